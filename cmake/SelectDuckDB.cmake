@@ -1,0 +1,12 @@
+# DuckDB, embedded: DUCKDB_ROOT/{include/duckdb.h,lib/libduckdb.so}; `./dev deps` fetches it to .deps/duckdb.
+set(DUCKDB_ROOT "$ENV{DUCKDB_ROOT}" CACHE PATH "where DuckDB is")
+if(NOT DUCKDB_ROOT)
+  set(DUCKDB_ROOT "${CMAKE_SOURCE_DIR}/.deps/duckdb")
+endif()
+if(NOT EXISTS "${DUCKDB_ROOT}/include/duckdb.h" OR NOT EXISTS "${DUCKDB_ROOT}/lib/libduckdb.so")
+  message(FATAL_ERROR "no DuckDB in ${DUCKDB_ROOT}: run ./dev deps, or set DUCKDB_ROOT to a directory with include/duckdb.h and lib/libduckdb.so")
+endif()
+add_library(dep_duckdb SHARED IMPORTED)
+set_target_properties(dep_duckdb PROPERTIES IMPORTED_LOCATION "${DUCKDB_ROOT}/lib/libduckdb.so" IMPORTED_NO_SONAME ON)
+target_include_directories(dep_duckdb SYSTEM INTERFACE "${DUCKDB_ROOT}/include")
+target_compile_definitions(dep_duckdb INTERFACE DUCKDB_API_NO_DEPRECATED)

@@ -1,0 +1,169 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void cleanup_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+bool file_exists(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0;
+}
+
+int file_make_dirs(const char *path, struct error *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	if (!copy)
+		return error_no_memory(err, strlen(path));
+	for (char *at = copy + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = '\0';
+		if (mkdir(copy, 0777) < 0 && errno != EEXIST)
+			return error_errno(err, errno, "cannot make the directory %s", copy);
+		*at = '/';
+	}
+	if (mkdir(copy, 0777) == 0)
+		return 0;
+	const int errnum = errno;
+	struct stat st;
+	if (errnum == EEXIST && stat(copy, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return error_errno(err, errnum == EEXIST ? ENOTDIR : errnum, "cannot make the directory %s", copy);
+}
+
+int file_sync(int fd, const char *path, struct error *err)
+{
+	if (fsync(fd) < 0)
+		return error_errno(err, errno, "cannot flush %s to the disk", path);
+	return 0;
+}
+
+static int sync_opened(const char *path, int flags, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, flags | O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot open %s", path);
+	return file_sync(fd, path, err);
+}
+
+int file_sync_dir(const char *path, struct error *err)
+{
+	return sync_opened(path, O_DIRECTORY, err);
+}
+
+int file_sync_path(const char *path, struct error *err)
+{
+	return sync_opened(path, 0, err);
+}
+
+static int sync_parent(const char *path, struct error *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	if (!copy)
+		return error_no_memory(err, strlen(path));
+	return file_sync_dir(dirname(copy), err);
+}
+
+int file_rename(const char *from, const char *to, struct error *err)
+{
+	if (rename(from, to) < 0)
+		return error_errno(err, errno, "cannot rename %s to %s", from, to);
+	return sync_parent(to, err);
+}
+
+int file_exchange(const char *a, const char *b, struct error *err)
+{
+	if (renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) < 0)
+		return error_errno(err, errno, "cannot swap %s and %s", a, b);
+	const int rc = sync_parent(a, err);
+	return rc < 0 ? rc : sync_parent(b, err);
+}
+
+int file_write_all(int fd, const void *data, size_t len, const char *path, struct error *err)
+{
+	const char *at = data;
+	while (len) {
+		const ssize_t n = write(fd, at, len);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return error_errno(err, errno, "cannot write %s", path);
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_write_durable(const char *path, const void *data, size_t len, struct error *err)
+{
+	_cleanup_free_ char *tmp = text_printf("%s.tmp", path);
+	if (!tmp)
+		return error_no_memory(err, strlen(path) + 4);
+	int rc;
+	{
+		_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (fd < 0)
+			return error_errno(err, errno, "cannot make %s", tmp);
+		rc = file_write_all(fd, data, len, tmp, err);
+		if (rc == 0)
+			rc = file_sync(fd, tmp, err);
+	}
+	if (rc == 0)
+		rc = file_rename(tmp, path, err);
+	if (rc < 0)
+		unlink(tmp);
+	return rc;
+}
+
+int file_read_all(const char *path, size_t limit, struct buf *out, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot open %s", path);
+	size_t total = 0;
+	for (;;) {
+		if (buf_reserve(out, 65536) < 0)
+			return error_no_memory(err, 65536);
+		const ssize_t n = read(fd, out->data + out->len, 65536);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return error_errno(err, errno, "cannot read %s", path);
+		}
+		if (n == 0)
+			return 0;
+		out->len += (size_t)n;
+		total += (size_t)n;
+		if (total > limit)
+			return error_set(err, ERROR_LIMIT, "%s is larger than %zu bytes", path, limit);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+int file_remove_tree(const char *path, struct error *err)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "cannot remove %s", path);
+	return 0;
+}

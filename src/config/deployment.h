@@ -1,0 +1,50 @@
+/*
+ * A deployment: a directory with punchcard.yaml, programme.yaml, models/ and data/.
+ *
+ *     struct deployment *d = NULL;
+ *     rc = deployment_open("shop", DEPLOYMENT_WRITE, "collect", &d, err);
+ *     …
+ *     deployment_close(d);
+ *
+ * One writer at a time, any number of readers. The writer holds an exclusive lock (open file description lock, so the
+ * kernel frees it when the process dies) on data/lock, in which its process id, command and start time stand; another
+ * writer gets ERROR_LOCKED and is told these. Readers take no lock.
+ */
+#ifndef PUNCHCARD_CONFIG_DEPLOYMENT_H
+#define PUNCHCARD_CONFIG_DEPLOYMENT_H
+
+#include "base/error.h"
+#include "config/config.h"
+
+enum deployment_mode {
+	DEPLOYMENT_READ = 0,
+	DEPLOYMENT_WRITE = 1,
+};
+
+struct deployment {
+	char *dir;            /* absolute, without a trailing slash */
+	char *data_dir;       /* <dir>/data */
+	char *journal_dir;    /* <dir>/data/journal */
+	char *view_dir;       /* <dir>/data/view */
+	char *warehouse_dir;  /* <dir>/data/warehouse: <table>/… */
+	char *quarantine_dir; /* <dir>/data/quarantine */
+	char *tmp_dir;        /* <dir>/data/tmp: staging and spills, emptied by whoever takes the write lock */
+	char *models_dir;     /* <dir>/models */
+	struct config *config;
+	struct programme *programme;
+	enum deployment_mode mode;
+	int lock_fd;
+};
+
+/* Makes a deployment in `dir` (made if missing; must hold no punchcard.yaml): both files with every key documented, models/,
+ * data/ and spool/. ERROR_EXISTS when there is one already, and nothing is changed. */
+int deployment_init(const char *dir, struct error *err);
+/* Opens one. ERROR_NOT_FOUND when dir has no punchcard.yaml (the message says `punchcard init`). WRITE: makes missing
+ * directories of data/, takes the lock or fails with ERROR_LOCKED, and empties data/tmp. */
+int deployment_open(const char *dir, enum deployment_mode mode, const char *command, struct deployment **out,
+		    struct error *err);
+void deployment_close(struct deployment *deployment);
+/* Heap path "<dir>/<relative>", or a copy of `relative` when it is absolute; NULL when out of memory. Caller frees. */
+char *deployment_path(const struct deployment *deployment, const char *relative);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * Events: what happened to a customer, as every layer hands it to the kernel.
+ *
+ * An event is facts only, and borrows its bytes: whoever made it keeps them until the event is no longer used. Amounts are
+ * int64 minor units of the programme's currency at scale 2 (1250 = 12.50), quantities thousandths, times UTC microseconds.
+ */
+#ifndef PUNCHCARD_LOYALTY_EVENT_H
+#define PUNCHCARD_LOYALTY_EVENT_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The order of the values is the order of the kinds within one instant. Stored: never renumber. */
+enum event_kind {
+	EVENT_ORDER = 0,
+	EVENT_REFUND = 1,
+	EVENT_REDEEM = 2,
+	EVENT_ADJUST = 3,
+};
+
+/* A customer's id. Of type integer: `number`, and `text` is empty. Of type text: `text`, 1 to LIMIT_CUSTOMER_ID_BYTES bytes
+ * of UTF-8 without NUL. A guest has neither: `guest` is true. */
+struct customer_id {
+	bool guest;
+	int64_t number;
+	struct slice text;
+};
+
+struct order_line {
+	struct slice menu;    /* what the till calls it; may be empty */
+	struct slice sku;     /* may be empty */
+	int64_t qty_milli;    /* thousandths; 1000 is one */
+	int64_t price_minor;  /* of one */
+	int64_t amount_minor; /* of the line: what was paid, whatever quantity × price says */
+};
+
+struct event {
+	enum event_kind kind;
+	struct slice id; /* 1 to LIMIT_EVENT_ID_BYTES bytes, unique in its source */
+	struct customer_id customer;
+	int64_t time_us;    /* UTC */
+	struct slice store; /* may be empty */
+	const struct order_line *lines;
+	uint32_t n_lines; /* 1 to LIMIT_ORDER_LINES for an order */
+};
+
+#endif
