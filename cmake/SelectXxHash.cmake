@@ -1,4 +1,2 @@
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(XxHash REQUIRED IMPORTED_TARGET libxxhash)
-add_library(dep_xxhash INTERFACE)
-target_link_libraries(dep_xxhash INTERFACE PkgConfig::XxHash)
+# xxHash: checksums of journal blocks, names by content.
+punchcard_pkg_dependency(xxhash libxxhash libxxhash-dev)

@@ -1,4 +1,2 @@
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(Zlib REQUIRED IMPORTED_TARGET zlib)
-add_library(dep_zlib INTERFACE)
-target_link_libraries(dep_zlib INTERFACE PkgConfig::Zlib)
+# zlib: customer files in gzip.
+punchcard_pkg_dependency(zlib zlib zlib1g-dev)

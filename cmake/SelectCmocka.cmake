@@ -1,0 +1,2 @@
+# cmocka: unit tests.
+punchcard_pkg_dependency(cmocka cmocka libcmocka-dev)
