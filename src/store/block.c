@@ -1,0 +1,350 @@
+/*
+ * A block, version 1. u64 and u32 are little-endian, varints LEB128, signed ones zigzag; a text is a varint length and bytes.
+ *
+ *     bytes      what
+ *     4          "PCB1"
+ *     u64        XXH3-64 of all that follows
+ *     u64 × 3    events, lines of events, quarantined lines
+ *     text       source
+ *     then records, each
+ *     1          kind: 1 event with an id, 2 event with an implicit id, 3 quarantined line, 4 file
+ *       file:         text label
+ *       event:        varint line - last line (mod 2^64) · [text id] · customer · signed time_us - last time_us · text store ·
+ *                     varint n_lines · n × (text menu, text sku, signed qty_milli, signed price_minor, signed amount_minor)
+ *       customer:     1 byte: 0 guest; 1 signed number; 2 text
+ *       quarantined:  varint line - last line (mod 2^64) · varint reason · text · signed time_us
+ *
+ * Valid when the checksum holds and the records end where the block does. Blocks are written in one LMDB transaction, so
+ * there is no torn one; a damaged one cannot be mended and stops the consumer with its number.
+ */
+#include "store/block.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+#define MAGIC        "PCB1"
+#define HEADER_BYTES (4 + 4 * 8)
+#define CHECKED_FROM 12
+/* "<label>:<line>": room for the line's number. */
+#define LABEL_BYTES (LIMIT_EVENT_ID_BYTES - 16)
+
+enum { TAG_EVENT = 1, TAG_EVENT_IMPLICIT = 2, TAG_QUARANTINED = 3, TAG_FILE = 4 };
+enum { CUSTOMER_GUEST = 0, CUSTOMER_NUMBER = 1, CUSTOMER_TEXT = 2 };
+
+static const char *const REASONS[REASON_MAX + 1] = {
+	[REASON_COLUMN_COUNT] = "column_count",
+	[REASON_ENCODING] = "encoding",
+	[REASON_NUL_BYTE] = "nul_byte",
+	[REASON_TOO_LONG] = "too_long",
+	[REASON_BAD_QUOTE] = "bad_quote",
+	[REASON_CUSTOMER_ID] = "customer_id",
+	[REASON_EVENT_ID] = "event_id",
+	[REASON_TIME] = "time",
+	[REASON_TIME_RANGE] = "time_range",
+	[REASON_QUANTITY] = "quantity",
+	[REASON_PRICE] = "price",
+	[REASON_AMOUNT] = "amount",
+	[REASON_NAME] = "name",
+	[REASON_ID_CONFLICT] = "id_conflict",
+	[REASON_FILE_NAME_REUSED] = "file_name_reused",
+	[REASON_ORDER_LINES] = "order_lines",
+};
+
+const char *quarantine_reason_name(unsigned reason)
+{
+	return reason <= REASON_MAX ? REASONS[reason] : NULL;
+}
+
+int block_label(struct slice file_name, struct buf *out)
+{
+	if (file_name.len <= LABEL_BYTES)
+		return buf_append(out, file_name.data, file_name.len);
+	/* Cutting inside a UTF-8 sequence would make the id invalid: go back to a character's beginning. */
+	size_t keep = LABEL_BYTES - 17;
+	while (keep && ((unsigned char)file_name.data[keep] & 0xc0) == 0x80)
+		keep--;
+	if (buf_append(out, file_name.data, keep) < 0)
+		return ERROR_NO_MEMORY;
+	return buf_printf(out, "~%016llx", (unsigned long long)XXH3_64bits(file_name.data, file_name.len));
+}
+
+int block_writer_begin(struct block_writer *w, struct slice source)
+{
+	buf_clear(&w->buf);
+	w->last_time_us = 0;
+	w->last_line = 0;
+	w->n_events = 0;
+	w->n_lines = 0;
+	w->n_quarantined = 0;
+	if (buf_reserve(&w->buf, HEADER_BYTES + VARINT_MAX_BYTES + source.len) < 0)
+		return ERROR_NO_MEMORY;
+	w->buf.len = (size_t)(put_slice(w->buf.data + HEADER_BYTES, source) - w->buf.data);
+	return 0;
+}
+
+int block_writer_file(struct block_writer *w, struct slice label)
+{
+	if (buf_reserve(&w->buf, 1 + VARINT_MAX_BYTES + label.len) < 0)
+		return ERROR_NO_MEMORY;
+	char *p = w->buf.data + w->buf.len;
+	*p++ = TAG_FILE;
+	p = put_slice(p, label);
+	w->buf.len = (size_t)(p - w->buf.data);
+	w->last_line = 0;
+	return 0;
+}
+
+static char *put_customer(char *p, const struct customer_id *id)
+{
+	if (id->guest) {
+		*p++ = CUSTOMER_GUEST;
+	} else if (id->text.len) {
+		*p++ = CUSTOMER_TEXT;
+		p = put_slice(p, id->text);
+	} else {
+		*p++ = CUSTOMER_NUMBER;
+		p = put_signed(p, id->number);
+	}
+	return p;
+}
+
+int block_writer_event(struct block_writer *w, const struct event *event, bool implicit_id, uint64_t line)
+{
+	size_t room = 2 + 6 * (size_t)VARINT_MAX_BYTES + event->id.len + event->customer.text.len + event->store.len;
+	for (uint32_t i = 0; i < event->n_lines; i++)
+		room += 5 * (size_t)VARINT_MAX_BYTES + event->lines[i].menu.len + event->lines[i].sku.len;
+	if (buf_reserve(&w->buf, room) < 0)
+		return ERROR_NO_MEMORY;
+	char *p = w->buf.data + w->buf.len;
+	*p++ = implicit_id ? TAG_EVENT_IMPLICIT : TAG_EVENT;
+	p = put_varint(p, line - w->last_line);
+	if (!implicit_id)
+		p = put_slice(p, event->id);
+	p = put_customer(p, &event->customer);
+	p = put_signed(p, event->time_us - w->last_time_us);
+	p = put_slice(p, event->store);
+	p = put_varint(p, event->n_lines);
+	for (uint32_t i = 0; i < event->n_lines; i++) {
+		const struct order_line *const l = &event->lines[i];
+		p = put_slice(p, l->menu);
+		p = put_slice(p, l->sku);
+		p = put_signed(p, l->qty_milli);
+		p = put_signed(p, l->price_minor);
+		p = put_signed(p, l->amount_minor);
+	}
+	w->buf.len = (size_t)(p - w->buf.data);
+	w->last_line = line;
+	w->last_time_us = event->time_us;
+	w->n_events++;
+	w->n_lines += event->n_lines;
+	return 0;
+}
+
+int block_writer_quarantined(struct block_writer *w, uint64_t line, enum quarantine_reason reason, struct slice text,
+			     int64_t time_us)
+{
+	if (buf_reserve(&w->buf, 1 + 4 * (size_t)VARINT_MAX_BYTES + text.len) < 0)
+		return ERROR_NO_MEMORY;
+	char *p = w->buf.data + w->buf.len;
+	*p++ = TAG_QUARANTINED;
+	p = put_varint(p, line - w->last_line);
+	p = put_varint(p, reason);
+	p = put_slice(p, text);
+	p = put_signed(p, time_us);
+	w->buf.len = (size_t)(p - w->buf.data);
+	w->last_line = line;
+	w->n_quarantined++;
+	return 0;
+}
+
+struct slice block_writer_finish(struct block_writer *w)
+{
+	char *p = w->buf.data;
+	memcpy(p, MAGIC, 4);
+	char *counts = p + CHECKED_FROM;
+	counts = put_u64(counts, w->n_events);
+	counts = put_u64(counts, w->n_lines);
+	put_u64(counts, w->n_quarantined);
+	put_u64(p + 4, XXH3_64bits(p + CHECKED_FROM, w->buf.len - CHECKED_FROM));
+	return (struct slice){p, w->buf.len};
+}
+
+void block_writer_release(struct block_writer *w)
+{
+	buf_release(&w->buf);
+}
+
+static int read_counts(struct slice block, struct reader *r, struct block_counts *out, struct error *err)
+{
+	if (block.len < HEADER_BYTES || memcmp(block.data, MAGIC, 4) != 0)
+		return error_set(err, ERROR_CORRUPT, "%zu bytes are no block of this version of punchcard", block.len);
+	*r = reader_of((struct slice){block.data + CHECKED_FROM, block.len - CHECKED_FROM});
+	out->n_events = read_u64(r);
+	out->n_lines = read_u64(r);
+	out->n_quarantined = read_u64(r);
+	return 0;
+}
+
+int block_counts(struct slice block, struct block_counts *out, struct error *err)
+{
+	struct reader r;
+	return read_counts(block, &r, out, err);
+}
+
+int block_reader_open(struct block_reader *r, struct slice block, struct error *err)
+{
+	struct block_reader reader = {0};
+	const int rc = read_counts(block, &reader.at, &reader.counts, err);
+	if (rc < 0)
+		return rc;
+	struct reader sum = reader_of((struct slice){block.data + 4, 8});
+	if (read_u64(&sum) != XXH3_64bits(block.data + CHECKED_FROM, block.len - CHECKED_FROM))
+		return error_set(err, ERROR_CORRUPT, "the checksum of a block of %zu bytes is wrong", block.len);
+	reader.source = read_slice(&reader.at);
+	if (reader.at.bad)
+		return error_set(err, ERROR_CORRUPT, "a block of %zu bytes names no source", block.len);
+	*r = reader;
+	return 0;
+}
+
+static int read_customer(struct reader *r, struct customer_id *id)
+{
+	*id = (struct customer_id){0};
+	switch (reader_has(r, 1) ? *r->at++ : 255) {
+	case CUSTOMER_GUEST:
+		id->guest = true;
+		return 0;
+	case CUSTOMER_NUMBER:
+		id->number = read_signed(r);
+		return 0;
+	case CUSTOMER_TEXT:
+		id->text = read_slice(r);
+		return id->text.len ? 0 : ERROR_CORRUPT;
+	default:
+		return ERROR_CORRUPT;
+	}
+}
+
+static int read_lines(struct block_reader *r, struct event *event)
+{
+	const uint64_t n = read_varint(&r->at);
+	if (r->at.bad || n > LIMIT_ORDER_LINES)
+		return ERROR_CORRUPT;
+	if (n > r->lines_cap) {
+		struct order_line *const lines = realloc(r->lines, n * sizeof(*lines));
+		if (!lines)
+			return ERROR_NO_MEMORY;
+		r->lines = lines;
+		r->lines_cap = (uint32_t)n;
+	}
+	for (uint64_t i = 0; i < n; i++) {
+		struct order_line *const l = &r->lines[i];
+		l->menu = read_slice(&r->at);
+		l->sku = read_slice(&r->at);
+		l->qty_milli = read_signed(&r->at);
+		l->price_minor = read_signed(&r->at);
+		l->amount_minor = read_signed(&r->at);
+	}
+	event->lines = r->lines;
+	event->n_lines = (uint32_t)n;
+	return 0;
+}
+
+/* "<label>:<line>" into r->id. */
+static int make_implicit_id(struct block_reader *r, struct slice *id)
+{
+	if (r->file.len > LABEL_BYTES)
+		return ERROR_CORRUPT;
+	char digits[20];
+	unsigned n = 0;
+	uint64_t rest = r->last_line;
+	do {
+		digits[n++] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (r->file.len + 1 + n > LIMIT_EVENT_ID_BYTES)
+		return ERROR_CORRUPT;
+	char *p = r->id;
+	memcpy(p, r->file.data, r->file.len);
+	p += r->file.len;
+	*p++ = ':';
+	while (n)
+		*p++ = digits[--n];
+	*id = (struct slice){r->id, (size_t)(p - r->id)};
+	return 0;
+}
+
+static int read_event(struct block_reader *r, bool implicit_id, struct block_record *record)
+{
+	struct event *const event = &record->event;
+	*event = (struct event){.kind = EVENT_ORDER};
+	r->last_line += read_varint(&r->at);
+	int rc = 0;
+	if (implicit_id)
+		rc = make_implicit_id(r, &event->id);
+	else
+		event->id = read_slice(&r->at);
+	if (rc == 0)
+		rc = read_customer(&r->at, &event->customer);
+	r->last_time_us += read_signed(&r->at);
+	event->time_us = r->last_time_us;
+	event->store = read_slice(&r->at);
+	if (rc == 0)
+		rc = read_lines(r, event);
+	record->kind = BLOCK_EVENT;
+	return rc;
+}
+
+static int read_quarantined(struct block_reader *r, struct block_record *record)
+{
+	r->last_line += read_varint(&r->at);
+	const uint64_t reason = read_varint(&r->at);
+	record->text = read_slice(&r->at);
+	record->time_us = read_signed(&r->at);
+	record->kind = BLOCK_QUARANTINED;
+	if (!quarantine_reason_name((unsigned)(reason <= REASON_MAX ? reason : 0)))
+		return ERROR_CORRUPT;
+	record->reason = (enum quarantine_reason)reason;
+	return 0;
+}
+
+int block_reader_next(struct block_reader *r, struct block_record *record, struct error *err)
+{
+	int rc = 0;
+	while (rc == 0 && r->at.at < r->at.end) {
+		const unsigned tag = *r->at.at++;
+		if (tag == TAG_FILE) {
+			r->file = read_slice(&r->at);
+			r->last_line = 0;
+			if (r->at.bad)
+				rc = ERROR_CORRUPT;
+			continue;
+		}
+		if (tag == TAG_EVENT || tag == TAG_EVENT_IMPLICIT)
+			rc = read_event(r, tag == TAG_EVENT_IMPLICIT, record);
+		else if (tag == TAG_QUARANTINED)
+			rc = read_quarantined(r, record);
+		else
+			rc = ERROR_CORRUPT;
+		if (rc < 0 || r->at.bad)
+			break;
+		record->file = r->file;
+		record->line = r->last_line;
+		return 1;
+	}
+	if (rc == ERROR_NO_MEMORY)
+		return error_no_memory(err, LIMIT_ORDER_LINES * sizeof(struct order_line));
+	if (rc < 0 || r->at.bad)
+		return error_set(err, ERROR_CORRUPT,
+				 "a block of source %.*s is not as it should be, though its checksum holds",
+				 (int)r->source.len, r->source.data);
+	return 0;
+}
+
+void block_reader_release(struct block_reader *r)
+{
+	if (!r)
+		return;
+	free(r->lines);
+	*r = (struct block_reader){0};
+}

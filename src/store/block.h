@@ -1,0 +1,126 @@
+/*
+ * A block: events (and lines that were set aside) in the order of arrival, as the journal keeps them.
+ *
+ *     struct block_writer w = {0};
+ *     block_writer_begin(&w, SLICE("till"));
+ *     block_writer_file(&w, SLICE("orders-1.txt"));
+ *     block_writer_event(&w, &event, true, 17);
+ *     struct slice block = block_writer_finish(&w);       // valid until the next begin or release
+ *
+ *     struct block_reader r;
+ *     rc = block_reader_open(&r, block, err);
+ *     while ((rc = block_reader_next(&r, &record, err)) == 1) …
+ *
+ * A block is of one source. It carries a checksum: block_reader_open fails on a damaged one. The bytes of a record live as
+ * long as the block; its lines until the next call of block_reader_next. Not tied to a thread.
+ */
+#ifndef PUNCHCARD_STORE_BLOCK_H
+#define PUNCHCARD_STORE_BLOCK_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "loyalty/event.h"
+
+#include <stdint.h>
+
+/* Room that a caller needs for a block_implicit_id. */
+#define BLOCK_ID_MAX (LIMIT_EVENT_ID_BYTES + 1)
+
+enum block_record_kind {
+	BLOCK_EVENT = 1,
+	BLOCK_QUARANTINED = 2,
+};
+
+/* Why a line was set aside. Stored by name in the table, by number in the block: never renumber. */
+enum quarantine_reason {
+	REASON_COLUMN_COUNT = 1,
+	REASON_ENCODING = 2,
+	REASON_NUL_BYTE = 3,
+	REASON_TOO_LONG = 4,
+	REASON_BAD_QUOTE = 5,
+	REASON_CUSTOMER_ID = 6,
+	REASON_EVENT_ID = 7,
+	REASON_TIME = 8,
+	REASON_TIME_RANGE = 9,
+	REASON_QUANTITY = 10,
+	REASON_PRICE = 11,
+	REASON_AMOUNT = 12,
+	REASON_NAME = 13,
+	REASON_ID_CONFLICT = 14,
+	REASON_FILE_NAME_REUSED = 15,
+	REASON_ORDER_LINES = 16,
+	REASON_MAX = 16,
+};
+
+/* "column_count" and so on; NULL for a number that is none. */
+const char *quarantine_reason_name(unsigned reason);
+
+struct block_writer {
+	struct buf buf;
+	int64_t last_time_us;
+	uint64_t last_line;
+	uint64_t n_events;
+	uint64_t n_lines; /* of all events: rows of transactions_cln */
+	uint64_t n_quarantined;
+};
+
+/* All of these: 0, or ERROR_NO_MEMORY, and then the block must be given up. */
+int block_writer_begin(struct block_writer *w, struct slice source);
+/* The file (as it is called in implicit ids and in quarantine) of the records that follow. */
+int block_writer_file(struct block_writer *w, struct slice label);
+/* `implicit_id`: the id is "<label>:<line>" and event->id is not stored. line: where the event begins, from 1. */
+int block_writer_event(struct block_writer *w, const struct event *event, bool implicit_id, uint64_t line);
+/* text: valid UTF-8 without NUL. time_us: when it was read. */
+int block_writer_quarantined(struct block_writer *w, uint64_t line, enum quarantine_reason reason, struct slice text,
+			     int64_t time_us);
+/* How many bytes the block has now. */
+static inline size_t block_writer_size(const struct block_writer *w)
+{
+	return w->buf.len;
+}
+struct slice block_writer_finish(struct block_writer *w);
+void block_writer_release(struct block_writer *w);
+
+struct block_counts {
+	uint64_t n_events;
+	uint64_t n_lines;
+	uint64_t n_quarantined;
+};
+
+struct block_record {
+	enum block_record_kind kind;
+	struct slice file; /* label; empty before the first */
+	uint64_t line;
+	struct event event;            /* BLOCK_EVENT; id is set for implicit ids, too */
+	enum quarantine_reason reason; /* BLOCK_QUARANTINED, also text and time_us */
+	struct slice text;
+	int64_t time_us;
+};
+
+struct block_reader {
+	struct reader at;
+	struct slice source;
+	struct block_counts counts;
+	struct slice file;
+	int64_t last_time_us;
+	uint64_t last_line;
+	struct order_line *lines; /* grows to the largest order */
+	uint32_t lines_cap;
+	char id[BLOCK_ID_MAX];
+};
+
+/* ERROR_CORRUPT: damaged, or of another version. On success block_reader_release frees what it allocated. */
+int block_reader_open(struct block_reader *r, struct slice block, struct error *err);
+/* 1 and *record; 0 at the end; ERROR_CORRUPT, ERROR_NO_MEMORY. */
+int block_reader_next(struct block_reader *r, struct block_record *record, struct error *err);
+void block_reader_release(struct block_reader *r);
+/* The counts alone, without the check of the whole block. */
+int block_counts(struct slice block, struct block_counts *out, struct error *err);
+
+/* Name of a file as it stands in ids: the name itself while "<name>:<line>" fits LIMIT_EVENT_ID_BYTES, else its first bytes,
+ * "~" and a hash. Appends to out. */
+int block_label(struct slice file_name, struct buf *out);
+
+#endif

@@ -1,0 +1,209 @@
+#include "store/env_internal.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_ENVS 8
+#define GIB      (UINT64_C(1) << 30)
+
+/* The maps that a fault is explained for. Written by env_open and env_close only, read by the signal handler. */
+static struct guard {
+	MDB_env *env;
+	const char *volatile map;
+	size_t map_size;
+	char text[512];
+} guards[MAX_ENVS];
+
+static struct sigaction old_bus;
+static struct sigaction old_segv;
+
+/* Only async-signal-safe calls from here on. */
+static void die_damaged(const char *text)
+{
+	const ssize_t n = write(STDERR_FILENO, text, strlen(text));
+	_exit(n < 0 ? 2 : 1);
+}
+
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+	const char *const at = info->si_addr;
+	for (unsigned i = 0; i < MAX_ENVS; i++)
+		if (guards[i].map && at >= guards[i].map && at < guards[i].map + guards[i].map_size)
+			die_damaged(guards[i].text);
+	const struct sigaction *const old = signal_number == SIGBUS ? &old_bus : &old_segv;
+	if (old->sa_flags & SA_SIGINFO) {
+		old->sa_sigaction(signal_number, info, context);
+		return;
+	}
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+static void on_assert(MDB_env *env, const char *message)
+{
+	(void)message;
+	for (unsigned i = 0; i < MAX_ENVS; i++)
+		if (guards[i].env == env)
+			die_damaged(guards[i].text);
+	abort();
+}
+
+/* LMDB does not tell where its map is; the kernel does. Not found: faults are then not explained. */
+static void find_map(const char *file, const char *volatile *map, size_t *size)
+{
+	_cleanup_free_ char *real = realpath(file, NULL);
+	FILE *const maps = fopen("/proc/self/maps", "re");
+	char *line = NULL;
+	size_t room = 0;
+	while (real && maps && getline(&line, &room, maps) > 0) {
+		uintptr_t from;
+		uintptr_t to;
+		line[strcspn(line, "\n")] = '\0';
+		const char *const path = strchr(line, '/');
+		if (path && strcmp(path, real) == 0 && sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) == 2) {
+			*size = to - from;
+			*map = (const char *)from; // NOLINT(performance-no-int-to-ptr): that is what the kernel prints
+			break;
+		}
+	}
+	free(line);
+	if (maps)
+		fclose(maps);
+}
+
+static void guard_set(MDB_env *env, const char *dir, const char *file, const char *what)
+{
+	static bool installed;
+	if (!installed) {
+		struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+		sigemptyset(&action.sa_mask);
+		sigaction(SIGBUS, &action, &old_bus);
+		sigaction(SIGSEGV, &action, &old_segv);
+		installed = true;
+	}
+	mdb_env_set_assert(env, on_assert);
+	for (unsigned i = 0; i < MAX_ENVS; i++) {
+		if (guards[i].env)
+			continue;
+		snprintf(guards[i].text, sizeof(guards[i].text),
+			 "punchcard: the %s in %s is damaged; put it back from a backup, or move the directory away: "
+			 "the tables in data/warehouse are not touched\n",
+			 what, dir);
+		guards[i].env = env;
+		find_map(file, &guards[i].map, &guards[i].map_size);
+		return;
+	}
+}
+
+int env_error(MDB_env *env, int rc, struct error *err, const char *doing)
+{
+	const char *dir = "?";
+	if (env)
+		mdb_env_get_path(env, &dir);
+	switch (rc) {
+	case MDB_NOTFOUND:
+		return error_set(err, ERROR_NOT_FOUND, "cannot %s in %s: not there", doing, dir);
+	case MDB_MAP_FULL:
+		return error_set(err, ERROR_NO_SPACE,
+				 "cannot %s: %s has grown to the size that punchcard.yaml allows (journal.map_gib, "
+				 "view.map_gib); raise it and run again",
+				 doing, dir);
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_PANIC:
+	case MDB_BAD_TXN:
+	case MDB_INCOMPATIBLE:
+		return error_set(err, ERROR_CORRUPT,
+				 "cannot %s: %s is damaged (%s); put it back from a backup, or move the directory away",
+				 doing, dir, mdb_strerror(rc));
+	case MDB_READERS_FULL:
+		return error_set(err, ERROR_LIMIT, "cannot %s: too many processes read %s; run it again later", doing,
+				 dir);
+	default:
+		if (rc > 0)
+			return error_errno(err, rc, "cannot %s in %s", doing, dir);
+		return error_set(err, ERROR_IO, "cannot %s in %s: %s", doing, dir, mdb_strerror(rc));
+	}
+}
+
+/* A file that is shorter than its last page faults when that page is read: see it now. */
+static int check_length(MDB_env *env, const char *dir, const struct env_options *options, struct error *err)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	mdb_env_info(env, &info);
+	mdb_env_stat(env, &stat);
+	int fd;
+	struct stat st;
+	if (mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &st) < 0)
+		return error_errno(err, errno, "cannot look at %s/data.mdb", dir);
+	if (st.st_size > 0 && (uint64_t)st.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
+		return error_set(err, ERROR_CORRUPT,
+				 "the %s in %s is cut short (%lld bytes of %llu); put it back from a backup, or move "
+				 "the directory away",
+				 options->what, dir, (long long)st.st_size,
+				 (unsigned long long)((uint64_t)info.me_last_pgno + 1) * stat.ms_psize);
+	return 0;
+}
+
+int env_open(const char *dir, const struct env_options *options, MDB_env **out, struct error *err)
+{
+	_cleanup_free_ char *file = text_printf("%s/data.mdb", dir);
+	if (!file)
+		return error_no_memory(err, strlen(dir));
+	if (options->read_only && !file_exists(file))
+		return error_set(err, ERROR_NOT_FOUND, "there is no %s in %s yet", options->what, dir);
+	if (!options->read_only) {
+		const int rc = file_make_dirs(dir, err);
+		if (rc < 0)
+			return rc;
+	}
+	MDB_env *env = NULL;
+	int rc = mdb_env_create(&env);
+	if (rc != 0)
+		return env_error(NULL, rc, err, "open LMDB");
+	mdb_env_set_mapsize(env, (size_t)(options->map_gib * GIB));
+	mdb_env_set_maxdbs(env, options->databases);
+	const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (options->read_only ? MDB_RDONLY : 0u);
+	rc = mdb_env_open(env, dir, flags, 0666);
+	if (rc == EACCES && options->read_only)
+		rc = mdb_env_open(env, dir, flags | MDB_NOLOCK, 0666);
+	if (rc != 0) {
+		const int code = rc == ENOENT || rc == EACCES || rc == EROFS
+					 ? error_errno(err, rc, "cannot open the %s in %s", options->what, dir)
+					 : env_error(env, rc, err, "open it");
+		if (code == ERROR_CORRUPT)
+			error_prefix(err, "the %s in %s", options->what, dir);
+		mdb_env_close(env);
+		return code;
+	}
+	rc = check_length(env, dir, options, err);
+	if (rc < 0) {
+		mdb_env_close(env);
+		return rc;
+	}
+	guard_set(env, dir, file, options->what);
+	*out = env;
+	return 0;
+}
+
+void env_close(MDB_env *env)
+{
+	if (!env)
+		return;
+	for (unsigned i = 0; i < MAX_ENVS; i++)
+		if (guards[i].env == env)
+			guards[i] = (struct guard){0};
+	mdb_env_close(env);
+}
