@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Parses [+-]digits[mark digits] (at least one digit; no blanks, exponent, or grouping) into units of 10^-scale.
+/* Parses [+-]digits[mark digits] (at least one digit, on either side of the mark; no blanks, exponent, or grouping) into
+ * units of 10^-scale.
  * Trailing zeros beyond the scale are fine ("2.500" at scale 2), other digits there are ERROR_LIMIT (it would have to be
  * rounded). |value| > max is ERROR_OVERFLOW; not a number is ERROR_INPUT. scale 0 to 9; max > 0. */
 int decimal_parse(const char *text, size_t len, int scale, char mark, int64_t max, int64_t *out);

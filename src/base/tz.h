@@ -15,6 +15,8 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct tz;
