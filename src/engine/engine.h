@@ -4,11 +4,17 @@
  *     struct engine *engine = NULL;
  *     rc = engine_open(&(struct engine_options){.memory_mib = 512, .threads = 2, .tmp_dir = tmp}, &engine, err);
  *     rc = engine_run(engine, "CREATE TABLE t AS SELECT 42 AS a", err);
- *     rc = engine_run_file_model(…)
+ *     rc = engine_run_model(engine, models_dir, "loyalty", "COPY (", ") TO '/…/part.parquet' (FORMAT parquet)", err);
  *     engine_close(engine);
  *
  * One engine belongs to one thread at a time, but engine_interrupt may be called from any. Extensions are neither installed
- * nor loaded. The session's time zone is UTC. Values go in and out as columns (struct engine_column), never as text.
+ * nor loaded. The session's time zone is UTC. Values go in and out as columns (struct engine_column), never as text (for
+ * people's eyes there is src/engine/result.h).
+ *
+ * Errors of SQL: ERROR_SQL with the engine's message, without its "Binder Error: " and with its "LINE n:" hint;
+ * ERROR_INTERRUPTED; ERROR_NO_MEMORY (the engine's memory limit); ERROR_NO_SPACE; ERROR_NOT_FOUND (a file that is read is
+ * not there, also when it vanished since the statement was planned); ERROR_CORRUPT (a file that is read is damaged); a
+ * source's own code and message. Opening costs about 20 ms, most of it DuckDB's own start.
  */
 #ifndef PUNCHCARD_ENGINE_ENGINE_H
 #define PUNCHCARD_ENGINE_ENGINE_H
@@ -22,9 +28,10 @@
 struct engine;
 
 struct engine_options {
-	uint32_t memory_mib; /* 0: 512 */
-	uint32_t threads;    /* 0: all cores */
-	const char *tmp_dir; /* where it spills; NULL: it may not */
+	uint32_t memory_mib;  /* of DuckDB's buffers; 0: 512 */
+	uint32_t threads;     /* 0: all cores */
+	const char *tmp_dir;  /* where it spills; NULL: it may not */
+	uint32_t tmp_max_mib; /* most it may spill; 0: 90 % of what is free on that disk */
 };
 
 enum engine_type {
@@ -43,22 +50,49 @@ struct engine_column {
 };
 
 int engine_open(const struct engine_options *options, struct engine **out, struct error *err);
+/* All scans and results must be closed before. NULL is fine. */
 void engine_close(struct engine *engine);
-/* Runs one or more statements and drops their results. ERROR_SQL with the engine's message, ERROR_INTERRUPTED,
- * ERROR_NO_MEMORY (its memory limit), ERROR_NO_SPACE. */
+/* Runs one or more statements and drops their results. */
 int engine_run(struct engine *engine, const char *sql, struct error *err);
-/* Runs one statement that gives one row with one integer (DATE, BIGINT, HUGEINT …; NULL gives 0). */
+/* Runs one statement that gives one row with one column of whole numbers (an integer type, DATE in days, TIMESTAMP in
+ * microseconds, BOOLEAN; NULL gives 0). ERROR_OVERFLOW when it does not fit; ERROR_SQL when it is another row count, column
+ * count or type. */
 int engine_run_int64(struct engine *engine, const char *sql, int64_t *out, struct error *err);
-/* Stops what runs; from any thread. */
+/* Stops what runs, within milliseconds, and refuses all that is asked for later: the engine is then good for engine_close
+ * only. From any thread. A statement that begins in the very moment of the call may miss it: who must be sure calls it again
+ * (say each 10 ms) until the statement has returned. */
 void engine_interrupt(struct engine *engine);
+/* The SQL spelling of a type: "DECIMAL(18,2)". */
+const char *engine_type_sql(enum engine_type type);
+
+/*
+ * The prelude: DuckDB macros under the names that Spark has, so that one SQL text runs on both (src/engine/prelude.c lists
+ * them). Part of engine_run_model and of the catalog; others call it when they want the names. The second call does nothing.
+ */
+int engine_prelude(struct engine *engine, struct error *err);
+
+/*
+ * Models: `<models_dir>/<name>.sql`, one SELECT, comments allowed; a final semicolon is tolerated.
+ *
+ * Runs `before`, the model and `after` (each on lines of its own) as one statement, e.g. "COPY (" … ") TO 'f' (FORMAT
+ * parquet)" or "CREATE TABLE t AS" … "". Errors that are the model's begin with "<models_dir>/<name>.sql:<line>: " and
+ * show the line. A file that is missing (ERROR_NOT_FOUND), empty, or holds several statements (ERROR_SQL) is refused.
+ */
+int engine_run_model(struct engine *engine, const char *models_dir, const char *name, const char *before,
+		     const char *after, struct error *err);
 
 /*
  * Rows in: a *source* is a table function that C code fills. `fill` is called with an empty batch until it leaves one empty.
+ * Sets values of every column for every row, or NULL. Columns that the statement does not use are *unwanted*: writing to
+ * them is allowed and goes nowhere; fill may leave them out (engine_batch_wants).
  */
 struct engine_batch; /* room for ENGINE_BATCH_ROWS rows */
 #define ENGINE_BATCH_ROWS 2048u
 
-/* Column pointers of a batch: int64_t* or int32_t* by type, for direct writing; row < ENGINE_BATCH_ROWS. Not for VARCHAR. */
+/* Whether the statement reads the column. The same for all batches of a scan. */
+bool engine_batch_wants(const struct engine_batch *batch, unsigned column);
+/* Column pointers of a batch: int64_t* or int32_t* by type, for direct writing; row < ENGINE_BATCH_ROWS. Not for VARCHAR.
+ * Write-only: unwanted columns share one scratch area. Valid until fill returns. Never NULL. */
 void *engine_batch_values(struct engine_batch *batch, unsigned column);
 /* Copies text into a VARCHAR column. The text must be valid UTF-8. */
 void engine_batch_text(struct engine_batch *batch, unsigned column, uint32_t row, struct slice text);
@@ -67,37 +101,42 @@ void engine_batch_null(struct engine_batch *batch, unsigned column, uint32_t row
 struct engine_source {
 	const char *name; /* function's name in SQL: SELECT … FROM name() */
 	const struct engine_column *columns;
-	unsigned n_columns;
+	unsigned n_columns; /* 1 to ENGINE_SOURCE_COLUMNS_MAX */
 	/* Called at the start of each scan. *state is the scan's. 0 or a code with err set (the statement fails with it). */
 	int (*start)(void *context, void **state, struct error *err);
 	/* Fills up to ENGINE_BATCH_ROWS rows and sets *rows; 0 rows ends the scan. Called from one thread at a time, but from
 	 * any of the engine's threads. Rows keep their order. */
 	int (*fill)(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err);
+	/* Ends a scan that was started, also after an error; may be NULL. */
 	void (*stop)(void *context, void *state);
 	void *context; /* must outlive the engine */
 };
+#define ENGINE_SOURCE_COLUMNS_MAX 64u
+
+/* The struct, its columns and names are copied. ERROR_EXISTS when the engine has a source of that name. */
 int engine_register_source(struct engine *engine, const struct engine_source *source, struct error *err);
 
 /*
  * Rows out: a streaming scan of one SELECT's result, in its order. The columns must be of the types of enum engine_type
- * exactly; cast in the statement.
+ * exactly; cast in the statement. While a scan is open, the engine runs nothing else.
  */
 struct engine_scan;
+/* ERROR_SQL when a column has another type: the message names the column, its type and the cast. */
 int engine_scan_open(struct engine *engine, const char *sql, struct engine_scan **out, struct error *err);
-/* Next chunk: 0 and *rows (0 at the end). Pointers stay valid until the next call. */
+/* Next chunk: 0 and *rows (0 at the end; at most ENGINE_BATCH_ROWS). Pointers stay valid until the next call. */
 int engine_scan_next(struct engine_scan *scan, uint32_t *rows, struct error *err);
 unsigned engine_scan_columns(const struct engine_scan *scan);
+enum engine_type engine_scan_type(const struct engine_scan *scan, unsigned column);
 const void *engine_scan_values(struct engine_scan *scan, unsigned column); /* int32_t* or int64_t* by type */
-struct slice engine_scan_text(struct engine_scan *scan, unsigned column, uint32_t row); /* VARCHAR */
+struct slice engine_scan_text(struct engine_scan *scan, unsigned column, uint32_t row); /* VARCHAR; not of a NULL */
 bool engine_scan_is_null(struct engine_scan *scan, unsigned column, uint32_t row);
+/* Bit row % 64 of word row / 64 is 1 when the value is there; NULL when the chunk's column has no NULL. */
+const uint64_t *engine_scan_validity(struct engine_scan *scan, unsigned column);
+/* NULL is fine. */
 void engine_scan_close(struct engine_scan *scan);
 
-/* The SQL text of a model: `<models_dir>/<name>.sql`, one SELECT, comments allowed, without a final semicolon. On a later
- * error engine_model_error puts "<file>:<line>: " before the engine's message, by the position the engine reports. */
-int engine_model_read(const char *models_dir, const char *name, struct buf *sql, struct error *err);
-int engine_model_error(const char *models_dir, const char *name, struct error *err);
-
-/* Quoted for SQL: 'it''s' appended to out. */
+/* Quoted for SQL: 'it''s' (a text) or "it""s" (a name) appended to out. 0 or ERROR_NO_MEMORY. */
 int engine_quote(struct buf *out, const char *text);
+int engine_quote_name(struct buf *out, const char *name);
 
 #endif

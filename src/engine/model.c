@@ -1,0 +1,209 @@
+/* Models: SQL files of the deployment, run inside a statement of ours, with errors that name the file's own line. */
+#include "engine/engine_internal.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+
+/* A model is read by people. */
+#define MODEL_BYTES_MAX (1024u * 1024u)
+
+/* The end of what begins at p with a quote mark: behind the closing one ('' inside is one character). */
+static const char *skip_quoted(const char *p, const char *end)
+{
+	const char mark = *p++;
+	while (p < end) {
+		if (*p++ != mark)
+			continue;
+		if (p == end || *p != mark)
+			return p;
+		p++;
+	}
+	return end;
+}
+
+/* E'…' knows backslashes besides. */
+static const char *skip_escaped(const char *p, const char *end)
+{
+	p += 2;
+	while (p < end && *p != '\'')
+		p += *p == '\\' && p + 1 < end ? 2 : 1;
+	return p < end ? p + 1 : end;
+}
+
+/* $tag$…$tag$, or just past the $ when it begins no such text. */
+static const char *skip_dollar(const char *p, const char *end)
+{
+	const char *tag_end = p + 1;
+	while (tag_end < end && ((*tag_end >= 'a' && *tag_end <= 'z') || (*tag_end >= 'A' && *tag_end <= 'Z') ||
+				 *tag_end == '_' || (tag_end > p + 1 && *tag_end >= '0' && *tag_end <= '9')))
+		tag_end++;
+	if (tag_end == end || *tag_end != '$')
+		return p + 1;
+	const size_t tag_len = (size_t)(tag_end - p) + 1;
+	const char *const found = memmem(tag_end + 1, (size_t)(end - tag_end - 1), p, tag_len);
+	return found ? found + tag_len : end;
+}
+
+/* Comments in comments count, as in DuckDB's (PostgreSQL's) parser. */
+static const char *skip_block_comment(const char *p, const char *end)
+{
+	unsigned depth = 0;
+	while (p + 1 < end) {
+		if (p[0] == '/' && p[1] == '*') {
+			depth++;
+			p += 2;
+		} else if (p[0] == '*' && p[1] == '/') {
+			p += 2;
+			if (--depth == 0)
+				return p;
+		} else {
+			p++;
+		}
+	}
+	return end;
+}
+
+static const char *skip_line(const char *p, const char *end)
+{
+	while (p < end && *p != '\n')
+		p++;
+	return p;
+}
+
+static bool is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Blanks out the semicolons that end statements: the model goes into parentheses. Returns whether there is anything else
+ * than blanks, comments and semicolons. */
+static bool blank_semicolons(char *text, size_t len)
+{
+	const char *const end = text + len;
+	bool found = false;
+	const char *p = text;
+	while (p < end) {
+		const char c = *p;
+		const char next = p + 1 < end ? p[1] : '\0';
+		if (c == ';') {
+			text[p - text] = ' ';
+			p++;
+			continue;
+		}
+		if (c == '-' && next == '-') {
+			p = skip_line(p, end);
+			continue;
+		}
+		if (c == '/' && next == '*') {
+			p = skip_block_comment(p, end);
+			continue;
+		}
+		found = found || !strchr(" \t\r\n\f", c);
+		if (c == '\'' || c == '"')
+			p = skip_quoted(p, end);
+		else if ((c == 'e' || c == 'E') && next == '\'' && (p == text || !is_word(p[-1])))
+			p = skip_escaped(p, end);
+		else if (c == '$' && (p == text || !is_word(p[-1])))
+			p = skip_dollar(p, end);
+		else
+			p++;
+	}
+	return found;
+}
+
+/* Parsed alone first: then a syntax error has the model's own line, and the model cannot close our parenthesis. */
+static int check_model(struct engine *engine, struct buf *text, struct error *err)
+{
+	const char *const sql = buf_text(text);
+	if (!sql)
+		return error_no_memory(err, text->len);
+	duckdb_extracted_statements statements = NULL;
+	const idx_t count = duckdb_extract_statements(engine->connection, sql, &statements);
+	const char *const message = duckdb_extract_statements_error(statements);
+	int rc = 0;
+	if (count == 0 && message)
+		rc = engine_translate(engine, DUCKDB_ERROR_INVALID, message, err);
+	else if (count > 1)
+		rc = error_set(err, ERROR_SQL, "a model is one SELECT; here are %u statements", (unsigned)count);
+	duckdb_destroy_extracted(&statements);
+	if (rc == 0 && !blank_semicolons(text->data, text->len))
+		rc = error_set(err, ERROR_SQL, "a model is one SELECT; here is none");
+	return rc;
+}
+
+static unsigned count_lines(const char *text, size_t len)
+{
+	unsigned lines = 0;
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* Puts file and line before the message, by "LINE n: …" in it, and shows the line without that. `first` is the statement's
+ * line at which the model begins, `lines` how many it has. */
+static int place_error(const char *path, unsigned first, unsigned lines, struct error *err)
+{
+	if (!err)
+		return ERROR_SQL;
+	const struct error old = *err;
+	const char *const hint = strstr(old.message, "LINE ");
+	char *after = NULL;
+	const unsigned long line = hint ? strtoul(hint + strlen("LINE "), &after, 10) : 0;
+	if (!hint || after[0] != ':' || after[1] != ' ' || line < first || line >= first + lines)
+		return error_prefix(err, "%s", path);
+	const char *const source = after + 2;
+	const int margin = (int)(source - hint);
+	const int source_len = (int)strcspn(source, "\n");
+	const char *caret = source + source_len;
+	if (*caret == '\n')
+		caret++;
+	for (int i = 0; i < margin && *caret == ' '; i++)
+		caret++;
+	int text_len = (int)(hint - old.message);
+	while (text_len > 0 && old.message[text_len - 1] == '\n')
+		text_len--;
+	return error_set(err, old.code, "%s:%lu: %.*s\n    %.*s\n    %s", path, line - first + 1, text_len, old.message,
+			 source_len, source, caret);
+}
+
+static int wrap_model(struct buf *sql, const struct buf *model, const char *before, const char *after,
+		      struct error *err)
+{
+	if (buf_append_text(sql, before) < 0 || buf_append(sql, "\n", 1) < 0 ||
+	    buf_append(sql, model->data, model->len) < 0 || buf_append(sql, "\n", 1) < 0 ||
+	    buf_append_text(sql, after) < 0 || !buf_text(sql))
+		return error_no_memory(err, model->len);
+	return 0;
+}
+
+int engine_run_model(struct engine *engine, const char *models_dir, const char *name, const char *before,
+		     const char *after, struct error *err)
+{
+	_cleanup_free_ char *path = text_printf("%s/%s.sql", models_dir, name);
+	if (!path)
+		return error_no_memory(err, strlen(models_dir) + strlen(name));
+	_cleanup_buf_ struct buf model = {0};
+	_cleanup_buf_ struct buf sql = {0};
+	int rc = file_read_all(path, MODEL_BYTES_MAX, &model, err);
+	if (rc < 0)
+		return rc;
+	if (memchr(model.data ? model.data : "", '\0', model.len))
+		return error_set(err, ERROR_SQL, "%s: holds a NUL byte; a model is text", path);
+	const unsigned model_lines = count_lines(model.data, model.len) + 1;
+	rc = engine_prelude(engine, err);
+	if (rc == 0)
+		rc = engine_begin(engine, err);
+	if (rc < 0)
+		return rc;
+	rc = check_model(engine, &model, err);
+	if (rc < 0)
+		return place_error(path, 1, model_lines, err);
+	rc = wrap_model(&sql, &model, before, after, err);
+	if (rc < 0)
+		return rc;
+	rc = engine_run(engine, sql.data, err);
+	if (rc != ERROR_SQL)
+		return rc;
+	return place_error(path, count_lines(before, strlen(before)) + 2, model_lines, err);
+}
