@@ -16,7 +16,7 @@ struct engine {
 	duckdb_database database;
 	duckdb_connection connection;
 	atomic_bool stopped;        /* engine_interrupt was called */
-	bool prelude_is_made;       /* engine_prelude */
+	uint32_t macros;            /* of the prelude: a bit for each that is made */
 	struct registered *sources; /* engine_register_source; owned by DuckDB's catalog */
 	/* The first error of a source in the statement that runs: DuckDB carries a text only, this keeps code and message.
 	 * Written by DuckDB's threads under the lock. */

@@ -112,14 +112,11 @@ static bool blank_semicolons(char *text, size_t len)
 	return found;
 }
 
-/* Parsed alone first: then a syntax error has the model's own line, and the model cannot close our parenthesis. */
+/* `text` is NUL-terminated. Parsed alone first: then a syntax error has the model's own line, and the model cannot close our parenthesis. */
 static int check_model(struct engine *engine, struct buf *text, struct error *err)
 {
-	const char *const sql = buf_text(text);
-	if (!sql)
-		return error_no_memory(err, text->len);
 	duckdb_extracted_statements statements = NULL;
-	const idx_t count = duckdb_extract_statements(engine->connection, sql, &statements);
+	const idx_t count = duckdb_extract_statements(engine->connection, text->data, &statements);
 	const char *const message = duckdb_extract_statements_error(statements);
 	int rc = 0;
 	if (count == 0 && message)
@@ -191,7 +188,9 @@ int engine_run_model(struct engine *engine, const char *models_dir, const char *
 	if (memchr(model.data ? model.data : "", '\0', model.len))
 		return error_set(err, ERROR_SQL, "%s: holds a NUL byte; a model is text", path);
 	const unsigned model_lines = count_lines(model.data, model.len) + 1;
-	rc = engine_prelude(engine, err);
+	if (!buf_text(&model))
+		return error_no_memory(err, model.len);
+	rc = engine_prelude(engine, model.data, err);
 	if (rc == 0)
 		rc = engine_begin(engine, err);
 	if (rc < 0)

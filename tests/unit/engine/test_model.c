@@ -121,8 +121,17 @@ static void expect_true(const char *condition)
 static void test_prelude(void **state)
 {
 	(void)state;
-	assert_int_equal(engine_prelude(engine, &err), 0);
-	assert_int_equal(engine_prelude(engine, &err), 0);
+	int64_t value = 0;
+	assert_int_equal(engine_prelude(engine, "SELECT Date_Format(a, 'b')", &err), 0);
+	expect_true("date_format(DATE '2020-07-06', 'yyyy') = '2020'");
+	assert_int_equal(engine_run_int64(engine, "SELECT nvl(1, 2)", &value, &err), ERROR_SQL);
+	assert_int_equal(engine_prelude(engine,
+					"timestamp_seconds timestamp_millis timestamp_micros unix_timestamp nvl nvl2"
+					" date_format to_date initcap add_months date_add date_sub months_between"
+					" collect_list",
+					&err),
+			 0);
+	assert_int_equal(engine_prelude(engine, "nvl", &err), 0);
 	expect_true("timestamp_seconds(1593993600) = TIMESTAMP '2020-07-06 00:00:00'");
 	expect_true("timestamp_seconds(1.5) = TIMESTAMP '1970-01-01 00:00:01.5'");
 	expect_true("timestamp_millis(1500) = TIMESTAMP '1970-01-01 00:00:01.5'");
