@@ -45,8 +45,9 @@ static const char USAGE[] =
 	"UTC.\n";
 
 static const struct config_menu_item DEFAULT_MENU[] = {
-	{(char[]){"espresso"}, 6500}, {(char[]){"cappucino"}, 9000}, {(char[]){"mocha"}, 8000},
-	{(char[]){"latte"}, 7000},    {(char[]){"chocolate"}, 6000}, {(char[]){"greentea"}, 6000},
+	{.name = (char[]){"espresso"}, .price_minor = 6500},  {.name = (char[]){"cappucino"}, .price_minor = 9000},
+	{.name = (char[]){"mocha"}, .price_minor = 8000},     {.name = (char[]){"latte"}, .price_minor = 7000},
+	{.name = (char[]){"chocolate"}, .price_minor = 6000}, {.name = (char[]){"greentea"}, .price_minor = 6000},
 };
 
 #define DEFAULT_ORDERS    10000

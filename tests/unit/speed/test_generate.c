@@ -19,8 +19,9 @@
 
 #include <cmocka.h>
 
-static struct config_menu_item MENU[] = {
-	{(char[]){"espresso"}, 6500}, {(char[]){"flat white"}, 350}, {(char[]){"water"}, 0}};
+static struct config_menu_item MENU[] = {{.name = (char[]){"espresso"}, .price_minor = 6500},
+					 {.name = (char[]){"flat white"}, .price_minor = 350},
+					 {.name = (char[]){"water"}, .price_minor = 0}};
 
 struct fixture {
 	char dir[64];
@@ -354,7 +355,7 @@ static void keeps_local_hours(void **state)
 static void refuses_a_name_with_a_bar(void **state)
 {
 	struct fixture *const f = *state;
-	struct config_menu_item item = {(char[]){"tea|milk"}, 100};
+	struct config_menu_item item = {.name = (char[]){"tea|milk"}, .price_minor = 100};
 	f->options.menu = &item;
 	f->options.n_menu = 1;
 	assert_int_equal(generate_run(&f->options, &f->counts, &f->err), ERROR_CONFIG);
@@ -369,7 +370,7 @@ static void long_names_are_whole(void **state)
 	struct fixture *const f = *state;
 	char name[201] = {0};
 	memset(name, 'x', 200);
-	const struct config_menu_item item = {name, 123456789012345};
+	const struct config_menu_item item = {.name = name, .price_minor = 123456789012345};
 	f->options.menu = &item;
 	f->options.n_menu = 1;
 	_cleanup_buf_ struct buf out = {0};
