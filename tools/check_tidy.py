@@ -87,6 +87,8 @@ def main():
 
     database = json.loads((arguments.build / "compile_commands.json").read_text(encoding="utf-8"))
     entries = {(pathlib.Path(e["directory"]) / e["file"]).resolve(): e for e in database}
+    made = arguments.build.resolve()  # what the build itself makes is not ours to tidy
+    entries = {path: e for path, e in entries.items() if not path.is_relative_to(made)}
     wanted = [f.resolve() for f in arguments.files] or sorted(entries)
     strangers = [str(f) for f in wanted if f not in entries]
     if strangers:
