@@ -91,12 +91,14 @@ struct config_customer_mapping {
 };
 
 struct config_menu_item {
-	char *name;
+	char *name;  /* unique; no '|' and no blank at its ends: it stands in a classic order line */
+	char *price; /* as written */
 	int64_t price_minor;
 };
 
 struct config {
-	char *path; /* of the file, for messages */
+	char *path;       /* of the file, for messages */
+	uint32_t version; /* of the file's layout: 1 */
 	enum customer_id_type customer_id;
 	char *customer_format; /* "classic" or the name of a customer mapping */
 	struct config_source *sources;
@@ -115,6 +117,8 @@ struct config {
 	uint32_t engine_threads;      /* 0: all cores */
 };
 
+/* Loads and checks. ERROR_CONFIG as above, ERROR_NOT_FOUND or ERROR_IO when the file cannot be read. *out is the caller's, to
+ * be freed by config_free, and written on success only. Any thread; blocks on the file. */
 int config_load(const char *path, struct config **out, struct error *err);
 void config_free(struct config *config);
 /* NULL when there is none of that name. The result lives as long as config. */

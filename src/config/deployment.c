@@ -1,0 +1,159 @@
+#include "config/deployment.h"
+
+#include "base/file.h"
+#include "config/lock_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int fill_paths(struct deployment *d, const char *dir, struct error *err)
+{
+	char real[PATH_MAX];
+	if (!realpath(dir, real))
+		return error_errno(err, errno, "cannot open the directory %s", dir);
+	d->dir = strdup(real);
+	/* "/" would give "//data", which is the same. */
+	d->data_dir = text_printf("%s/data", real);
+	d->journal_dir = text_printf("%s/data/journal", real);
+	d->view_dir = text_printf("%s/data/view", real);
+	d->warehouse_dir = text_printf("%s/data/warehouse", real);
+	d->quarantine_dir = text_printf("%s/data/quarantine", real);
+	d->tmp_dir = text_printf("%s/data/tmp", real);
+	d->models_dir = text_printf("%s/models", real);
+	if (!d->dir || !d->data_dir || !d->journal_dir || !d->view_dir || !d->warehouse_dir || !d->quarantine_dir ||
+	    !d->tmp_dir || !d->models_dir)
+		return error_no_memory(err, 8 * strlen(real));
+	return 0;
+}
+
+/* A file of the deployment as the user would name it: without "./" when it is this directory. */
+static char *name_file(const char *dir, const char *name)
+{
+	return strcmp(dir, ".") == 0 ? strdup(name) : text_printf("%s/%s", dir, name);
+}
+
+static int read_files(struct deployment *d, const char *dir, struct error *err)
+{
+	_cleanup_free_ char *config = name_file(dir, "punchcard.yaml");
+	_cleanup_free_ char *programme = name_file(dir, "programme.yaml");
+	if (!config || !programme)
+		return error_no_memory(err, strlen(dir));
+	int rc = config_load(config, &d->config, err);
+	if (rc < 0)
+		return rc;
+	rc = programme_load(programme, &d->programme, err);
+	if (rc == ERROR_NOT_FOUND)
+		return error_set(
+			err, ERROR_CONFIG,
+			"%s is missing; write it anew (`punchcard init` in an empty directory makes one to start from)",
+			programme);
+	return rc;
+}
+
+static int check_is_deployment(const char *dir, struct error *err)
+{
+	_cleanup_free_ char *config = text_printf("%s/punchcard.yaml", dir);
+	if (!config)
+		return error_no_memory(err, strlen(dir));
+	if (access(config, F_OK) == 0 || errno == EACCES)
+		return 0;
+	if (strcmp(dir, ".") == 0)
+		return error_set(
+			err, ERROR_NOT_FOUND,
+			"this directory is no deployment: it has no punchcard.yaml; name one with -C DIR, or make "
+			"one with `punchcard init DIR`");
+	return error_set(err, ERROR_NOT_FOUND,
+			 "%s is no deployment: it has no punchcard.yaml; make one with `punchcard init %s`", dir, dir);
+}
+
+/* Whether the path is there and may not be written: then errno says why. */
+static bool is_refused(const char *path)
+{
+	return access(path, W_OK) < 0 && errno != ENOENT;
+}
+
+/* A writer that cannot write: say what it needs, where the system only says no. */
+static int explain_refusal(const struct deployment *d, const char *shown_dir, struct error *err)
+{
+	_cleanup_free_ char *lock = text_printf("%s/lock", d->data_dir);
+	if (!lock || (!is_refused(d->dir) && !is_refused(d->data_dir) && !is_refused(lock)))
+		return ERROR_IO;
+	const int errnum = errno;
+	return error_set(
+		err, ERROR_IO,
+		"cannot write to the deployment %s: %s; this command writes: %s (customer, sql and status only "
+		"read, and work)",
+		shown_dir, strerror(errnum),
+		errnum == EROFS ? "mount it writable, or work on a copy"
+				: "run it as the owner of the directory, or give yourself the right to write");
+}
+
+static int make_data_dirs(const struct deployment *d, struct error *err)
+{
+	const char *const dirs[] = {d->journal_dir, d->view_dir, d->warehouse_dir, d->quarantine_dir, d->tmp_dir};
+	int rc = file_remove_tree(d->tmp_dir, err);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]) && rc == 0; i++)
+		rc = file_make_dirs(dirs[i], err);
+	return rc == 0 ? file_sync_dir(d->data_dir, err) : rc;
+}
+
+static int become_writer(struct deployment *d, const char *dir, const char *command, struct error *err)
+{
+	const char *const shown_dir = strcmp(dir, ".") == 0 ? d->dir : dir;
+	int rc = file_make_dirs(d->data_dir, err);
+	if (rc == 0)
+		rc = lock_take(d->data_dir, shown_dir, command, &d->lock_fd, err);
+	if (rc == 0)
+		rc = make_data_dirs(d, err);
+	return rc == ERROR_IO ? explain_refusal(d, shown_dir, err) : rc;
+}
+
+int deployment_open(const char *dir, enum deployment_mode mode, const char *command, struct deployment **out,
+		    struct error *err)
+{
+	int rc = check_is_deployment(dir, err);
+	if (rc < 0)
+		return rc;
+	struct deployment *const d = calloc(1, sizeof(*d));
+	if (!d)
+		return error_no_memory(err, sizeof(*d));
+	d->mode = mode;
+	d->lock_fd = -1;
+	rc = fill_paths(d, dir, err);
+	if (rc == 0)
+		rc = read_files(d, dir, err);
+	if (rc == 0 && mode == DEPLOYMENT_WRITE)
+		rc = become_writer(d, dir, command, err);
+	if (rc < 0) {
+		deployment_close(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
+void deployment_close(struct deployment *deployment)
+{
+	if (!deployment)
+		return;
+	lock_release(&deployment->lock_fd);
+	config_free(deployment->config);
+	programme_free(deployment->programme);
+	free(deployment->dir);
+	free(deployment->data_dir);
+	free(deployment->journal_dir);
+	free(deployment->view_dir);
+	free(deployment->warehouse_dir);
+	free(deployment->quarantine_dir);
+	free(deployment->tmp_dir);
+	free(deployment->models_dir);
+	free(deployment);
+}
+
+char *deployment_path(const struct deployment *deployment, const char *relative)
+{
+	return *relative == '/' ? strdup(relative) : text_printf("%s/%s", deployment->dir, relative);
+}

@@ -1,0 +1,120 @@
+/*
+ * data/lock: one line of text, "<pid> <command> <yyyy-mm-dd> <hh:mm:ss>\n" (UTC), at most LOCK_TEXT_BYTES.
+ *
+ * The lock itself is an open file description lock (F_OFD_SETLK) on the whole file: the kernel drops it when the process
+ * ends, however it ends. The text only says who; it is valid while the lock is held, and empty after a clean end. What a
+ * killed process left there is overwritten by the next one.
+ */
+#include "config/lock_internal.h"
+
+#include "base/file.h"
+#include "base/tz.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_TEXT_BYTES 128
+
+struct holder {
+	pid_t pid;
+	char command[64];
+	char since[20];
+};
+
+static bool read_holder(int fd, struct holder *out)
+{
+	char text[LOCK_TEXT_BYTES + 1];
+	const ssize_t n = pread(fd, text, LOCK_TEXT_BYTES, 0);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	for (ssize_t i = 0; i < n; i++)
+		if (!isprint((unsigned char)text[i]) && text[i] != '\n')
+			return false;
+	struct holder h;
+	char *at;
+	h.pid = (pid_t)strtol(text, &at, 10);
+	const size_t len = strcspn(at + (*at == ' '), " \n");
+	if (h.pid <= 0 || *at != ' ' || len == 0 || len >= sizeof(h.command))
+		return false;
+	memcpy(h.command, at + 1, len);
+	h.command[len] = '\0';
+	at += 1 + len;
+	if (strlen(at) != 21 || at[0] != ' ' || at[20] != '\n')
+		return false;
+	memcpy(h.since, at + 1, 19);
+	h.since[19] = '\0';
+	*out = h;
+	return true;
+}
+
+static int fail_locked(int fd, const char *shown_dir, struct error *err)
+{
+	/* Between the lock and the text of a new holder there is a moment in which the text is the old one's. */
+	struct holder holder;
+	bool known = false;
+	for (int tries = 0; tries < 20; tries++) {
+		known = read_holder(fd, &holder);
+		if (known && (kill(holder.pid, 0) == 0 || errno == EPERM))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	if (!known)
+		return error_set(err, ERROR_LOCKED, "%s is being written by another process; wait for it or stop it",
+				 shown_dir);
+	return error_set(err, ERROR_LOCKED,
+			 "%s is being written by process %ld (%s, since %s UTC); wait for it or stop it", shown_dir,
+			 (long)holder.pid, holder.command, holder.since);
+}
+
+static int write_holder(int fd, const char *path, const char *command, struct error *err)
+{
+	char text[LOCK_TEXT_BYTES];
+	char since[20];
+	civil_format_time(NULL, (int64_t)time(NULL) * 1000000, since);
+	const int len = snprintf(text, sizeof(text), "%ld %.40s %s\n", (long)getpid(), command, since);
+	/* Shorter first: a reader then sees nothing or the whole line. */
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
+		return error_errno(err, errno, "cannot write %s", path);
+	return 0;
+}
+
+int lock_take(const char *data_dir, const char *shown_dir, const char *command, int *fd, struct error *err)
+{
+	_cleanup_free_ char *path = text_printf("%s/lock", data_dir);
+	if (!path)
+		return error_no_memory(err, strlen(data_dir));
+	_cleanup_close_ int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (file < 0)
+		return error_errno(err, errno, "cannot open %s", path);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(file, F_OFD_SETLK, &whole) < 0) {
+		if (errno == EAGAIN || errno == EACCES)
+			return fail_locked(file, shown_dir, err);
+		return error_errno(err, errno, "cannot lock %s (a deployment must be on a local disk)", path);
+	}
+	const int rc = write_holder(file, path, command, err);
+	if (rc < 0)
+		return rc;
+	*fd = file;
+	file = -1;
+	return 0;
+}
+
+void lock_release(int *fd)
+{
+	if (*fd < 0)
+		return;
+	/* Cosmetic: the lock goes with the descriptor. */
+	if (ftruncate(*fd, 0) < 0)
+		errno = 0;
+	close(*fd);
+	*fd = -1;
+}

@@ -1,0 +1,281 @@
+/*
+ * The sections limits, journal, view, engine, customers and gender_codes are mappings in the file and plain members of the
+ * struct around them in memory: their schema is a mapping at offset 0 of that struct.
+ */
+#include "config/schema_internal.h"
+
+#include <stddef.h>
+
+#define OPTIONAL                       CYAML_FLAG_OPTIONAL
+#define REQUIRED                       CYAML_FLAG_DEFAULT
+
+#define TEXT(key, flags, type, member) CYAML_FIELD_STRING_PTR(key, flags, type, member, 0, CYAML_UNLIMITED)
+#define LIST(key, flags, type, member, count, entry, min, max) \
+	CYAML_FIELD_SEQUENCE_COUNT(key, (flags) | CYAML_FLAG_POINTER, type, member, count, entry, min, max)
+#define SECTION(name, type, fields)                                                                       \
+	{                                                                                                 \
+		.key = (name), .data_offset = 0, .value = { CYAML_VALUE_MAPPING(OPTIONAL, type, fields) } \
+	}
+
+static const cyaml_schema_value_t TEXT_ITEM = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED)};
+
+/*
+ * punchcard.yaml
+ */
+
+#define MAX_SOURCES  64
+#define MAX_MAPPINGS 64
+#define MAX_MENU     1000
+#define MAX_STRINGS  64
+#define MAX_ID_PARTS 8
+
+static const cyaml_strval_t ID_TYPES[] = {{"integer", CUSTOMER_ID_INTEGER}, {"text", CUSTOMER_ID_TEXT}};
+static const cyaml_strval_t WHEN_DONE[] = {
+	{"rename", WHEN_DONE_RENAME}, {"move", WHEN_DONE_MOVE}, {"delete", WHEN_DONE_DELETE}};
+
+static const cyaml_schema_field_t SOURCE_FIELDS[] = {
+	TEXT("name", REQUIRED, struct config_source, name),
+	TEXT("dir", REQUIRED, struct config_source, dir),
+	TEXT("pattern", OPTIONAL, struct config_source, pattern),
+	TEXT("format", REQUIRED, struct config_source, format),
+	CYAML_FIELD_ENUM("when_done", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, when_done, WHEN_DONE,
+			 CYAML_ARRAY_LEN(WHEN_DONE)),
+	TEXT("suffix", OPTIONAL, struct config_source, suffix),
+	TEXT("move_to", OPTIONAL, struct config_source, move_to),
+	CYAML_FIELD_UINT("settle_ms", OPTIONAL, struct config_source, settle_ms),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t SOURCE = {CYAML_VALUE_MAPPING(REQUIRED, struct config_source, SOURCE_FIELDS)};
+
+static const cyaml_schema_field_t ORDER_MAPPING_FIELDS[] = {
+	TEXT("name", REQUIRED, struct config_order_mapping, name),
+	TEXT("delimiter", OPTIONAL, struct config_order_mapping, delimiter),
+	TEXT("timezone", OPTIONAL, struct config_order_mapping, timezone),
+	LIST("event_id", REQUIRED, struct config_order_mapping, event_id.items, event_id.count, &TEXT_ITEM, 1,
+	     MAX_ID_PARTS),
+	TEXT("line", OPTIONAL, struct config_order_mapping, line),
+	TEXT("customer", REQUIRED, struct config_order_mapping, customer),
+	LIST("guest", OPTIONAL, struct config_order_mapping, guest.items, guest.count, &TEXT_ITEM, 0, MAX_STRINGS),
+	TEXT("date", REQUIRED, struct config_order_mapping, date),
+	TEXT("date_format", REQUIRED, struct config_order_mapping, date_format),
+	TEXT("time", OPTIONAL, struct config_order_mapping, time),
+	TEXT("time_format", OPTIONAL, struct config_order_mapping, time_format),
+	TEXT("store", OPTIONAL, struct config_order_mapping, store),
+	TEXT("sku", OPTIONAL, struct config_order_mapping, sku),
+	TEXT("menu", OPTIONAL, struct config_order_mapping, menu),
+	TEXT("quantity", OPTIONAL, struct config_order_mapping, quantity),
+	TEXT("price", OPTIONAL, struct config_order_mapping, price),
+	TEXT("amount", OPTIONAL, struct config_order_mapping, amount),
+	TEXT("decimal_mark", OPTIONAL, struct config_order_mapping, decimal_mark),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t ORDER_MAPPING = {
+	CYAML_VALUE_MAPPING(REQUIRED, struct config_order_mapping, ORDER_MAPPING_FIELDS)};
+
+static const cyaml_schema_field_t GENDER_FIELDS[] = {
+	LIST("male", OPTIONAL, struct config_customer_mapping, male.items, male.count, &TEXT_ITEM, 0, MAX_STRINGS),
+	LIST("female", OPTIONAL, struct config_customer_mapping, female.items, female.count, &TEXT_ITEM, 0,
+	     MAX_STRINGS),
+	LIST("neither", OPTIONAL, struct config_customer_mapping, neither.items, neither.count, &TEXT_ITEM, 0,
+	     MAX_STRINGS),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t CUSTOMER_MAPPING_FIELDS[] = {
+	TEXT("name", REQUIRED, struct config_customer_mapping, name),
+	TEXT("delimiter", OPTIONAL, struct config_customer_mapping, delimiter),
+	TEXT("customer", REQUIRED, struct config_customer_mapping, customer),
+	TEXT("full_name", OPTIONAL, struct config_customer_mapping, full_name),
+	TEXT("first_name", OPTIONAL, struct config_customer_mapping, first_name),
+	TEXT("last_name", OPTIONAL, struct config_customer_mapping, last_name),
+	TEXT("email", OPTIONAL, struct config_customer_mapping, email),
+	TEXT("since", OPTIONAL, struct config_customer_mapping, since),
+	TEXT("card", OPTIONAL, struct config_customer_mapping, card),
+	TEXT("birth_date", OPTIONAL, struct config_customer_mapping, birth_date),
+	TEXT("birth_year", OPTIONAL, struct config_customer_mapping, birth_year),
+	TEXT("gender", OPTIONAL, struct config_customer_mapping, gender),
+	TEXT("home_store", OPTIONAL, struct config_customer_mapping, home_store),
+	TEXT("date_format", OPTIONAL, struct config_customer_mapping, date_format),
+	SECTION("gender_codes", struct config_customer_mapping, GENDER_FIELDS),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t CUSTOMER_MAPPING = {
+	CYAML_VALUE_MAPPING(REQUIRED, struct config_customer_mapping, CUSTOMER_MAPPING_FIELDS)};
+
+static const cyaml_schema_field_t MENU_FIELDS[] = {
+	TEXT("name", REQUIRED, struct config_menu_item, name),
+	TEXT("price", REQUIRED, struct config_menu_item, price),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t MENU_ITEM = {CYAML_VALUE_MAPPING(REQUIRED, struct config_menu_item, MENU_FIELDS)};
+
+static const cyaml_schema_field_t CUSTOMERS_FIELDS[] = {
+	TEXT("format", OPTIONAL, struct config, customer_format),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t LIMITS_FIELDS[] = {
+	CYAML_FIELD_UINT("future_hours", OPTIONAL, struct config, future_limit_h),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t JOURNAL_FIELDS[] = {
+	CYAML_FIELD_UINT("map_gib", OPTIONAL, struct config, journal_map_gib),
+	CYAML_FIELD_UINT("retention_hours", OPTIONAL, struct config, journal_retention_h),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t VIEW_FIELDS[] = {
+	CYAML_FIELD_UINT("map_gib", OPTIONAL, struct config, view_map_gib),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t ENGINE_FIELDS[] = {
+	CYAML_FIELD_UINT("memory_mib", OPTIONAL, struct config, engine_memory_mib),
+	CYAML_FIELD_UINT("threads", OPTIONAL, struct config, engine_threads),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t CONFIG_FIELDS[] = {
+	CYAML_FIELD_UINT("version", REQUIRED, struct config, version),
+	CYAML_FIELD_ENUM("customer_id", OPTIONAL | CYAML_FLAG_STRICT, struct config, customer_id, ID_TYPES,
+			 CYAML_ARRAY_LEN(ID_TYPES)),
+	SECTION("customers", struct config, CUSTOMERS_FIELDS),
+	LIST("sources", OPTIONAL, struct config, sources, n_sources, &SOURCE, 0, MAX_SOURCES),
+	LIST("order_mappings", OPTIONAL, struct config, order_mappings, n_order_mappings, &ORDER_MAPPING, 0,
+	     MAX_MAPPINGS),
+	LIST("customer_mappings", OPTIONAL, struct config, customer_mappings, n_customer_mappings, &CUSTOMER_MAPPING, 0,
+	     MAX_MAPPINGS),
+	LIST("menu", OPTIONAL, struct config, menu, n_menu, &MENU_ITEM, 0, MAX_MENU),
+	SECTION("limits", struct config, LIMITS_FIELDS),
+	SECTION("journal", struct config, JOURNAL_FIELDS),
+	SECTION("view", struct config, VIEW_FIELDS),
+	SECTION("engine", struct config, ENGINE_FIELDS),
+	CYAML_FIELD_END,
+};
+
+const cyaml_schema_value_t CONFIG_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config, CONFIG_FIELDS)};
+
+#define COLUMN "the name of a column in the file's first line"
+
+const struct yaml_rule CONFIG_RULES[] = {
+	{.key = "version", .expected = "1, the version of this file's layout", .min = 1, .max = 1},
+	{.key = "customer_id", .expected = "integer or text"},
+	{.key = "customers", .expected = "the key format below it"},
+	{.key = "customers.format", .expected = "classic or the name of a customer mapping"},
+	{.key = "sources", .expected = "a list of at most 64 spool directories, each beginning with '- name:'"},
+	{.key = "sources[]", .expected = "the keys name, dir and format"},
+	{.key = "sources[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
+	{.key = "sources[].dir", .expected = "a directory, such as spool"},
+	{.key = "sources[].pattern", .expected = "a pattern of file names, such as '*.txt'"},
+	{.key = "sources[].format", .expected = "classic or the name of an order mapping"},
+	{.key = "sources[].when_done", .expected = "rename, move or delete"},
+	{.key = "sources[].suffix", .expected = "what is put behind a file's name, such as .COMPLETED"},
+	{.key = "sources[].move_to", .expected = "a directory, such as done"},
+	{.key = "sources[].settle_ms", .expected = "milliseconds, 0 to 3600000", .max = 3600000},
+	{.key = "order_mappings", .expected = "a list of at most 64 mappings, each beginning with '- name:'"},
+	{.key = "order_mappings[]",
+	 .expected = "the keys name, event_id, customer, date, date_format and amount or price"},
+	{.key = "order_mappings[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
+	{.key = "order_mappings[].delimiter", .expected = "one character, such as \",\", \";\" or \"\\t\""},
+	{.key = "order_mappings[].timezone", .expected = "an IANA name such as Asia/Bangkok"},
+	{.key = "order_mappings[].event_id", .expected = "a list of 1 to 8 columns, such as [receipt_no, date]"},
+	{.key = "order_mappings[].event_id[]", .expected = COLUMN},
+	{.key = "order_mappings[].line", .expected = COLUMN},
+	{.key = "order_mappings[].customer", .expected = COLUMN},
+	{.key = "order_mappings[].guest", .expected = "a list of at most 64 values, such as [\"0\", \"\"]"},
+	{.key = "order_mappings[].guest[]", .expected = "a value of the customer's column; the empty one is \"\""},
+	{.key = "order_mappings[].date", .expected = COLUMN},
+	{.key = "order_mappings[].date_format", .expected = "a format such as \"%Y-%m-%d\""},
+	{.key = "order_mappings[].time", .expected = COLUMN},
+	{.key = "order_mappings[].time_format", .expected = "a format such as \"%H:%M:%S\""},
+	{.key = "order_mappings[].store", .expected = COLUMN},
+	{.key = "order_mappings[].sku", .expected = COLUMN},
+	{.key = "order_mappings[].menu", .expected = COLUMN},
+	{.key = "order_mappings[].quantity", .expected = COLUMN},
+	{.key = "order_mappings[].price", .expected = COLUMN},
+	{.key = "order_mappings[].amount", .expected = COLUMN},
+	{.key = "order_mappings[].decimal_mark", .expected = "\".\" or \",\""},
+	{.key = "customer_mappings", .expected = "a list of at most 64 mappings, each beginning with '- name:'"},
+	{.key = "customer_mappings[]", .expected = "the keys name and customer, and the columns that the file has"},
+	{.key = "customer_mappings[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
+	{.key = "customer_mappings[].delimiter", .expected = "one character, such as \",\", \";\" or \"\\t\""},
+	{.key = "customer_mappings[].customer", .expected = COLUMN},
+	{.key = "customer_mappings[].full_name", .expected = COLUMN},
+	{.key = "customer_mappings[].first_name", .expected = COLUMN},
+	{.key = "customer_mappings[].last_name", .expected = COLUMN},
+	{.key = "customer_mappings[].email", .expected = COLUMN},
+	{.key = "customer_mappings[].since", .expected = COLUMN},
+	{.key = "customer_mappings[].card", .expected = COLUMN},
+	{.key = "customer_mappings[].birth_date", .expected = COLUMN},
+	{.key = "customer_mappings[].birth_year", .expected = COLUMN},
+	{.key = "customer_mappings[].gender", .expected = COLUMN},
+	{.key = "customer_mappings[].home_store", .expected = COLUMN},
+	{.key = "customer_mappings[].date_format", .expected = "a format such as \"%Y-%m-%d\""},
+	{.key = "customer_mappings[].gender_codes", .expected = "the keys male, female and neither below it"},
+	{.key = "customer_mappings[].gender_codes.male", .expected = "a list of at most 64 codes, such as [M]"},
+	{.key = "customer_mappings[].gender_codes.male[]", .expected = "a code of the gender column"},
+	{.key = "customer_mappings[].gender_codes.female", .expected = "a list of at most 64 codes, such as [F]"},
+	{.key = "customer_mappings[].gender_codes.female[]", .expected = "a code of the gender column"},
+	{.key = "customer_mappings[].gender_codes.neither",
+	 .expected = "a list of at most 64 codes, such as [N, \"\"]"},
+	{.key = "customer_mappings[].gender_codes.neither[]",
+	 .expected = "a code of the gender column; the empty one is \"\""},
+	{.key = "menu", .expected = "a list of at most 1000 items, each {name: …, price: …}"},
+	{.key = "menu[]", .expected = "the keys name and price"},
+	{.key = "menu[].name", .expected = "what the till calls it"},
+	{.key = "menu[].price", .expected = "a price with at most two decimals, such as 65 or 2.50"},
+	{.key = "limits", .expected = "the key future_hours below it"},
+	{.key = "limits.future_hours", .expected = "hours, 0 to 8784", .max = 8784},
+	{.key = "journal", .expected = "the keys map_gib and retention_hours below it"},
+	{.key = "journal.map_gib", .expected = "GiB, 1 to 16384", .min = 1, .max = 16384},
+	{.key = "journal.retention_hours", .expected = "hours, 0 to 87600", .max = 87600},
+	{.key = "view", .expected = "the key map_gib below it"},
+	{.key = "view.map_gib", .expected = "GiB, 1 to 16384", .min = 1, .max = 16384},
+	{.key = "engine", .expected = "the keys memory_mib and threads below it"},
+	{.key = "engine.memory_mib", .expected = "MiB, 128 to 1048576", .min = 128, .max = 1048576},
+	{.key = "engine.threads", .expected = "0 (all cores) to 256", .max = 256},
+	{0},
+};
+
+/*
+ * programme.yaml
+ */
+
+static const cyaml_strval_t ROUNDINGS[] = {{"floor", ROUND_FLOOR}};
+
+static const cyaml_schema_field_t PER_AMOUNT_FIELDS[] = {
+	TEXT("points", REQUIRED, struct programme_earn_file, points),
+	TEXT("per", REQUIRED, struct programme_earn_file, per),
+	CYAML_FIELD_END,
+};
+/* The kind of the rule is the key, so that others can stand beside it. */
+static const cyaml_schema_field_t EARN_FIELDS[] = {
+	{.key = "per_amount", .value = {CYAML_VALUE_MAPPING(REQUIRED, struct programme_earn_file, PER_AMOUNT_FIELDS)}},
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t EARN = {CYAML_VALUE_MAPPING(REQUIRED, struct programme_earn_file, EARN_FIELDS)};
+
+static const cyaml_schema_field_t PROGRAMME_FIELDS[] = {
+	CYAML_FIELD_UINT("version", REQUIRED, struct programme_file, version),
+	TEXT("name", REQUIRED, struct programme_file, name),
+	TEXT("currency", REQUIRED, struct programme_file, currency),
+	TEXT("timezone", REQUIRED, struct programme_file, timezone),
+	CYAML_FIELD_ENUM("rounding", OPTIONAL | CYAML_FLAG_STRICT, struct programme_file, rounding, ROUNDINGS,
+			 CYAML_ARRAY_LEN(ROUNDINGS)),
+	LIST("earn", REQUIRED, struct programme_file, earn, n_earn, &EARN, 1, 1),
+	CYAML_FIELD_END,
+};
+
+const cyaml_schema_value_t PROGRAMME_SCHEMA = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct programme_file, PROGRAMME_FIELDS)};
+
+const struct yaml_rule PROGRAMME_RULES[] = {
+	{.key = "version", .expected = "1, the version of this file's layout", .min = 1, .max = 1},
+	{.key = "name", .expected = "the programme's name, 1 to 256 bytes"},
+	{.key = "currency", .expected = "an ISO 4217 code such as THB or USD"},
+	{.key = "timezone", .expected = "an IANA name such as Asia/Bangkok"},
+	{.key = "rounding", .expected = "floor"},
+	{.key = "earn", .expected = "a list of exactly one rule, such as '- per_amount: {points: 1, per: 10.00}'"},
+	{.key = "earn[]", .expected = "a rule such as 'per_amount: {points: 1, per: 10.00}'"},
+	{.key = "earn[].per_amount", .expected = "the keys points and per, such as {points: 1, per: 10.00}"},
+	{.key = "earn[].per_amount.points", .expected = "points above 0 with at most three decimals, such as 1 or 0.5"},
+	{.key = "earn[].per_amount.per", .expected = "an amount above 0 with at most two decimals, such as 10.00"},
+	{0},
+};
