@@ -62,6 +62,20 @@ bool utf8_valid(const char *data, size_t len)
 	return true;
 }
 
+size_t utf8_step(const char *data, size_t len, uint32_t *codepoint)
+{
+	static const unsigned char LEAD_BITS[5] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+	const unsigned char *const at = (const unsigned char *)data;
+	const size_t size = measure_character(at, at + len);
+	if (size == 0)
+		return 0;
+	uint32_t value = at[0] & LEAD_BITS[size];
+	for (size_t i = 1; i < size; i++)
+		value = value << 6 | (at[i] & 0x3Fu);
+	*codepoint = value;
+	return size;
+}
+
 /* The text that stands for the byte or character at `at`; returns its length and sets how many bytes it stands for. */
 static size_t escape_one(const unsigned char *at, const unsigned char *end, char text[4], size_t *taken)
 {
