@@ -244,7 +244,7 @@ class Bench:
             SELECT filename || ':' || line AS event_id, 1 AS line_no, 'order' AS kind, cust_id,
                 regexp_replace(drink, ' [^ ]*$', '') AS odr_menu, NULL::VARCHAR AS odr_sku, 1::DECIMAL(18,3) AS odr_qty,
                 price AS odr_prc, price AS odr_amt, make_timestamp(secs * 1000000) AS odr_tms, NULL::VARCHAR AS store,
-                'orders' AS source, make_timestamp(secs * 1000000)::DATE AS data_dt
+                'orders' AS source, make_timestamp((secs + 25200) * 1000000)::DATE AS data_dt
             FROM (SELECT *, regexp_extract(drink, '[^ ]*$')::DECIMAL(18,2) AS price, row_number() OVER () AS line
                 FROM read_csv('{source}/*.txt', header = false, auto_detect = false, delim = '|', quote = '',
                     escape = '', filename = true,
@@ -303,7 +303,7 @@ class Bench:
         target = WORK / "loyalty.parquet"
         orders = f"read_parquet('{warehouse}/transactions_cln/**/*.parquet', hive_partitioning = true)"
         customers = f"read_parquet('{warehouse}/customers_cln/**/*.parquet')"
-        points = "(odr_amt * 100)::BIGINT * 1000 // 2500"  # a point per 25, floored to a thousandth, order by order
+        points = "(odr_amt * 100)::BIGINT * 1000 // 1000"  # as in the template: a point per 10.00, floored to a thousandth
         same = f"""COPY (
             SELECT t.cust_id, any_value(c.cust_nm) AS cust_name, any_value(c.cust_member_card_no) AS cust_member_card_no,
                 sum(odr_amt)::DECIMAL(18,2) AS spnd_amt, count(*) AS orders, count(DISTINCT data_dt) AS visits,
