@@ -26,7 +26,7 @@ struct unpacker {
 };
 
 struct input {
-	char *path;
+	char *path; /* as messages show it */
 	int fd;
 	struct stat st;
 	bool at_eof;
@@ -53,10 +53,10 @@ static const char *name_type(mode_t mode)
 	}
 }
 
-static int open_file(struct input *in, struct error *err)
+static int open_file(struct input *in, const char *path, struct error *err)
 {
 	/* O_NONBLOCK: a FIFO without a writer would block for ever. It means nothing for a regular file. */
-	in->fd = open(in->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	in->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (in->fd < 0)
 		return error_errno(err, errno, "cannot open %s", in->path);
 	if (fstat(in->fd, &in->st) < 0)
@@ -250,15 +250,17 @@ static int skip_byte_order_mark(struct input *in, struct error *err)
 	return 0;
 }
 
-static int open_all(struct input *in, const char *path, struct error *err)
+static int open_all(struct input *in, const char *path, const struct input_options *options, struct error *err)
 {
-	in->path = strdup(path);
+	in->path = strdup(options->shown ? options->shown : path);
 	in->buffer = malloc(BUFFER_BYTES);
 	in->hash = XXH3_createState();
 	if (!in->path || !in->buffer || !in->hash)
 		return error_no_memory(err, BUFFER_BYTES);
 	XXH3_128bits_reset(in->hash);
-	int rc = open_file(in, err);
+	int rc = open_file(in, path, err);
+	if (rc == 0 && options->raw)
+		return input_fill(in, err);
 	if (rc == 0)
 		rc = detect_gzip(in, err);
 	if (rc == 0)
@@ -268,11 +270,16 @@ static int open_all(struct input *in, const char *path, struct error *err)
 
 int input_open(const char *path, struct input **out, struct error *err)
 {
+	return input_open_with(path, &(struct input_options){0}, out, err);
+}
+
+int input_open_with(const char *path, const struct input_options *options, struct input **out, struct error *err)
+{
 	struct input *const in = calloc(1, sizeof(*in));
 	if (!in)
 		return error_no_memory(err, sizeof(*in));
 	in->fd = -1;
-	const int rc = open_all(in, path, err);
+	const int rc = open_all(in, path, options, err);
 	if (rc < 0) {
 		input_close(in);
 		return rc;
@@ -355,6 +362,18 @@ void input_digest(struct input *in, unsigned char out[INPUT_DIGEST_BYTES])
 const struct stat *input_stat(const struct input *in)
 {
 	return &in->st;
+}
+
+int input_check_unchanged(const struct input *in, struct error *err)
+{
+	struct stat now;
+	if (fstat(in->fd, &now) < 0)
+		return error_errno(err, errno, "cannot read %s", in->path);
+	if (now.st_size == in->st.st_size && now.st_mtim.tv_sec == in->st.st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == in->st.st_mtim.tv_nsec)
+		return 0;
+	return error_set(err, ERROR_INPUT, "%s changed while it was read; wait until it is complete, then try again",
+			 in->path);
 }
 
 bool input_is_gzip(const struct input *in)

@@ -41,6 +41,13 @@ struct input;
  * them neither blocks nor has an effect), a missing file is ERROR_NOT_FOUND, an unreadable one ERROR_IO; UTF-16 or UTF-32 by
  * its byte order mark is ERROR_INPUT. Messages begin with the path. The caller closes *out. */
 int input_open(const char *path, struct input **out, struct error *err);
+/* The same with options. shown: the path in messages, where that is not what the user knows the file by; NULL: path. raw:
+ * the stream is the file's bytes as they are, nothing unpacked, no mark looked for: for copying. */
+struct input_options {
+	const char *shown;
+	bool raw;
+};
+int input_open_with(const char *path, const struct input_options *options, struct input **out, struct error *err);
 /* NULL is fine. */
 void input_close(struct input *in);
 
@@ -66,6 +73,8 @@ uint64_t input_offset(const struct input *in);
 void input_digest(struct input *in, unsigned char out[INPUT_DIGEST_BYTES]);
 /* The file as it was when it was opened. */
 const struct stat *input_stat(const struct input *in);
+/* ERROR_INPUT when size or time of modification are other now: somebody writes to the file while it is read. */
+int input_check_unchanged(const struct input *in, struct error *err);
 bool input_is_gzip(const struct input *in);
 
 #endif

@@ -26,6 +26,10 @@
 /* Bytes of a sku, a menu item's name or a store's name. */
 #define LIMIT_NAME_BYTES 256u
 
+/* Bytes of a customer's name, e-mail address, card number or home store. An address has at most 320 bytes, and no name on
+ * a card is longer; the customer view keeps them together in one record. */
+#define LIMIT_CUSTOMER_TEXT_BYTES 512u
+
 /* Lines of one order. A till's receipt has under 1,000; the bound keeps one event in memory. */
 #define LIMIT_ORDER_LINES 10000u
 

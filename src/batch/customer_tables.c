@@ -1,0 +1,464 @@
+#include "batch/customer_tables.h"
+
+#include "base/file.h"
+#include "base/tz.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+
+/* Names in SQL that no model has. */
+#define ROWS_SOURCE "punchcard_customer_rows"
+#define ROWS_TABLE  "punchcard_customers"
+#define BAD_SOURCE  "punchcard_customer_bad_lines"
+
+enum row_column {
+	ROW_FILE_NO,
+	ROW_LINE,
+	ROW_ID,
+	ROW_HOME_STORE,
+	ROW_NAME,
+	ROW_EMAIL,
+	ROW_SINCE,
+	ROW_CARD_NO,
+	ROW_BIRTH_DATE,
+	ROW_GENDER,
+	ROW_BIRTH_YEAR,
+	ROW_COLUMNS,
+};
+
+enum bad_column {
+	BAD_FILE,
+	BAD_LINE,
+	BAD_REASON,
+	BAD_TEXT,
+	BAD_TIME,
+	BAD_COLUMNS,
+};
+
+uint64_t customer_file_lines(const struct customer_file *file)
+{
+	return file->counts[CUSTOMER_GOOD] + customer_file_bad_lines(file);
+}
+
+uint64_t customer_file_bad_lines(const struct customer_file *file)
+{
+	uint64_t n = 0;
+	for (unsigned i = CUSTOMER_GOOD + 1; i < CUSTOMER_REASONS; i++)
+		n += file->counts[i];
+	return n;
+}
+
+static int open_reader(struct customer_file *file, struct customer_reader **reader, struct error *err)
+{
+	const int rc = customer_reader_open(file->landed->path, file->landed->shown, file->format, reader, err);
+	if (rc < 0)
+		return rc;
+	memset(file->counts, 0, sizeof(file->counts));
+	file->saw_header = customer_reader_saw_header(*reader);
+	return 0;
+}
+
+int customer_file_count(struct customer_file *file, struct error *err)
+{
+	struct customer_reader *reader = NULL;
+	struct customer_line line = {0};
+	int rc = open_reader(file, &reader, err);
+	while (rc == 0) {
+		rc = customer_reader_next(reader, &line, err);
+		if (rc < 0 || line.end)
+			break;
+		file->counts[line.reason]++;
+	}
+	file->is_counted = rc == 0;
+	customer_reader_close(reader);
+	return rc;
+}
+
+/* A scan over files: the reader of files[at], or NULL before it is opened. */
+struct scan {
+	struct customer_file *files;
+	size_t n_files;
+	size_t at;
+	struct customer_reader *reader;
+	struct buf text; /* of a quarantined line */
+};
+
+static int start_scan(struct customer_file *files, size_t n_files, void **state, struct error *err)
+{
+	struct scan *const scan = calloc(1, sizeof(*scan));
+	if (!scan)
+		return error_no_memory(err, sizeof(*scan));
+	scan->files = files;
+	scan->n_files = n_files;
+	*state = scan;
+	return 0;
+}
+
+static void stop_scan(void *context, void *state)
+{
+	(void)context;
+	struct scan *const scan = state;
+	customer_reader_close(scan->reader);
+	buf_release(&scan->text);
+	free(scan);
+}
+
+/* The next line, good or bad, of any file; line->end behind the last file. */
+static int next_line(struct scan *scan, struct customer_line *line, struct error *err)
+{
+	for (; scan->at < scan->n_files; scan->at++) {
+		struct customer_file *const file = &scan->files[scan->at];
+		int rc = scan->reader ? 0 : open_reader(file, &scan->reader, err);
+		if (rc == 0)
+			rc = customer_reader_next(scan->reader, line, err);
+		if (rc < 0)
+			return rc;
+		if (!line->end) {
+			file->counts[line->reason]++;
+			return 0;
+		}
+		file->is_counted = true;
+		customer_reader_close(scan->reader);
+		scan->reader = NULL;
+	}
+	line->end = true;
+	return 0;
+}
+
+static void put_text(struct engine_batch *batch, unsigned column, uint32_t row, struct slice text)
+{
+	if (text.len)
+		engine_batch_text(batch, column, row, text);
+	else
+		engine_batch_null(batch, column, row);
+}
+
+static void put_date(struct engine_batch *batch, unsigned column, uint32_t row, struct customer_date date)
+{
+	((int32_t *)engine_batch_values(batch, column))[row] = date.days;
+	if (!date.known)
+		engine_batch_null(batch, column, row);
+}
+
+static void put_row(struct engine_batch *batch, uint32_t at, size_t file_no, const struct customer_line *line,
+		    enum customer_id_type id_type)
+{
+	const struct customer_row *const row = &line->row;
+	((int64_t *)engine_batch_values(batch, ROW_FILE_NO))[at] = (int64_t)file_no;
+	((int64_t *)engine_batch_values(batch, ROW_LINE))[at] = (int64_t)line->number;
+	if (id_type == CUSTOMER_ID_INTEGER)
+		((int64_t *)engine_batch_values(batch, ROW_ID))[at] = row->id_number;
+	else
+		engine_batch_text(batch, ROW_ID, at, row->id_text);
+	put_text(batch, ROW_HOME_STORE, at, row->home_store);
+	put_text(batch, ROW_NAME, at, row->name);
+	put_text(batch, ROW_EMAIL, at, row->email);
+	put_date(batch, ROW_SINCE, at, row->since);
+	put_text(batch, ROW_CARD_NO, at, row->card_no);
+	put_date(batch, ROW_BIRTH_DATE, at, row->birth_date);
+	put_text(batch, ROW_GENDER, at, row->gender);
+	((int32_t *)engine_batch_values(batch, ROW_BIRTH_YEAR))[at] = row->birth_year;
+	if (!row->birth_year)
+		engine_batch_null(batch, ROW_BIRTH_YEAR, at);
+}
+
+static int start_rows(void *context, void **state, struct error *err)
+{
+	const struct customer_files *const files = context;
+	return start_scan(files->files, files->n_files, state, err);
+}
+
+static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	const struct customer_files *const files = context;
+	struct scan *const scan = state;
+	struct customer_line line;
+	uint32_t n = 0;
+	while (n < ENGINE_BATCH_ROWS) {
+		const int rc = next_line(scan, &line, err);
+		if (rc < 0)
+			return rc;
+		if (line.end)
+			break;
+		if (line.reason == CUSTOMER_GOOD)
+			put_row(batch, n++, scan->at + 1, &line, files->id_type);
+	}
+	*rows = n;
+	return 0;
+}
+
+static enum engine_type id_engine_type(enum customer_id_type id_type)
+{
+	return id_type == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR;
+}
+
+static int register_rows(struct engine *engine, struct customer_files *files, struct error *err)
+{
+	const struct engine_column columns[ROW_COLUMNS] = {
+		[ROW_FILE_NO] = {"file_no", ENGINE_BIGINT},
+		[ROW_LINE] = {"line", ENGINE_BIGINT},
+		[ROW_ID] = {"cust_id", id_engine_type(files->id_type)},
+		[ROW_HOME_STORE] = {"home_store", ENGINE_VARCHAR},
+		[ROW_NAME] = {"name", ENGINE_VARCHAR},
+		[ROW_EMAIL] = {"email", ENGINE_VARCHAR},
+		[ROW_SINCE] = {"since", ENGINE_DATE},
+		[ROW_CARD_NO] = {"card_no", ENGINE_VARCHAR},
+		[ROW_BIRTH_DATE] = {"birth_date", ENGINE_DATE},
+		[ROW_GENDER] = {"gender", ENGINE_VARCHAR},
+		[ROW_BIRTH_YEAR] = {"birth_year", ENGINE_INTEGER},
+	};
+	return engine_register_source(engine,
+				      &(struct engine_source){.name = ROWS_SOURCE,
+							      .columns = columns,
+							      .n_columns = ROW_COLUMNS,
+							      .start = start_rows,
+							      .fill = fill_rows,
+							      .stop = stop_scan,
+							      .context = files},
+				      err);
+}
+
+/* `file` is looked up by file_no, and only where a model asks for it: a path in every row would cost more than the rest. */
+static int make_view(struct engine *engine, const struct customer_files *files, struct error *err)
+{
+	_cleanup_buf_ struct buf sql = {0};
+	int rc = buf_append_text(&sql, "CREATE VIEW customers AS SELECT list_extract(CAST([");
+	for (size_t i = 0; i < files->n_files && rc == 0; i++) {
+		if (i)
+			rc = buf_append_text(&sql, ", ");
+		if (rc == 0)
+			rc = engine_quote(&sql, files->files[i].landed->name);
+	}
+	if (rc == 0)
+		rc = buf_append_text(&sql, "] AS VARCHAR[]), file_no) AS file, * FROM " ROWS_TABLE);
+	if (rc < 0 || !buf_text(&sql))
+		return error_no_memory(err, sql.len);
+	return engine_run(engine, sql.data, err);
+}
+
+int customer_tables_make(struct engine *engine, struct customer_files *files, struct error *err)
+{
+	int rc = register_rows(engine, files, err);
+	if (rc == 0)
+		rc = engine_run(engine, "CREATE TABLE " ROWS_TABLE " AS SELECT * FROM " ROWS_SOURCE "()", err);
+	return rc < 0 ? rc : make_view(engine, files, err);
+}
+
+/* Appends a statement's end "TO '<path>' (FORMAT parquet)". */
+static int append_target(struct buf *sql, const char *path)
+{
+	int rc = buf_append_text(sql, " TO ");
+	if (rc == 0)
+		rc = engine_quote(sql, path);
+	if (rc == 0)
+		rc = buf_append_text(sql, " (FORMAT parquet)");
+	return rc < 0 || !buf_text(sql) ? ERROR_NO_MEMORY : 0;
+}
+
+int customer_tables_clean(struct engine *engine, const char *models_dir, const char *path,
+			  enum customer_id_type id_type, struct error *err)
+{
+	_cleanup_buf_ struct buf before = {0};
+	_cleanup_buf_ struct buf after = {0};
+	if (buf_printf(&before,
+		       "COPY (SELECT CAST(cust_id AS %s) AS cust_id, CAST(cust_nm AS VARCHAR) AS cust_nm, "
+		       "CAST(cust_email AS VARCHAR) AS cust_email, CAST(cust_strt_dt AS DATE) AS cust_strt_dt, "
+		       "CAST(cust_member_card_no AS VARCHAR) AS cust_member_card_no, "
+		       "CAST(cust_birth_dt AS DATE) AS cust_birth_dt, CAST(cust_birth_yr AS INTEGER) AS cust_birth_yr, "
+		       "CAST(cust_gender AS VARCHAR) AS cust_gender FROM (",
+		       engine_type_sql(id_engine_type(id_type))) < 0 ||
+	    !buf_text(&before) || buf_append_text(&after, ") ORDER BY cust_id NULLS FIRST)") < 0 ||
+	    append_target(&after, path) < 0)
+		return error_no_memory(err, before.len + after.len);
+	const int rc = engine_run_model(engine, models_dir, "customers_cln", before.data, after.data, err);
+	return rc < 0 ? rc : file_sync_path(path, err);
+}
+
+/* One row of customers_cln as a profile; dates become text in the caller's room. */
+enum clean_column {
+	CLEAN_ID,
+	CLEAN_NAME,
+	CLEAN_EMAIL,
+	CLEAN_SINCE,
+	CLEAN_CARD,
+	CLEAN_BIRTH_DATE,
+	CLEAN_BIRTH_YEAR,
+	CLEAN_GENDER,
+};
+
+static struct slice get_text(struct engine_scan *scan, unsigned column, uint32_t row)
+{
+	return engine_scan_is_null(scan, column, row) ? (struct slice){NULL, 0} : engine_scan_text(scan, column, row);
+}
+
+static struct slice get_date(struct engine_scan *scan, unsigned column, uint32_t row, char text[11])
+{
+	if (engine_scan_is_null(scan, column, row))
+		return (struct slice){NULL, 0};
+	civil_format(((const int32_t *)engine_scan_values(scan, column))[row], text);
+	return (struct slice){text, 10};
+}
+
+static int put_profile(struct engine_scan *scan, uint32_t row, const struct customer_id *id, struct view *view,
+		       struct error *err)
+{
+	char since[11];
+	char birth_date[11];
+	const struct profile profile = {
+		.name = get_text(scan, CLEAN_NAME, row),
+		.email = get_text(scan, CLEAN_EMAIL, row),
+		.since = get_date(scan, CLEAN_SINCE, row, since),
+		.card = get_text(scan, CLEAN_CARD, row),
+		.birth_date = get_date(scan, CLEAN_BIRTH_DATE, row, birth_date),
+		.gender = get_text(scan, CLEAN_GENDER, row),
+		.birth_year = engine_scan_is_null(scan, CLEAN_BIRTH_YEAR, row)
+				      ? 0
+				      : ((const int32_t *)engine_scan_values(scan, CLEAN_BIRTH_YEAR))[row],
+	};
+	return view_profiles_put(view, id, &profile, err);
+}
+
+#define MODEL_HINT "; models/customers_cln.sql must give one row a customer"
+
+/* The rows come sorted, so the same id twice stands side by side. `last` keeps the one before. */
+static int take_id(struct engine_scan *scan, uint32_t row, enum customer_id_type id_type, struct customer_id *id,
+		   struct error *err)
+{
+	*id = (struct customer_id){0};
+	if (engine_scan_is_null(scan, CLEAN_ID, row))
+		return error_set(err, ERROR_SQL, "customers_cln has a row without a cust_id" MODEL_HINT);
+	if (id_type == CUSTOMER_ID_INTEGER)
+		id->number = ((const int64_t *)engine_scan_values(scan, CLEAN_ID))[row];
+	else
+		id->text = engine_scan_text(scan, CLEAN_ID, row);
+	if (id_type == CUSTOMER_ID_TEXT && (id->text.len == 0 || id->text.len > LIMIT_CUSTOMER_ID_BYTES))
+		return error_set(err, ERROR_SQL, "customers_cln has a cust_id of %zu bytes; 1 to %u are possible",
+				 id->text.len, LIMIT_CUSTOMER_ID_BYTES);
+	return 0;
+}
+
+static int refuse_twice(const struct customer_id *id, enum customer_id_type id_type, struct error *err)
+{
+	if (id_type == CUSTOMER_ID_INTEGER)
+		return error_set(err, ERROR_SQL, "customers_cln has customer %lld twice" MODEL_HINT,
+				 (long long)id->number);
+	return error_set(err, ERROR_SQL, "customers_cln has customer '%.*s' twice" MODEL_HINT, (int)id->text.len,
+			 id->text.data);
+}
+
+static int feed_rows(struct engine_scan *scan, enum customer_id_type id_type, struct view *view, uint64_t *customers,
+		     struct error *err)
+{
+	int64_t last_number = 0;
+	char last_text[LIMIT_CUSTOMER_ID_BYTES];
+	struct slice last = {last_text, 0};
+	uint64_t n = 0;
+	for (;;) {
+		uint32_t rows;
+		int rc = engine_scan_next(scan, &rows, err);
+		if (rc < 0)
+			return rc;
+		if (rows == 0)
+			break;
+		for (uint32_t row = 0; row < rows; row++, n++) {
+			struct customer_id id;
+			rc = take_id(scan, row, id_type, &id, err);
+			if (rc < 0)
+				return rc;
+			if (n && id.number == last_number && slice_equal(id.text, last))
+				return refuse_twice(&id, id_type, err);
+			last_number = id.number;
+			last.len = id.text.len;
+			if (id.text.len)
+				memcpy(last_text, id.text.data, id.text.len);
+			rc = put_profile(scan, row, &id, view, err);
+			if (rc < 0)
+				return rc;
+		}
+	}
+	*customers = n;
+	return 0;
+}
+
+int customer_tables_feed(struct engine *engine, const char *path, enum customer_id_type id_type, struct view *view,
+			 uint64_t *customers, struct error *err)
+{
+	_cleanup_buf_ struct buf sql = {0};
+	if (buf_append_text(&sql,
+			    "SELECT cust_id, cust_nm, cust_email, cust_strt_dt, cust_member_card_no, cust_birth_dt, "
+			    "cust_birth_yr, cust_gender FROM read_parquet(") < 0 ||
+	    engine_quote(&sql, path) < 0 || buf_append_text(&sql, ")") < 0 || !buf_text(&sql))
+		return error_no_memory(err, sql.len);
+	struct engine_scan *scan = NULL;
+	int rc = engine_scan_open(engine, sql.data, &scan, err);
+	if (rc < 0)
+		return rc;
+	rc = view_profiles_begin(view, err);
+	if (rc == 0) {
+		rc = feed_rows(scan, id_type, view, customers, err);
+		if (rc < 0)
+			view_profiles_abort(view);
+	}
+	engine_scan_close(scan);
+	return rc;
+}
+
+static int start_bad(void *context, void **state, struct error *err)
+{
+	return start_scan(context, 1, state, err);
+}
+
+static int fill_bad(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	const struct customer_file *const file = context;
+	struct scan *const scan = state;
+	struct customer_line line;
+	uint32_t n = 0;
+	while (n < ENGINE_BATCH_ROWS) {
+		const int rc = next_line(scan, &line, err);
+		if (rc < 0)
+			return rc;
+		if (line.end)
+			break;
+		if (line.reason == CUSTOMER_GOOD)
+			continue;
+		buf_clear(&scan->text);
+		if (utf8_escape(&scan->text, line.raw.data, line.raw.len, LIMIT_QUARANTINE_TEXT_BYTES) < 0)
+			return error_no_memory(err, LIMIT_QUARANTINE_TEXT_BYTES);
+		engine_batch_text(batch, BAD_FILE, n, slice_of(file->landed->name));
+		((int64_t *)engine_batch_values(batch, BAD_LINE))[n] = (int64_t)line.number;
+		engine_batch_text(batch, BAD_REASON, n, slice_of(customer_reason_code(line.reason)));
+		engine_batch_text(batch, BAD_TEXT, n, (struct slice){scan->text.data, scan->text.len});
+		((int64_t *)engine_batch_values(batch, BAD_TIME))[n] = file->landed->mtime_us;
+		n++;
+	}
+	*rows = n;
+	return 0;
+}
+
+int customer_tables_quarantine(struct engine *engine, struct customer_file *file, const char *path, struct error *err)
+{
+	static const struct engine_column COLUMNS[BAD_COLUMNS] = {
+		[BAD_FILE] = {"file", ENGINE_VARCHAR},
+		[BAD_LINE] = {"line", ENGINE_BIGINT},
+		[BAD_REASON] = {"reason", ENGINE_VARCHAR},
+		[BAD_TEXT] = {"text", ENGINE_VARCHAR},
+		[BAD_TIME] = {"quarantined_at", ENGINE_TIMESTAMP},
+	};
+	int rc = engine_register_source(engine,
+					&(struct engine_source){.name = BAD_SOURCE,
+								.columns = COLUMNS,
+								.n_columns = BAD_COLUMNS,
+								.start = start_bad,
+								.fill = fill_bad,
+								.stop = stop_scan,
+								.context = file},
+					err);
+	if (rc < 0)
+		return rc;
+	_cleanup_buf_ struct buf sql = {0};
+	if (buf_append_text(&sql, "COPY (SELECT * FROM " BAD_SOURCE "())") < 0 || append_target(&sql, path) < 0)
+		return error_no_memory(err, sql.len);
+	rc = engine_run(engine, sql.data, err);
+	return rc < 0 ? rc : file_sync_path(path, err);
+}

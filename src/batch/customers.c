@@ -1,0 +1,444 @@
+#include "batch/customers.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "batch/customer_tables.h"
+#include "batch/landing.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/* To be raised when files are read in another way, so that old tables are made again. */
+#define READER_VERSION "1"
+#define MODEL          "customers_cln"
+/* A model is read by people. */
+#define MODEL_BYTES_MAX (1024u * 1024u)
+#define HASH_CHARS      32u
+
+/* A file of the command line: its place among all landed files. */
+struct given {
+	size_t index;
+	bool known;
+};
+
+struct load {
+	const struct deployment *deployment;
+	struct landing *landing;
+	struct given *given; /* one a path */
+	struct customer_files all;
+	struct customer_format **formats; /* those that the files have */
+	size_t n_formats;
+	char version[sizeof(MODEL "-.parquet") + HASH_CHARS]; /* the file's name of customers_cln */
+	struct engine *engine;                                /* opened when it is needed */
+	struct view *view;
+	uint64_t customers;
+	bool changed;
+};
+
+static void release_load(struct load *load)
+{
+	engine_close(load->engine); /* before what its sources read from */
+	view_close(load->view);
+	for (size_t i = 0; i < load->n_formats; i++)
+		customer_format_free(load->formats[i]);
+	free(load->formats);
+	free(load->all.files);
+	free(load->given);
+	landing_free(load->landing);
+}
+
+static int open_engine(struct load *load, struct error *err)
+{
+	if (load->engine)
+		return 0;
+	const struct engine_options options = {.memory_mib = load->deployment->config->engine_memory_mib,
+					       .threads = load->deployment->config->engine_threads,
+					       .tmp_dir = load->deployment->tmp_dir};
+	return engine_open(&options, &load->engine, err);
+}
+
+static int open_view(struct load *load, struct error *err)
+{
+	const struct config *const config = load->deployment->config;
+	const struct view_options options = {
+		.map_gib = config->view_map_gib,
+		.id_type = config->customer_id == CUSTOMER_ID_INTEGER ? VIEW_ID_INTEGER : VIEW_ID_TEXT,
+	};
+	return view_open(load->deployment->view_dir, &options, &load->view, err);
+}
+
+/* The format of a landed file, compiled once. */
+static int find_format(struct load *load, const struct landed_file *landed, struct customer_format **out,
+		       struct error *err)
+{
+	for (size_t i = 0; i < load->n_formats; i++) {
+		if (strcmp(customer_format_name(load->formats[i]), landed->format) == 0) {
+			*out = load->formats[i];
+			return 0;
+		}
+	}
+	const size_t size = (load->n_formats + 1) * sizeof(struct customer_format *);
+	struct customer_format **const formats = realloc(load->formats, size);
+	if (!formats)
+		return error_no_memory(err, size);
+	load->formats = formats;
+	const int rc = customer_format_new(load->deployment->config, landed->format, &formats[load->n_formats], err);
+	if (rc == ERROR_NOT_FOUND && !landed->staged)
+		return error_set(
+			err, ERROR_CONFIG,
+			"%s was loaded with the customer mapping '%s', which %s no longer has; put the mapping "
+			"back, or remove the file",
+			landed->name, landed->format, load->deployment->config->path);
+	if (rc < 0)
+		return rc;
+	*out = formats[load->n_formats++];
+	return 0;
+}
+
+/* Copies the files into data/tmp. */
+static int stage_files(struct load *load, const char *const *paths, size_t n_paths, const char *format,
+		       struct error *err)
+{
+	load->given = calloc(n_paths, sizeof(*load->given));
+	if (!load->given)
+		return error_no_memory(err, n_paths * sizeof(*load->given));
+	for (size_t i = 0; i < n_paths; i++) {
+		const int rc = landing_stage(load->landing, paths[i], format, &load->given[i].index,
+					     &load->given[i].known, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Pairs every landed file with its format; new ones are opened, so that a wrong header is seen before a long work. */
+static int prepare_files(struct load *load, struct error *err)
+{
+	const size_t n = load->landing->n_files;
+	load->all.files = calloc(n, sizeof(*load->all.files));
+	if (!load->all.files)
+		return error_no_memory(err, n * sizeof(*load->all.files));
+	load->all.n_files = n;
+	load->all.id_type = load->deployment->config->customer_id;
+	for (size_t i = 0; i < n; i++) {
+		struct customer_file *const file = &load->all.files[i];
+		file->landed = &load->landing->files[i];
+		int rc = find_format(load, file->landed, &file->format, err);
+		if (rc < 0)
+			return rc;
+		if (!file->landed->staged)
+			continue;
+		struct customer_reader *reader = NULL;
+		rc = customer_reader_open(file->landed->path, file->landed->shown, file->format, &reader, err);
+		if (rc < 0)
+			return rc;
+		customer_reader_close(reader);
+	}
+	return 0;
+}
+
+static void format_hash(const struct buf *text, char out[HASH_CHARS + 1])
+{
+	static const char HEX[] = "0123456789abcdef";
+	XXH128_canonical_t hash;
+	XXH128_canonicalFromHash(&hash, XXH3_128bits(text->data, text->len));
+	for (size_t i = 0; i < sizeof(hash.digest); i++) {
+		out[2 * i] = HEX[hash.digest[i] >> 4];
+		out[2 * i + 1] = HEX[hash.digest[i] & 0xF];
+	}
+	out[HASH_CHARS] = '\0';
+}
+
+/* Appends what decides the rows that a file gives. */
+static int describe_file(const struct customer_file *file, struct buf *out)
+{
+	if (buf_printf(out, "reader %s file %s %s\n", READER_VERSION, file->landed->hash, file->landed->format) < 0)
+		return ERROR_NO_MEMORY;
+	return customer_format_describe(file->format, out);
+}
+
+static int make_version(struct load *load, struct error *err)
+{
+	_cleanup_free_ char *model = text_printf("%s/" MODEL ".sql", load->deployment->models_dir);
+	if (!model)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	_cleanup_buf_ struct buf text = {0};
+	const int rc = file_read_all(model, MODEL_BYTES_MAX, &text, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < load->all.n_files; i++)
+		if (buf_printf(&text, "\n%s\n", load->all.files[i].landed->name) < 0 ||
+		    describe_file(&load->all.files[i], &text) < 0)
+			return error_no_memory(err, text.len);
+	char hash[HASH_CHARS + 1];
+	format_hash(&text, hash);
+	memcpy(load->version, MODEL "-", sizeof(MODEL "-"));
+	memcpy(load->version + sizeof(MODEL "-") - 1, hash, HASH_CHARS);
+	memcpy(load->version + sizeof(MODEL "-") - 1 + HASH_CHARS, ".parquet", sizeof(".parquet"));
+	return 0;
+}
+
+/* The quarantine file of a customer file: its name in data/quarantine; "customers-<hash>.parquet". */
+static char *quarantine_name(const struct customer_file *file)
+{
+	_cleanup_buf_ struct buf text = {0};
+	if (buf_printf(&text, "%s\n", file->landed->name) < 0 || describe_file(file, &text) < 0)
+		return NULL;
+	char hash[HASH_CHARS + 1];
+	format_hash(&text, hash);
+	return text_printf("customers-%s.parquet", hash);
+}
+
+/* Makes the quarantine file of one counted file, if it needs one and has none. */
+static int quarantine_file(struct load *load, struct customer_file *file, struct error *err)
+{
+	assert(file->is_counted);
+	if (customer_file_bad_lines(file) == 0)
+		return 0;
+	_cleanup_free_ char *name = quarantine_name(file);
+	_cleanup_free_ char *tmp = text_printf("%s/quarantine.parquet", load->deployment->tmp_dir);
+	_cleanup_free_ char *path = name ? text_printf("%s/%s", load->deployment->quarantine_dir, name) : NULL;
+	if (!path || !tmp)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (file_exists(path))
+		return 0;
+	int rc = open_engine(load, err);
+	if (rc == 0)
+		rc = customer_tables_quarantine(load->engine, file, tmp, err);
+	return rc < 0 ? rc : file_rename(tmp, path, err);
+}
+
+static int quarantine_all(struct load *load, struct error *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < load->all.n_files && rc == 0; i++)
+		rc = quarantine_file(load, &load->all.files[i], err);
+	return rc;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void free_names(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free((void *)names);
+}
+
+/* Removes the quarantine files of customer files that are no longer there, or are read in another way now. */
+static int clean_quarantine(const struct load *load, struct error *err)
+{
+	const size_t n = load->all.n_files;
+	char **const names = (char **)calloc(n, sizeof(*names));
+	bool complete = names != NULL;
+	for (size_t i = 0; i < n && complete; i++)
+		complete = (names[i] = quarantine_name(&load->all.files[i])) != NULL;
+	DIR *const dir = complete ? opendir(load->deployment->quarantine_dir) : NULL;
+	if (!dir) {
+		if (names)
+			free_names(names, n);
+		return complete ? error_errno(err, errno, "cannot list %s", load->deployment->quarantine_dir)
+				: error_no_memory(err, n * LIMIT_PATH_BYTES);
+	}
+	qsort((void *)names, n, sizeof(*names), compare_names);
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		const char *const name = entry->d_name;
+		if (strncmp(name, "customers-", strlen("customers-")) == 0 &&
+		    !bsearch((const void *)&name, (const void *)names, n, sizeof(*names), compare_names))
+			unlinkat(dirfd(dir), name, 0);
+	}
+	closedir(dir);
+	free_names(names, n);
+	return 0;
+}
+
+/* The path of customers_cln's file of this version: the one that is read. */
+static char *live_path(const struct load *load)
+{
+	return text_printf("%s/" MODEL "/%s", load->deployment->warehouse_dir, load->version);
+}
+
+/* Puts the staging directory in the place of the live one. */
+static int swap_in(const struct load *load, const char *staging, struct error *err)
+{
+	_cleanup_free_ char *live = text_printf("%s/" MODEL, load->deployment->warehouse_dir);
+	if (!live)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (!file_exists(live))
+		return file_rename(staging, live, err);
+	const int rc = file_exchange(staging, live, err);
+	return rc < 0 ? rc : file_remove_tree(staging, err);
+}
+
+/* Fills the view from the table, and lets `publish` happen before the view changes. */
+static int replace_table(struct load *load, struct error *err)
+{
+	_cleanup_free_ char *staging = text_printf("%s/" MODEL, load->deployment->tmp_dir);
+	_cleanup_free_ char *path = staging ? text_printf("%s/%s", staging, load->version) : NULL;
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	int rc = file_remove_tree(staging, err);
+	if (rc == 0)
+		rc = file_make_dirs(staging, err);
+	if (rc == 0)
+		rc = customer_tables_clean(load->engine, load->deployment->models_dir, path, load->all.id_type, err);
+	if (rc == 0)
+		rc = file_sync_dir(staging, err);
+	/* The view is filled before the table is swapped in, as that is where a wrong model shows; it is committed after it:
+	 * a crash between the two leaves an old view beside a new table, which the next load sees. */
+	if (rc == 0)
+		rc = customer_tables_feed(load->engine, path, load->all.id_type, load->view, &load->customers, err);
+	if (rc < 0)
+		return rc;
+	rc = swap_in(load, staging, err);
+	if (rc < 0) {
+		view_profiles_abort(load->view);
+		return rc;
+	}
+	load->changed = true;
+	return view_profiles_commit(load->view, load->version, err);
+}
+
+/* All files are read (new ones from where they are staged), then they land, then the table is made. */
+static int make_table(struct load *load, struct error *err)
+{
+	landing_sync(load->landing);
+	int rc = open_engine(load, err);
+	if (rc == 0)
+		rc = customer_tables_make(load->engine, &load->all, err);
+	if (rc == 0)
+		rc = landing_commit(load->landing, err);
+	if (rc == 0)
+		rc = quarantine_all(load, err);
+	if (rc == 0)
+		rc = replace_table(load, err);
+	return rc < 0 ? rc : clean_quarantine(load, err);
+}
+
+/* Nothing new: counts the given files, and mends what a crash or somebody's hand has left out. */
+static int check_files(struct load *load, size_t n_paths, struct error *err)
+{
+	for (size_t i = 0; i < n_paths; i++) {
+		struct customer_file *const file = &load->all.files[load->given[i].index];
+		int rc = file->is_counted ? 0 : customer_file_count(file, err);
+		if (rc == 0)
+			rc = quarantine_file(load, file, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Brings the view to the table's version. */
+static int check_view(struct load *load, struct error *err)
+{
+	_cleanup_buf_ struct buf version = {0};
+	uint64_t accounts;
+	int rc = view_read_begin(load->view, err);
+	if (rc < 0)
+		return rc;
+	rc = view_profiles_version(load->view, &version, err);
+	if (rc == 0)
+		rc = view_counts(load->view, &load->customers, &accounts, err);
+	view_read_end(load->view);
+	if (rc < 0 || slice_is((struct slice){version.data, version.len}, load->version))
+		return rc;
+	_cleanup_free_ char *path = live_path(load);
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	rc = open_engine(load, err);
+	if (rc == 0)
+		rc = customer_tables_feed(load->engine, path, load->all.id_type, load->view, &load->customers, err);
+	if (rc == ERROR_CORRUPT)
+		return error_prefix(err, "remove %s, then load again", path);
+	return rc < 0 ? rc : view_profiles_commit(load->view, load->version, err);
+}
+
+static int run_load(struct load *load, const char *const *paths, size_t n_paths, const char *format, struct error *err)
+{
+	int rc = landing_open(load->deployment, &load->landing, err);
+	if (rc == 0)
+		rc = open_view(load, err);
+	if (rc == 0)
+		rc = stage_files(load, paths, n_paths, format, err);
+	if (rc == 0)
+		rc = prepare_files(load, err);
+	if (rc == 0)
+		rc = make_version(load, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_free_ char *live = live_path(load);
+	if (!live)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (!file_exists(live))
+		return make_table(load, err);
+	rc = check_files(load, n_paths, err);
+	return rc < 0 ? rc : check_view(load, err);
+}
+
+static int make_report(const struct load *load, const char *const *paths, size_t n_paths, struct customers_report *out,
+		       struct error *err)
+{
+	struct customers_report report = {.customers = load->customers, .changed = load->changed};
+	report.files = calloc(n_paths, sizeof(*report.files));
+	bool complete = report.files != NULL;
+	for (size_t i = 0; i < n_paths && complete; i++) {
+		const struct customer_file *const from = &load->all.files[load->given[i].index];
+		struct customers_file *const to = &report.files[report.n_files++];
+		to->path = strdup(paths[i]);
+		to->landed = strdup(from->landed->name);
+		complete = to->path && to->landed;
+		const struct config_customer_mapping *const mapping =
+			config_customer_mapping(load->deployment->config, from->landed->format);
+		to->format = mapping ? mapping->name : "classic";
+		to->known = load->given[i].known;
+		to->has_header = from->saw_header;
+		memcpy(to->counts, from->counts, sizeof(to->counts));
+		for (unsigned reason = 0; reason < CUSTOMER_REASONS; reason++)
+			report.counts[reason] += from->counts[reason];
+	}
+	if (!complete) {
+		customers_report_release(&report);
+		return error_no_memory(err, n_paths * sizeof(*report.files));
+	}
+	*out = report;
+	return 0;
+}
+
+int customers_load(const struct deployment *deployment, const char *const *paths, size_t n_paths, const char *format,
+		   struct customers_report *out, struct error *err)
+{
+	assert(deployment->mode == DEPLOYMENT_WRITE && n_paths > 0);
+	struct load load = {.deployment = deployment};
+	struct customer_format *checked = NULL;
+	format = format ? format : deployment->config->customer_format;
+	int rc = customer_format_new(deployment->config, format, &checked, err);
+	customer_format_free(rc == 0 ? checked : NULL);
+	if (rc == 0)
+		rc = run_load(&load, paths, n_paths, format, err);
+	if (rc == 0)
+		rc = make_report(&load, paths, n_paths, out, err);
+	release_load(&load);
+	return rc;
+}
+
+void customers_report_release(struct customers_report *report)
+{
+	if (!report)
+		return;
+	for (size_t i = 0; i < report->n_files; i++) {
+		free(report->files[i].path);
+		free(report->files[i].landed);
+	}
+	free(report->files);
+	*report = (struct customers_report){0};
+}

@@ -1,0 +1,171 @@
+#include "batch/customers.h"
+#include "cli/command.h"
+#include "config/deployment.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char USAGE[] =
+	"usage: punchcard [-C DIR] load customers [--format NAME] [--strict] [--json] FILE...\n"
+	"\n"
+	"Loads customer files. Each is kept unchanged under data/warehouse/customers/ (the same file twice is one),\n"
+	"then the table customers_cln and the profiles at the till are made of all files ever loaded by\n"
+	"models/customers_cln.sql: of the rows of one customer the newest holds.\n"
+	"\n"
+	"A file is CSV, plain or gzip, in UTF-8. Every line ends in the table or, with a reason, in the table\n"
+	"`quarantine`; header and blank lines are no lines.\n"
+	"\n"
+	"  --format NAME   classic (no header; nine columns: customer_id, home_store, name, email, since as\n"
+	"                  yyyy-mm-dd, card number, birth date, gender M, F or N, birth year), or the name of one of\n"
+	"                  the customer_mappings in punchcard.yaml; unless set, customers.format there\n"
+	"  --strict        exit with 3 when lines were quarantined (the good ones are loaded)\n"
+	"  --json          what was done as one JSON object\n"
+	"\n"
+	"When one of the files cannot be read, none is loaded.\n";
+
+struct arguments {
+	const char *format;
+	bool strict;
+	bool json;
+};
+
+enum {
+	OPTION_FORMAT = 1,
+	OPTION_STRICT,
+	OPTION_JSON,
+};
+
+static int parse_arguments(int argc, char **argv, struct arguments *out)
+{
+	static const struct option OPTIONS[] = {
+		{"format", required_argument, NULL, OPTION_FORMAT},
+		{"strict", no_argument, NULL, OPTION_STRICT},
+		{"json", no_argument, NULL, OPTION_JSON},
+		{NULL, 0, NULL, 0},
+	};
+	opterr = 0;
+	optind = 1;
+	for (int option; (option = getopt_long(argc, argv, ":", OPTIONS, NULL)) != -1;) {
+		switch (option) {
+		case OPTION_FORMAT:
+			out->format = optarg;
+			break;
+		case OPTION_STRICT:
+			out->strict = true;
+			break;
+		case OPTION_JSON:
+			out->json = true;
+			break;
+		case ':':
+			return cli_usage_error("load", "%s needs a value", argv[optind - 1]);
+		default:
+			return cli_usage_error("load", "unknown option %s", argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return cli_usage_error("load", "what should be loaded? load customers FILE...");
+	if (strcmp(argv[optind], "customers") != 0)
+		return cli_usage_error("load", "'%s' cannot be loaded, only customers: load customers FILE...",
+				       argv[optind]);
+	if (optind + 1 == argc)
+		return cli_usage_error("load", "no file named: load customers FILE...");
+	return EXIT_OK;
+}
+
+static uint64_t count_bad(const uint64_t counts[CUSTOMER_REASONS])
+{
+	uint64_t n = 0;
+	for (unsigned i = CUSTOMER_GOOD + 1; i < CUSTOMER_REASONS; i++)
+		n += counts[i];
+	return n;
+}
+
+/* 2246 as "2,246". */
+static const char *group_digits(uint64_t number, char text[32])
+{
+	char *at = text + 31;
+	*at = '\0';
+	for (unsigned digits = 0; digits == 0 || number; digits++) {
+		if (digits && digits % 3 == 0)
+			*--at = ',';
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	}
+	return at;
+}
+
+/* "2,246 lines read = 2,246 loaded + 0 quarantined (3 since, 1 encoding)" */
+static void print_counts(const char *name, const char *note, const uint64_t counts[CUSTOMER_REASONS])
+{
+	char read[32];
+	char loaded[32];
+	char quarantined[32];
+	const uint64_t bad = count_bad(counts);
+	printf("%s: %s%s lines read = %s loaded + %s quarantined", name, note,
+	       group_digits(counts[CUSTOMER_GOOD] + bad, read), group_digits(counts[CUSTOMER_GOOD], loaded),
+	       group_digits(bad, quarantined));
+	const char *separator = " (";
+	for (unsigned i = CUSTOMER_GOOD + 1; i < CUSTOMER_REASONS; i++) {
+		if (!counts[i])
+			continue;
+		printf("%s%s %s", separator, group_digits(counts[i], read),
+		       customer_reason_code((enum customer_reason)i));
+		separator = ", ";
+	}
+	puts(bad ? ")" : "");
+}
+
+static void print_report(const struct customers_report *report)
+{
+	for (size_t i = 0; i < report->n_files; i++) {
+		const struct customers_file *const file = &report->files[i];
+		if (file->counts[CUSTOMER_GOOD] + count_bad(file->counts))
+			print_counts(file->path, file->known ? "already loaded: " : "", file->counts);
+		else
+			printf("%s: %s0 lines read: %s\n", file->path, file->known ? "already loaded: " : "",
+			       file->has_header ? "there is nothing behind the header" : "the file is empty");
+	}
+	if (report->n_files > 1)
+		print_counts("total", "", report->counts);
+	char customers[32];
+	printf("customers_cln: %s customers\n", group_digits(report->customers, customers));
+	if (count_bad(report->counts))
+		puts("See what was set aside: punchcard sql \"select file, line, reason, text from quarantine\"");
+}
+
+static int fail_load(struct error *err)
+{
+	return cli_fail(err);
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	struct arguments arguments = {0};
+	int code = parse_arguments(argc, argv, &arguments);
+	if (code != EXIT_OK)
+		return code;
+	struct error err;
+	struct deployment *deployment = NULL;
+	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "load", &deployment, &err) < 0)
+		return cli_fail(&err);
+	struct customers_report report;
+	const char *const *const paths = (const char *const *)(argv + optind + 1);
+	if (customers_load(deployment, paths, (size_t)(argc - optind - 1), arguments.format, &report, &err) < 0) {
+		deployment_close(deployment);
+		return fail_load(&err);
+	}
+	print_report(&report);
+	code = arguments.strict && count_bad(report.counts) ? EXIT_QUARANTINED : EXIT_OK;
+	customers_report_release(&report);
+	deployment_close(deployment);
+	return code;
+}
+
+const struct command command_load = {
+	.name = "load",
+	.summary = "load customer files",
+	.usage = USAGE,
+	.run = run,
+};
