@@ -8,6 +8,7 @@
 
 static const struct command *const COMMANDS[] = {
 	&command_init,
+	&command_load,
 	&command_generate,
 	NULL,
 };
