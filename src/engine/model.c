@@ -2,114 +2,35 @@
 #include "engine/engine_internal.h"
 
 #include "base/file.h"
+#include "engine/lex.h"
 
 #include <stdlib.h>
 
 /* A model is read by people. */
 #define MODEL_BYTES_MAX (1024u * 1024u)
 
-/* The end of what begins at p with a quote mark: behind the closing one ('' inside is one character). */
-static const char *skip_quoted(const char *p, const char *end)
-{
-	const char mark = *p++;
-	while (p < end) {
-		if (*p++ != mark)
-			continue;
-		if (p == end || *p != mark)
-			return p;
-		p++;
-	}
-	return end;
-}
-
-/* E'…' knows backslashes besides. */
-static const char *skip_escaped(const char *p, const char *end)
-{
-	p += 2;
-	while (p < end && *p != '\'')
-		p += *p == '\\' && p + 1 < end ? 2 : 1;
-	return p < end ? p + 1 : end;
-}
-
-/* $tag$…$tag$, or just past the $ when it begins no such text. */
-static const char *skip_dollar(const char *p, const char *end)
-{
-	const char *tag_end = p + 1;
-	while (tag_end < end && ((*tag_end >= 'a' && *tag_end <= 'z') || (*tag_end >= 'A' && *tag_end <= 'Z') ||
-				 *tag_end == '_' || (tag_end > p + 1 && *tag_end >= '0' && *tag_end <= '9')))
-		tag_end++;
-	if (tag_end == end || *tag_end != '$')
-		return p + 1;
-	const size_t tag_len = (size_t)(tag_end - p) + 1;
-	const char *const found = memmem(tag_end + 1, (size_t)(end - tag_end - 1), p, tag_len);
-	return found ? found + tag_len : end;
-}
-
-/* Comments in comments count, as in DuckDB's (PostgreSQL's) parser. */
-static const char *skip_block_comment(const char *p, const char *end)
-{
-	unsigned depth = 0;
-	while (p + 1 < end) {
-		if (p[0] == '/' && p[1] == '*') {
-			depth++;
-			p += 2;
-		} else if (p[0] == '*' && p[1] == '/') {
-			p += 2;
-			if (--depth == 0)
-				return p;
-		} else {
-			p++;
-		}
-	}
-	return end;
-}
-
-static const char *skip_line(const char *p, const char *end)
-{
-	while (p < end && *p != '\n')
-		p++;
-	return p;
-}
-
-static bool is_word(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
 /* Blanks out the semicolons that end statements: the model goes into parentheses. Returns whether there is anything else
  * than blanks, comments and semicolons. */
-static bool blank_semicolons(char *text, size_t len)
+static bool blank_semicolons(struct buf *text)
 {
-	const char *const end = text + len;
 	bool found = false;
-	const char *p = text;
-	while (p < end) {
-		const char c = *p;
-		const char next = p + 1 < end ? p[1] : '\0';
-		if (c == ';') {
-			text[p - text] = ' ';
-			p++;
-			continue;
+	struct slice rest = {text->data, text->len};
+	struct slice token;
+	for (;;) {
+		switch (sql_next(&rest, &token)) {
+		case SQL_END:
+			return found;
+		case SQL_BLANK:
+			break;
+		case SQL_SEMICOLON:
+			text->data[token.data - text->data] = ' ';
+			break;
+		case SQL_WORD:
+		case SQL_OTHER:
+			found = true;
+			break;
 		}
-		if (c == '-' && next == '-') {
-			p = skip_line(p, end);
-			continue;
-		}
-		if (c == '/' && next == '*') {
-			p = skip_block_comment(p, end);
-			continue;
-		}
-		found = found || !strchr(" \t\r\n\f", c);
-		if (c == '\'' || c == '"')
-			p = skip_quoted(p, end);
-		else if ((c == 'e' || c == 'E') && next == '\'' && (p == text || !is_word(p[-1])))
-			p = skip_escaped(p, end);
-		else if (c == '$' && (p == text || !is_word(p[-1])))
-			p = skip_dollar(p, end);
-		else
-			p++;
 	}
-	return found;
 }
 
 /* `text` is NUL-terminated. Parsed alone first: then a syntax error has the model's own line, and the model cannot close our parenthesis. */
@@ -124,7 +45,7 @@ static int check_model(struct engine *engine, struct buf *text, struct error *er
 	else if (count > 1)
 		rc = error_set(err, ERROR_SQL, "a model is one SELECT; here are %u statements", (unsigned)count);
 	duckdb_destroy_extracted(&statements);
-	if (rc == 0 && !blank_semicolons(text->data, text->len))
+	if (rc == 0 && !blank_semicolons(text))
 		rc = error_set(err, ERROR_SQL, "a model is one SELECT; here is none");
 	return rc;
 }
