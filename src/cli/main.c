@@ -7,10 +7,7 @@
 #include <unistd.h>
 
 static const struct command *const COMMANDS[] = {
-	&command_init,
-	&command_load,
-	&command_generate,
-	NULL,
+	&command_init, &command_load, &command_generate, &command_collect, &command_refresh, &command_customer, NULL,
 };
 
 static const char HELP[] =

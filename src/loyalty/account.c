@@ -147,6 +147,17 @@ int account_apply_order(struct account *account, const struct programme *program
 	return 0;
 }
 
+int event_eligible(const struct event *event, int64_t *eligible_minor, struct error *err)
+{
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < event->n_lines; i++)
+		if (__builtin_add_overflow(sum, event->lines[i].amount_minor, &sum))
+			return error_set(err, ERROR_OVERFLOW, "the amounts of event %.*s do not fit into 64 bits",
+					 (int)event->id.len, event->id.data);
+	*eligible_minor = sum;
+	return 0;
+}
+
 int account_apply(struct account *account, const struct programme *programme, const struct event *event,
 		  struct posting *posting, struct error *err)
 {
@@ -154,10 +165,9 @@ int account_apply(struct account *account, const struct programme *programme, co
 		return error_set(err, ERROR_INPUT, "event %.*s is of kind %d; only orders are known",
 				 (int)event->id.len, event->id.data, (int)event->kind);
 	int64_t eligible = 0;
-	for (uint32_t i = 0; i < event->n_lines; i++)
-		if (__builtin_add_overflow(eligible, event->lines[i].amount_minor, &eligible))
-			return error_set(err, ERROR_OVERFLOW, "the amounts of event %.*s do not fit into 64 bits",
-					 (int)event->id.len, event->id.data);
+	const int rc = event_eligible(event, &eligible, err);
+	if (rc < 0)
+		return rc;
 	return account_apply_order(account, programme, event->time_us, eligible, posting, err);
 }
 

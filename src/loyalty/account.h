@@ -64,6 +64,9 @@ void account_release(struct account *account);
 int account_apply(struct account *account, const struct programme *programme, const struct event *event,
 		  struct posting *posting, struct error *err);
 
+/* What the rules count of an order: the sum of its lines' amounts. 0 or ERROR_OVERFLOW. */
+int event_eligible(const struct event *event, int64_t *eligible_minor, struct error *err);
+
 /*
  * The same for an order that is known by its total only (`eligible_minor`, all its lines together) and time: what a scan of
  * stored orders needs. account_apply calls it.

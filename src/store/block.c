@@ -4,7 +4,7 @@
  *     bytes      what
  *     4          "PCB1"
  *     u64        XXH3-64 of all that follows
- *     u64 × 3    events, lines of events, quarantined lines
+ *     u64 × 4    time it was begun (UTC microseconds), events, lines of events, quarantined lines
  *     text       source
  *     then records, each
  *     1          kind: 1 event with an id, 2 event with an implicit id, 3 quarantined line, 4 file
@@ -23,7 +23,7 @@
 #include <xxhash.h>
 
 #define MAGIC        "PCB1"
-#define HEADER_BYTES (4 + 4 * 8)
+#define HEADER_BYTES (4 + 5 * 8)
 #define CHECKED_FROM 12
 /* "<label>:<line>": room for the line's number. */
 #define LABEL_BYTES (LIMIT_EVENT_ID_BYTES - 16)
@@ -68,9 +68,10 @@ int block_label(struct slice file_name, struct buf *out)
 	return buf_printf(out, "~%016llx", (unsigned long long)XXH3_64bits(file_name.data, file_name.len));
 }
 
-int block_writer_begin(struct block_writer *w, struct slice source)
+int block_writer_begin(struct block_writer *w, struct slice source, int64_t time_us)
 {
 	buf_clear(&w->buf);
+	w->begun_us = time_us;
 	w->last_time_us = 0;
 	w->last_line = 0;
 	w->n_events = 0;
@@ -162,6 +163,7 @@ struct slice block_writer_finish(struct block_writer *w)
 	char *p = w->buf.data;
 	memcpy(p, MAGIC, 4);
 	char *counts = p + CHECKED_FROM;
+	counts = put_u64(counts, (uint64_t)w->begun_us);
 	counts = put_u64(counts, w->n_events);
 	counts = put_u64(counts, w->n_lines);
 	put_u64(counts, w->n_quarantined);
@@ -179,6 +181,7 @@ static int read_counts(struct slice block, struct reader *r, struct block_counts
 	if (block.len < HEADER_BYTES || memcmp(block.data, MAGIC, 4) != 0)
 		return error_set(err, ERROR_CORRUPT, "%zu bytes are no block of this version of punchcard", block.len);
 	*r = reader_of((struct slice){block.data + CHECKED_FROM, block.len - CHECKED_FROM});
+	out->time_us = (int64_t)read_u64(r);
 	out->n_events = read_u64(r);
 	out->n_lines = read_u64(r);
 	out->n_quarantined = read_u64(r);

@@ -2,7 +2,7 @@
  * A block: events (and lines that were set aside) in the order of arrival, as the journal keeps them.
  *
  *     struct block_writer w = {0};
- *     block_writer_begin(&w, SLICE("till"));
+ *     block_writer_begin(&w, SLICE("till"), now_us);
  *     block_writer_file(&w, SLICE("orders-1.txt"));
  *     block_writer_event(&w, &event, true, 17);
  *     struct slice block = block_writer_finish(&w);       // valid until the next begin or release
@@ -59,6 +59,7 @@ const char *quarantine_reason_name(unsigned reason);
 
 struct block_writer {
 	struct buf buf;
+	int64_t begun_us;
 	int64_t last_time_us;
 	uint64_t last_line;
 	uint64_t n_events;
@@ -66,8 +67,8 @@ struct block_writer {
 	uint64_t n_quarantined;
 };
 
-/* All of these: 0, or ERROR_NO_MEMORY, and then the block must be given up. */
-int block_writer_begin(struct block_writer *w, struct slice source);
+/* All of these: 0, or ERROR_NO_MEMORY, and then the block must be given up. time_us: now, UTC microseconds. */
+int block_writer_begin(struct block_writer *w, struct slice source, int64_t time_us);
 /* The file (as it is called in implicit ids and in quarantine) of the records that follow. */
 int block_writer_file(struct block_writer *w, struct slice label);
 /* `implicit_id`: the id is "<label>:<line>" and event->id is not stored. line: where the event begins, from 1. */
@@ -84,6 +85,7 @@ struct slice block_writer_finish(struct block_writer *w);
 void block_writer_release(struct block_writer *w);
 
 struct block_counts {
+	int64_t time_us; /* when it was begun */
 	uint64_t n_events;
 	uint64_t n_lines;
 	uint64_t n_quarantined;

@@ -296,16 +296,26 @@ static int commit(struct view *view, struct error *err)
 	return rc == 0 ? 0 : view_error(view, rc, err, "write the customer view");
 }
 
-int view_profiles_begin(struct view *view, struct error *err)
+static int begin_empty(struct view *view, MDB_dbi dbi, struct error *err)
 {
 	int rc = view_write_begin(view, err);
 	if (rc < 0)
 		return rc;
-	rc = mdb_drop(view->write, view->profiles, 0);
+	rc = mdb_drop(view->write, dbi, 0);
 	if (rc == 0)
 		return 0;
 	view_write_abort(view);
-	return view_error(view, rc, err, "empty the profiles");
+	return view_error(view, rc, err, "empty the customer view");
+}
+
+int view_profiles_begin(struct view *view, struct error *err)
+{
+	return begin_empty(view, view->profiles, err);
+}
+
+int view_accounts_clear(struct view *view, struct error *err)
+{
+	return begin_empty(view, view->accounts, err);
 }
 
 int view_profiles_put(struct view *view, const struct customer_id *id, const struct profile *profile, struct error *err)

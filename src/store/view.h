@@ -84,6 +84,9 @@ void view_walk_close(struct view_walk *walk);
 /* The journal offset (next sequence number to be taken) of what the accounts hold. In a read transaction. */
 int view_offset(struct view *view, uint64_t *offset, struct error *err);
 
+/* Begins to write and forgets all accounts: they are made again. Ends with view_write_commit or view_write_abort. */
+int view_accounts_clear(struct view *view, struct error *err);
+
 /* Writing accounts: begin, read and put in any order (ascending is fast), commit with the new offset. */
 int view_write_begin(struct view *view, struct error *err);
 int view_account_put(struct view *view, const struct customer_id *id, struct slice record, struct error *err);

@@ -1,0 +1,129 @@
+#include "batch/committed.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "engine/engine.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum file_kind {
+	FILE_OTHER,
+	FILE_TEMPORARY,
+	FILE_COMMITTED,
+	FILE_UNCOMMITTED,
+	FILE_CUSTOMERS,
+};
+
+static enum file_kind kind_of(const char *name, uint64_t offset)
+{
+	const size_t len = strlen(name);
+	if (name[0] == '.')
+		return len > 4 && strcmp(name + len - 4, ".tmp") == 0 ? FILE_TEMPORARY : FILE_OTHER;
+	if (len <= 8 || strcmp(name + len - 8, ".parquet") != 0)
+		return FILE_OTHER;
+	if (strncmp(name, "customers-", 10) == 0)
+		return FILE_CUSTOMERS;
+	unsigned long long first;
+	unsigned long long last;
+	if (sscanf(name, "orders-%12llu-%12llu.parquet", &first, &last) != 2)
+		return FILE_OTHER;
+	return last < offset ? FILE_COMMITTED : FILE_UNCOMMITTED;
+}
+
+/* Calls `each` for all names of a directory in order; a missing directory has none. */
+static int each_name(const char *dir, int (*each)(void *context, const char *dir, const char *name, struct error *err),
+		     void *context, struct error *err)
+{
+	struct dirent **entries = NULL;
+	const int n = scandir(dir, &entries, NULL, alphasort);
+	if (n < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot list %s", dir);
+	int rc = 0;
+	for (int i = 0; i < n; i++) {
+		if (rc == 0 && strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0)
+			rc = each(context, dir, entries[i]->d_name, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return rc;
+}
+
+struct walk {
+	uint64_t offset;
+	bool clean;
+	struct buf *sql;
+	unsigned n;
+};
+
+static int take_name(void *context, const char *dir, const char *name, struct error *err)
+{
+	struct walk *const walk = context;
+	const enum file_kind kind = kind_of(name, walk->offset);
+	_cleanup_free_ char *path = text_printf("%s/%s", dir, name);
+	if (!path)
+		return error_no_memory(err, strlen(dir) + strlen(name));
+	if (walk->clean) {
+		if ((kind == FILE_UNCOMMITTED || kind == FILE_TEMPORARY) && unlink(path) < 0)
+			return error_errno(err, errno, "cannot remove %s, which a writer that was killed left", path);
+		return 0;
+	}
+	if (kind != FILE_COMMITTED && kind != FILE_CUSTOMERS)
+		return 0;
+	if ((walk->n && buf_append_text(walk->sql, ", ") < 0) || engine_quote(walk->sql, path) < 0)
+		return error_no_memory(err, strlen(path));
+	walk->n++;
+	return 0;
+}
+
+static int take_partition(void *context, const char *dir, const char *name, struct error *err)
+{
+	if (strncmp(name, "data_dt=", 8) != 0)
+		return 0;
+	_cleanup_free_ char *path = text_printf("%s/%s", dir, name);
+	if (!path)
+		return error_no_memory(err, strlen(dir) + strlen(name));
+	return each_name(path, take_name, context, err);
+}
+
+static int walk_transactions(const struct deployment *deployment, struct walk *walk, struct error *err)
+{
+	_cleanup_free_ char *dir = text_printf("%s/transactions_cln", deployment->warehouse_dir);
+	return dir ? each_name(dir, take_partition, walk, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+}
+
+int committed_transactions(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
+			   struct error *err)
+{
+	struct walk walk = {.offset = offset, .sql = sql};
+	if (buf_append_text(sql, "[") < 0)
+		return error_no_memory(err, 1);
+	const int rc = walk_transactions(deployment, &walk, err);
+	if (rc < 0)
+		return rc;
+	*n = walk.n;
+	return buf_append_text(sql, "]") < 0 ? error_no_memory(err, 1) : 0;
+}
+
+int committed_quarantine(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
+			 struct error *err)
+{
+	struct walk walk = {.offset = offset, .sql = sql};
+	if (buf_append_text(sql, "[") < 0)
+		return error_no_memory(err, 1);
+	const int rc = each_name(deployment->quarantine_dir, take_name, &walk, err);
+	if (rc < 0)
+		return rc;
+	*n = walk.n;
+	return buf_append_text(sql, "]") < 0 ? error_no_memory(err, 1) : 0;
+}
+
+int committed_clean(const struct deployment *deployment, uint64_t offset, struct error *err)
+{
+	struct walk walk = {.offset = offset, .clean = true};
+	const int rc = walk_transactions(deployment, &walk, err);
+	return rc < 0 ? rc : each_name(deployment->quarantine_dir, take_name, &walk, err);
+}

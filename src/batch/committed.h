@@ -1,0 +1,30 @@
+/*
+ * The Parquet files of orders that count.
+ *
+ * The table writer takes blocks first to last of the journal and writes `orders-<first>-<last>.parquet` (twelve digits each)
+ * into each partition of transactions_cln, and into data/quarantine. They count once the writer's offset in the journal is
+ * behind last: the offset is committed after the files are durable. So files of a writer that was killed are never read, and
+ * the next writer removes them.
+ */
+#ifndef PUNCHCARD_BATCH_COMMITTED_H
+#define PUNCHCARD_BATCH_COMMITTED_H
+
+#include "base/buf.h"
+#include "config/deployment.h"
+
+#include <stdbool.h>
+
+/* The name of the table writer's offset in the journal. */
+#define TABLE_CONSUMER "table"
+
+/* Appends the paths of the committed files to sql as a list of SQL texts (['…', '…']), in order of data_dt and offset;
+ * *n is how many. A missing directory has none. `offset`: the table writer's. */
+int committed_transactions(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
+			   struct error *err);
+/* The same for data/quarantine, with the files of the batch layer (customers-….parquet). */
+int committed_quarantine(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
+			 struct error *err);
+/* Removes what is not committed, and temporary files. Only for the process that holds the write lock. */
+int committed_clean(const struct deployment *deployment, uint64_t offset, struct error *err);
+
+#endif

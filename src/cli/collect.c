@@ -1,0 +1,266 @@
+#include "speed/collect.h"
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/number.h"
+#include "store/block.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char USAGE[] =
+	"usage: punchcard [-C DIR] collect --once [--strict] [--json]\n"
+	"\n"
+	"Takes the orders in the spool directories of punchcard.yaml, through the journal, to transactions_cln and to "
+	"the\n"
+	"customers' accounts. Each line counts once, whatever happens: killed and run again, or given a file it had.\n"
+	"\n"
+	"  --once      take what is there now, then end\n"
+	"  --strict    exit 3 when a line was quarantined; the good ones are taken all the same\n"
+	"  --json      the report as one JSON object\n"
+	"\n"
+	"A file that was taken is renamed, moved or deleted, as its source's when_done says. Lines that are no orders "
+	"are\n"
+	"set aside with the reason: punchcard sql 'select * from quarantine'\n"
+	"\n"
+	"exit codes: 0 all files were read; 1 a file could not be read, or it could not go on; 2 usage or "
+	"configuration;\n"
+	"3 --strict and lines were quarantined; 4 another process writes; 130 interrupted (run again to go on)\n";
+
+enum { OPTION_ONCE = 256, OPTION_STRICT, OPTION_JSON };
+
+static const struct option OPTIONS[] = {
+	{"once", no_argument, NULL, OPTION_ONCE},
+	{"strict", no_argument, NULL, OPTION_STRICT},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{NULL, 0, NULL, 0},
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number)
+{
+	(void)number;
+	stop_asked = 1;
+}
+
+struct report {
+	bool json;
+	bool progress;
+	struct json out;
+	struct intake_counts sum;
+	unsigned files;
+};
+
+static const char *const OUTCOMES[] = {
+	[INTAKE_TAKEN] = "taken",     [INTAKE_HAD] = "had already", [INTAKE_REUSED] = "name reused",
+	[INTAKE_SKIPPED] = "skipped", [INTAKE_FAILED] = "failed",
+};
+
+static void clear_progress(const struct report *report)
+{
+	if (report->progress)
+		fputs("\r\033[K", stderr);
+}
+
+static void json_counts(struct json *out, const struct intake_counts *counts)
+{
+	json_key(out, "lines");
+	json_uint(out, counts->lines);
+	json_key(out, "rows");
+	json_uint(out, counts->rows);
+	json_key(out, "orders");
+	json_uint(out, counts->events);
+	json_key(out, "duplicates");
+	json_uint(out, counts->duplicates);
+	json_key(out, "quarantined");
+	json_uint(out, counts->quarantined);
+	json_key(out, "reasons");
+	json_object(out);
+	for (unsigned i = 1; i <= REASON_MAX; i++) {
+		if (!counts->by_reason[i])
+			continue;
+		json_key(out, quarantine_reason_name(i));
+		json_uint(out, counts->by_reason[i]);
+	}
+	json_end_object(out);
+}
+
+static void print_reasons(const struct intake_counts *counts)
+{
+	for (unsigned i = 1; i <= REASON_MAX; i++) {
+		char n[NUMBER_TEXT_MAX];
+		if (counts->by_reason[i])
+			printf("    %10s  %s\n", number_text(counts->by_reason[i], n), quarantine_reason_name(i));
+	}
+}
+
+static void print_file(const struct report *report, const struct intake_file *file)
+{
+	char lines[NUMBER_TEXT_MAX];
+	char rows[NUMBER_TEXT_MAX];
+	char duplicates[NUMBER_TEXT_MAX];
+	char quarantined[NUMBER_TEXT_MAX];
+	clear_progress(report);
+	if (file->outcome == INTAKE_SKIPPED || file->outcome == INTAKE_FAILED) {
+		fflush(stdout);
+		fprintf(stderr, "punchcard: %s: %s: %s\n", file->source, file->name, file->message);
+		return;
+	}
+	if (file->outcome == INTAKE_HAD) {
+		printf("%s: had already, nothing taken\n", file->name);
+		return;
+	}
+	printf("%s: %s lines read = %s taken + %s had already + %s quarantined\n", file->name,
+	       number_text(file->counts->lines, lines), number_text(file->counts->rows, rows),
+	       number_text(file->counts->duplicates, duplicates), number_text(file->counts->quarantined, quarantined));
+	print_reasons(file->counts);
+	if (file->outcome == INTAKE_REUSED)
+		printf("    another file had this name: if these are new orders, give the file a new name and put it "
+		       "into the spool again\n");
+}
+
+static void on_file(void *context, const struct intake_file *file)
+{
+	struct report *const report = context;
+	struct intake_counts *const sum = &report->sum;
+	sum->lines += file->counts->lines;
+	sum->rows += file->counts->rows;
+	sum->events += file->counts->events;
+	sum->duplicates += file->counts->duplicates;
+	sum->quarantined += file->counts->quarantined;
+	for (unsigned i = 1; i <= REASON_MAX; i++)
+		sum->by_reason[i] += file->counts->by_reason[i];
+	report->files++;
+	if (!report->json) {
+		print_file(report, file);
+		return;
+	}
+	json_object(&report->out);
+	json_key(&report->out, "source");
+	json_text(&report->out, file->source);
+	json_key(&report->out, "file");
+	json_text(&report->out, file->name);
+	json_key(&report->out, "outcome");
+	json_text(&report->out, OUTCOMES[file->outcome]);
+	json_counts(&report->out, file->counts);
+	json_key(&report->out, "message");
+	json_text(&report->out, file->message);
+	json_end_object(&report->out);
+}
+
+static void on_committed(void *context, uint64_t lines)
+{
+	const struct report *const report = context;
+	char n[NUMBER_TEXT_MAX];
+	if (report->progress)
+		fprintf(stderr, "\r%s lines read", number_text(lines, n));
+}
+
+static bool must_stop(void *context)
+{
+	(void)context;
+	return stop_asked != 0;
+}
+
+static void catch_signals(void)
+{
+	/* The signal ends the intake between two blocks, so that what was taken is complete. */
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static void print_total(const struct report *report)
+{
+	char n[5][NUMBER_TEXT_MAX];
+	const struct intake_counts *const sum = &report->sum;
+	clear_progress(report);
+	if (report->files == 0) {
+		puts("nothing new in the spool directories");
+		return;
+	}
+	printf("total: %s lines read = %s taken (%s orders) + %s had already + %s quarantined\n",
+	       number_text(sum->lines, n[0]), number_text(sum->rows, n[1]), number_text(sum->events, n[2]),
+	       number_text(sum->duplicates, n[3]), number_text(sum->quarantined, n[4]));
+}
+
+static int collect(const struct cli *cli, bool strict, bool as_json)
+{
+	struct report report = {.json = as_json, .progress = cli->err_is_terminal && !as_json};
+	const struct intake_hooks hooks = {
+		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &report};
+	struct error err = {0};
+	struct deployment *deployment = NULL;
+	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "collect", &deployment, &err) < 0)
+		return cli_fail(&err);
+	catch_signals();
+	if (as_json) {
+		json_to_file(&report.out, stdout);
+		json_object(&report.out);
+		json_key(&report.out, "files");
+		json_array(&report.out);
+	}
+	unsigned failed = 0;
+	const int rc = collect_once(deployment, &hooks, &failed, &err);
+	deployment_close(deployment);
+	if (as_json) {
+		json_end_array(&report.out);
+		json_key(&report.out, "total");
+		json_object(&report.out);
+		json_counts(&report.out, &report.sum);
+		json_end_object(&report.out);
+		json_key(&report.out, "error");
+		json_text(&report.out, rc < 0 ? err.message : NULL);
+		json_end_object(&report.out);
+		json_newline(&report.out);
+	} else if (rc == 0) {
+		print_total(&report);
+	}
+	if (rc < 0)
+		return cli_fail(&err);
+	if (failed)
+		return EXIT_FAILED;
+	return strict && report.sum.quarantined ? EXIT_QUARANTINED : EXIT_OK;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	bool once = false;
+	bool strict = false;
+	bool as_json = false;
+	int option;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+		switch (option) {
+		case OPTION_ONCE:
+			once = true;
+			break;
+		case OPTION_STRICT:
+			strict = true;
+			break;
+		case OPTION_JSON:
+			as_json = true;
+			break;
+		default:
+			return cli_usage_error("collect", "unknown option '%s'", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return cli_usage_error("collect",
+				       "'%s': files come from the spool directories, not from the command line",
+				       argv[optind]);
+	if (!once)
+		return cli_usage_error("collect", "say --once: take what is in the spool directories now, then end");
+	return collect(cli, strict, as_json);
+}
+
+const struct command command_collect = {
+	.name = "collect",
+	.summary = "take orders from the spool directories",
+	.usage = USAGE,
+	.run = run,
+};

@@ -1,0 +1,19 @@
+/*
+ * Numbers for people: 1234567 is "1,234,567". Thread: any.
+ */
+#ifndef PUNCHCARD_CLI_NUMBER_H
+#define PUNCHCARD_CLI_NUMBER_H
+
+#include <stdint.h>
+
+#define NUMBER_TEXT_MAX 40
+
+/* Both write into out and return it. */
+const char *number_text(uint64_t value, char out[NUMBER_TEXT_MAX]);
+/* value · 10^-scale with exactly `digits` ≤ scale digits behind the point, the rest dropped: decimal_text(114280230, 3, 2) is
+ * "114,280.23". */
+const char *decimal_text(int64_t value, unsigned scale, unsigned digits, char out[NUMBER_TEXT_MAX]);
+/* Trailing zeros behind the point are dropped: 12500 at scale 3 is "12.5". */
+const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX]);
+
+#endif

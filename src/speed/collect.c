@@ -1,0 +1,80 @@
+#include "speed/collect.h"
+
+#include "speed/consumers.h"
+
+struct collecting {
+	const struct intake_hooks *hooks;
+	struct consumers *consumers;
+};
+
+static void on_file(void *context, const struct intake_file *file)
+{
+	const struct collecting *const collecting = context;
+	collecting->hooks->file(collecting->hooks->context, file);
+}
+
+static void on_committed(void *context, uint64_t lines)
+{
+	const struct collecting *const collecting = context;
+	consumers_wake(collecting->consumers);
+	collecting->hooks->committed(collecting->hooks->context, lines);
+}
+
+static bool must_stop(void *context)
+{
+	const struct collecting *const collecting = context;
+	return consumers_failed(collecting->consumers) || collecting->hooks->stop(collecting->hooks->context);
+}
+
+static int open_journal(const struct deployment *deployment, bool read_only, struct journal **out, struct error *err)
+{
+	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib, .read_only = read_only};
+	return journal_open(deployment->journal_dir, &options, out, err);
+}
+
+int collect_once(const struct deployment *deployment, const struct intake_hooks *hooks, unsigned *failed,
+		 struct error *err)
+{
+	struct collecting collecting = {.hooks = hooks};
+	const struct intake_hooks own = {
+		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &collecting};
+	struct journal *journal = NULL;
+	struct intake *intake = NULL;
+	*failed = 0;
+	int rc = open_journal(deployment, false, &journal, err);
+	if (rc == 0)
+		rc = consumers_start(deployment, journal, &collecting.consumers, err);
+	if (rc == 0)
+		rc = intake_open(deployment, journal, &own, &intake, err);
+	for (unsigned i = 0; rc == 0 && i < deployment->config->n_sources; i++)
+		rc = intake_source(intake, &deployment->config->sources[i], failed, err);
+	intake_close(intake);
+	/* A consumer's error is the cause when both have one: it stopped the intake. */
+	struct error own_error = {0};
+	const int consumers_rc = consumers_finish(collecting.consumers, &own_error);
+	if (consumers_rc < 0) {
+		rc = consumers_rc;
+		error_set(err, rc, "%s", own_error.message);
+	}
+	journal_close(journal);
+	return rc;
+}
+
+int collect_drain(const struct deployment *deployment, struct error *err)
+{
+	struct journal *journal = NULL;
+	struct consumers *consumers = NULL;
+	int rc = open_journal(deployment, true, &journal, err);
+	journal_close(journal);
+	if (rc == ERROR_NOT_FOUND)
+		return 0;
+	if (rc == 0)
+		rc = open_journal(deployment, false, &journal, err);
+	if (rc < 0)
+		return rc;
+	rc = consumers_start(deployment, journal, &consumers, err);
+	if (rc == 0)
+		rc = consumers_finish(consumers, err);
+	journal_close(journal);
+	return rc;
+}

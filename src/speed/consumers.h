@@ -1,0 +1,32 @@
+/*
+ * The consumers of the journal, each on a thread of its own: the table writer and the view writer.
+ *
+ *     struct consumers *consumers = NULL;
+ *     rc = consumers_start(deployment, journal, &consumers, err);
+ *     …blocks are committed… consumers_wake(consumers);
+ *     rc = consumers_finish(consumers, err);       // they take all that is there, then end; trims the journal
+ *
+ * While the journal is filled each takes a batch as soon as a large one is there; at the end, the rest. A consumer that fails
+ * stops; the other goes on, and consumers_finish gives the error: what was not taken is in the journal and is taken by the
+ * next process. Called from one thread.
+ */
+#ifndef PUNCHCARD_SPEED_CONSUMERS_H
+#define PUNCHCARD_SPEED_CONSUMERS_H
+
+#include "config/deployment.h"
+#include "store/journal.h"
+
+#include <stdbool.h>
+
+struct consumers;
+
+/* Makes the view again first when it is behind what the journal still has. Needs the write lock. */
+int consumers_start(const struct deployment *deployment, struct journal *journal, struct consumers **out,
+		    struct error *err);
+void consumers_wake(struct consumers *consumers);
+/* Whether one has failed: it makes no sense to go on filling the journal. */
+bool consumers_failed(struct consumers *consumers);
+/* Waits for both, closes, and frees. */
+int consumers_finish(struct consumers *consumers, struct error *err);
+
+#endif

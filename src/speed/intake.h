@@ -1,0 +1,97 @@
+/*
+ * Intake: files of a spool directory into the journal, every line once.
+ *
+ *     struct intake *intake = NULL;
+ *     rc = intake_open(deployment, journal, &hooks, &intake, err);
+ *     rc = intake_source(intake, source, err);            // all files that are there now
+ *     intake_close(intake);
+ *
+ * A file is known by its name within its source. Its *position* (bytes and lines taken, and a hash of those bytes) is
+ * written in the journal's transaction of its events; so a process that was killed goes on behind the last event that is
+ * durable, and a file that comes again under its name gives nothing again:
+ *
+ *     same content              had already: only renamed
+ *     same beginning, longer    the new lines are taken (also of a file that was completed)
+ *     other content             each line is quarantined as file_name_reused, since its lines would have ids that are taken
+ *
+ * An event that brings its own id is looked up in the journal's index: with the same payload it is a duplicate, with another
+ * payload its lines are quarantined as id_conflict. The lines of one order stand together in a file.
+ *
+ * A file is renamed, moved or deleted only after its last line is durable; one with quarantined lines is never deleted but
+ * renamed. One intake belongs to one thread.
+ */
+#ifndef PUNCHCARD_SPEED_INTAKE_H
+#define PUNCHCARD_SPEED_INTAKE_H
+
+#include "config/deployment.h"
+#include "store/journal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* lines = rows + duplicates + quarantined. */
+struct intake_counts {
+	uint64_t lines;      /* records read; neither headers nor blank lines */
+	uint64_t rows;       /* lines of orders that were taken: rows of transactions_cln */
+	uint64_t events;     /* orders */
+	uint64_t duplicates; /* lines of orders that were had */
+	uint64_t quarantined;
+	uint64_t by_reason[32]; /* of quarantined: index is enum quarantine_reason */
+};
+
+enum intake_outcome {
+	INTAKE_TAKEN,   /* read to its end */
+	INTAKE_HAD,     /* nothing new in it */
+	INTAKE_REUSED,  /* another file had the name; its lines are quarantined */
+	INTAKE_SKIPPED, /* no regular file */
+	INTAKE_FAILED,  /* could not be read to its end, or not be put away: see message */
+};
+
+struct intake_file {
+	const char *source;
+	const char *name;
+	enum intake_outcome outcome;
+	const struct intake_counts *counts; /* of this run */
+	const char *message;                /* SKIPPED, FAILED: why, and what to do */
+};
+
+struct intake_hooks {
+	/* A file is done with. */
+	void (*file)(void *context, const struct intake_file *file);
+	/* Something is durable in the journal; lines is how many were read so far. */
+	void (*committed)(void *context, uint64_t lines);
+	/* Asked between blocks: true stops the intake with ERROR_INTERRUPTED, at a position that it can go on from. */
+	bool (*stop)(void *context);
+	void *context;
+};
+
+struct intake;
+
+int intake_open(const struct deployment *deployment, struct journal *journal, const struct intake_hooks *hooks,
+		struct intake **out, struct error *err);
+void intake_close(struct intake *intake);
+
+/*
+ * Takes all files of one source, in order of name. Files that cannot be read are reported to the hook and counted in
+ * *failed; the others go on. Errors: the journal's (nothing is lost: run again), ERROR_INTERRUPTED, ERROR_CONFIG (no such
+ * directory, wrong format).
+ */
+int intake_source(struct intake *intake, const struct config_source *source, unsigned *failed, struct error *err);
+
+/* A stored position, for `status`. */
+struct intake_position {
+	bool complete;
+	uint64_t bytes;              /* of the unpacked text */
+	uint64_t line;               /* physical lines taken */
+	uint64_t file_bytes;         /* size of the file when it was last read */
+	struct intake_counts counts; /* by_reason is not kept */
+	int64_t time_us;             /* when it was last taken from */
+};
+/* ERROR_CORRUPT when it is damaged. */
+int intake_position_decode(struct slice stored, struct intake_position *out, unsigned char digest[16]);
+
+/* Whether a name in a spool directory is none of its files: hidden, temporary (".tmp"), or put away already. For the last,
+ * *base_len is set to the length of the name it had before, and otherwise to 0. */
+bool intake_ignores(const struct config_source *source, const char *name, size_t *base_len);
+
+#endif

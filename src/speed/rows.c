@@ -1,0 +1,251 @@
+#include "speed/rows.h"
+
+#include "store/block.h"
+
+#include <stdlib.h>
+
+enum transaction_column {
+	COLUMN_EVENT_ID,
+	COLUMN_LINE_NO,
+	COLUMN_KIND,
+	COLUMN_CUST_ID,
+	COLUMN_MENU,
+	COLUMN_SKU,
+	COLUMN_QTY,
+	COLUMN_PRC,
+	COLUMN_AMT,
+	COLUMN_TMS,
+	COLUMN_STORE,
+	COLUMN_SOURCE,
+	COLUMN_DATA_DT,
+	N_TRANSACTION_COLUMNS,
+};
+
+static const struct engine_column TRANSACTIONS[2][N_TRANSACTION_COLUMNS] = {
+#define TRANSACTIONS_WITH(id_type)                                                                                  \
+	{                                                                                                           \
+		{"event_id", ENGINE_VARCHAR}, {"line_no", ENGINE_INTEGER}, {"kind", ENGINE_VARCHAR},                \
+			{"cust_id", id_type}, {"odr_menu", ENGINE_VARCHAR}, {"odr_sku", ENGINE_VARCHAR},            \
+			{"odr_qty", ENGINE_DECIMAL_18_3}, {"odr_prc", ENGINE_DECIMAL_18_2},                         \
+			{"odr_amt", ENGINE_DECIMAL_18_2}, {"odr_tms", ENGINE_TIMESTAMP}, {"store", ENGINE_VARCHAR}, \
+			{"source", ENGINE_VARCHAR}, {"data_dt", ENGINE_DATE},                                       \
+	}
+	[CUSTOMER_ID_INTEGER] = TRANSACTIONS_WITH(ENGINE_BIGINT),
+	[CUSTOMER_ID_TEXT] = TRANSACTIONS_WITH(ENGINE_VARCHAR),
+};
+
+static const struct engine_column QUARANTINE[] = {
+	{"file", ENGINE_VARCHAR},
+	{"line", ENGINE_BIGINT},
+	{"reason", ENGINE_VARCHAR},
+	{"text", ENGINE_VARCHAR},
+	{"quarantined_at", ENGINE_TIMESTAMP},
+};
+
+/* One scan: goes from record to record, and within an event from line to line. */
+struct scan {
+	const struct journal_rows *rows;
+	enum block_record_kind kind;
+	uint64_t seq; /* of the next block */
+	bool open;
+	struct block_reader block;
+	struct block_record record;
+	uint32_t line; /* of record.event, the next one; n_lines: take the next record */
+	int32_t day;
+};
+
+static int start_scan(void *context, enum block_record_kind kind, void **state, struct error *err)
+{
+	struct scan *const scan = calloc(1, sizeof(*scan));
+	if (!scan)
+		return error_no_memory(err, sizeof(*scan));
+	scan->rows = context;
+	scan->kind = kind;
+	scan->seq = scan->rows->first;
+	*state = scan;
+	return 0;
+}
+
+static int start_transactions(void *context, void **state, struct error *err)
+{
+	return start_scan(context, BLOCK_EVENT, state, err);
+}
+
+static int start_quarantine(void *context, void **state, struct error *err)
+{
+	return start_scan(context, BLOCK_QUARANTINED, state, err);
+}
+
+static void stop_scan(void *context, void *state)
+{
+	(void)context;
+	struct scan *const scan = state;
+	block_reader_release(&scan->block);
+	free(scan);
+}
+
+static int open_block(struct scan *scan, struct error *err)
+{
+	struct slice bytes;
+	int rc = journal_reader_block(scan->rows->reader, scan->seq, &bytes, err);
+	if (rc == 0)
+		rc = block_reader_open(&scan->block, bytes, err);
+	if (rc < 0)
+		return error_prefix(err, "block %llu of the journal in %s", (unsigned long long)scan->seq,
+				    scan->rows->deployment->journal_dir);
+	scan->open = true;
+	scan->seq++;
+	return 0;
+}
+
+/* The next record of the scan's kind: 1, or 0 at the end. */
+static int next_record(struct scan *scan, struct error *err)
+{
+	for (;;) {
+		if (!scan->open) {
+			if (scan->seq >= scan->rows->next)
+				return 0;
+			const int rc = open_block(scan, err);
+			if (rc < 0)
+				return rc;
+		}
+		const int rc = block_reader_next(&scan->block, &scan->record, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0) {
+			block_reader_release(&scan->block);
+			scan->open = false;
+		} else if (scan->record.kind == scan->kind) {
+			return 1;
+		}
+	}
+}
+
+static void text_or_null(struct engine_batch *batch, unsigned column, uint32_t row, struct slice text)
+{
+	if (text.len)
+		engine_batch_text(batch, column, row, text);
+	else
+		engine_batch_null(batch, column, row);
+}
+
+struct transaction_values {
+	int32_t *line_no;
+	int64_t *cust_id; /* NULL when ids are text */
+	int64_t *qty;
+	int64_t *prc;
+	int64_t *amt;
+	int64_t *tms;
+	int32_t *data_dt;
+};
+
+static void put_transaction(const struct scan *scan, struct engine_batch *batch,
+			    const struct transaction_values *values, uint32_t row)
+{
+	const struct event *const event = &scan->record.event;
+	const struct order_line *const line = &event->lines[scan->line];
+	engine_batch_text(batch, COLUMN_EVENT_ID, row, event->id);
+	engine_batch_text(batch, COLUMN_KIND, row, SLICE("order"));
+	if (event->customer.guest)
+		engine_batch_null(batch, COLUMN_CUST_ID, row);
+	else if (values->cust_id)
+		values->cust_id[row] = event->customer.number;
+	else
+		engine_batch_text(batch, COLUMN_CUST_ID, row, event->customer.text);
+	text_or_null(batch, COLUMN_MENU, row, line->menu);
+	text_or_null(batch, COLUMN_SKU, row, line->sku);
+	text_or_null(batch, COLUMN_STORE, row, event->store);
+	engine_batch_text(batch, COLUMN_SOURCE, row, scan->block.source);
+	values->line_no[row] = (int32_t)scan->line + 1;
+	values->qty[row] = line->qty_milli;
+	values->prc[row] = line->price_minor;
+	values->amt[row] = line->amount_minor;
+	values->tms[row] = event->time_us;
+	values->data_dt[row] = scan->day;
+}
+
+static int fill_transactions(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	(void)context;
+	struct scan *const scan = state;
+	const struct programme *const programme = scan->rows->deployment->programme;
+	const bool integer = scan->rows->deployment->config->customer_id == CUSTOMER_ID_INTEGER;
+	const struct transaction_values values = {
+		.line_no = engine_batch_values(batch, COLUMN_LINE_NO),
+		.cust_id = integer ? engine_batch_values(batch, COLUMN_CUST_ID) : NULL,
+		.qty = engine_batch_values(batch, COLUMN_QTY),
+		.prc = engine_batch_values(batch, COLUMN_PRC),
+		.amt = engine_batch_values(batch, COLUMN_AMT),
+		.tms = engine_batch_values(batch, COLUMN_TMS),
+		.data_dt = engine_batch_values(batch, COLUMN_DATA_DT),
+	};
+	uint32_t row = 0;
+	while (row < ENGINE_BATCH_ROWS) {
+		if (scan->line == scan->record.event.n_lines) {
+			const int rc = next_record(scan, err);
+			if (rc < 0)
+				return rc;
+			scan->line = 0;
+			if (rc == 0) {
+				scan->record.event.n_lines = 0;
+				break;
+			}
+			scan->day = tz_local_day(programme->timezone, scan->record.event.time_us);
+			if (scan->record.event.n_lines == 0)
+				continue;
+		}
+		put_transaction(scan, batch, &values, row);
+		scan->line++;
+		row++;
+	}
+	*rows = row;
+	return 0;
+}
+
+static int fill_quarantine(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	(void)context;
+	struct scan *const scan = state;
+	int64_t *const lines = engine_batch_values(batch, 1);
+	int64_t *const times = engine_batch_values(batch, 4);
+	uint32_t row = 0;
+	for (; row < ENGINE_BATCH_ROWS; row++) {
+		const int rc = next_record(scan, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		const struct block_record *const record = &scan->record;
+		engine_batch_text(batch, 0, row, record->file);
+		lines[row] = (int64_t)record->line;
+		engine_batch_text(batch, 2, row, slice_of(quarantine_reason_name(record->reason)));
+		engine_batch_text(batch, 3, row, record->text);
+		times[row] = record->time_us;
+	}
+	*rows = row;
+	return 0;
+}
+
+int journal_rows_register(struct journal_rows *rows, struct engine *engine, struct error *err)
+{
+	const struct engine_source transactions = {
+		.name = "journal_transactions",
+		.columns = TRANSACTIONS[rows->deployment->config->customer_id],
+		.n_columns = N_TRANSACTION_COLUMNS,
+		.start = start_transactions,
+		.fill = fill_transactions,
+		.stop = stop_scan,
+		.context = rows,
+	};
+	const struct engine_source quarantine = {
+		.name = "journal_quarantine",
+		.columns = QUARANTINE,
+		.n_columns = sizeof(QUARANTINE) / sizeof(QUARANTINE[0]),
+		.start = start_quarantine,
+		.fill = fill_quarantine,
+		.stop = stop_scan,
+		.context = rows,
+	};
+	const int rc = engine_register_source(engine, &transactions, err);
+	return rc < 0 ? rc : engine_register_source(engine, &quarantine, err);
+}

@@ -1,0 +1,31 @@
+/*
+ * The table writer: a consumer of the journal that writes transactions_cln and quarantine as Parquet.
+ *
+ *     struct table_writer *writer = NULL;
+ *     rc = table_writer_open(deployment, journal, &writer, err);
+ *     rc = table_writer_write(writer, reader, first, next, err);     // blocks first to next - 1, durable and committed
+ *     table_writer_close(writer);
+ *
+ * Exactly once: files are written under temporary names, flushed, renamed and their directories flushed; then the offset is
+ * committed. A reader goes by the offset (committed.h). One writer belongs to one thread at a time.
+ */
+#ifndef PUNCHCARD_SPEED_TABLE_WRITER_H
+#define PUNCHCARD_SPEED_TABLE_WRITER_H
+
+#include "config/deployment.h"
+#include "store/journal.h"
+
+struct table_writer;
+
+/* Removes what a killed writer left. Needs the deployment's write lock. */
+int table_writer_open(const struct deployment *deployment, struct journal *journal, struct table_writer **out,
+		      struct error *err);
+void table_writer_close(struct table_writer *writer);
+int table_writer_write(struct table_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
+		       struct error *err);
+/* The offset that is committed. */
+uint64_t table_writer_offset(const struct table_writer *writer);
+/* Stops a write that is under way, from another thread: it ends with ERROR_INTERRUPTED. */
+void table_writer_interrupt(struct table_writer *writer);
+
+#endif
