@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "batch/customers.h"
 #include "cli/command.h"
 #include "config/deployment.h"
@@ -21,7 +22,8 @@ static const char USAGE[] =
 	"                  yyyy-mm-dd, card number, birth date, gender M, F or N, birth year), or the name of one of\n"
 	"                  the customer_mappings in punchcard.yaml; unless set, customers.format there\n"
 	"  --strict        exit with 3 when lines were quarantined (the good ones are loaded)\n"
-	"  --json          what was done as one JSON object\n"
+	"  --json          what was done as one JSON object: files [{file, landed, format, already_loaded, read,\n"
+	"                  loaded, quarantined, reasons}], read, loaded, quarantined, reasons, customers\n"
 	"\n"
 	"When one of the files cannot be read, none is loaded.\n";
 
@@ -135,9 +137,61 @@ static void print_report(const struct customers_report *report)
 		puts("See what was set aside: punchcard sql \"select file, line, reason, text from quarantine\"");
 }
 
-static int fail_load(struct error *err)
+/* The three counts and the reasons, as members of the object that is open. */
+static void write_counts(struct json *json, const uint64_t counts[CUSTOMER_REASONS])
 {
-	return cli_fail(err);
+	const uint64_t bad = count_bad(counts);
+	json_key(json, "read");
+	json_uint(json, counts[CUSTOMER_GOOD] + bad);
+	json_key(json, "loaded");
+	json_uint(json, counts[CUSTOMER_GOOD]);
+	json_key(json, "quarantined");
+	json_uint(json, bad);
+	json_key(json, "reasons");
+	json_object(json);
+	for (unsigned i = CUSTOMER_GOOD + 1; i < CUSTOMER_REASONS; i++) {
+		if (!counts[i])
+			continue;
+		json_key(json, customer_reason_code((enum customer_reason)i));
+		json_uint(json, counts[i]);
+	}
+	json_end_object(json);
+}
+
+static void write_report(struct json *json, const struct customers_report *report)
+{
+	json_object(json);
+	json_key(json, "files");
+	json_array(json);
+	for (size_t i = 0; i < report->n_files; i++) {
+		const struct customers_file *const file = &report->files[i];
+		json_object(json);
+		json_key(json, "file");
+		json_text(json, file->path);
+		json_key(json, "landed");
+		json_text(json, file->landed);
+		json_key(json, "format");
+		json_text(json, file->format);
+		json_key(json, "already_loaded");
+		json_bool(json, file->known);
+		write_counts(json, file->counts);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	write_counts(json, report->counts);
+	json_key(json, "customers");
+	json_uint(json, report->customers);
+	json_end_object(json);
+	json_newline(json);
+}
+
+static int print_json(const struct customers_report *report)
+{
+	struct json json;
+	struct error err;
+	json_to_file(&json, stdout);
+	write_report(&json, report);
+	return json_finish(&json, &err) < 0 ? cli_fail(&err) : EXIT_OK;
 }
 
 static int run(const struct cli *cli, int argc, char **argv)
@@ -154,10 +208,14 @@ static int run(const struct cli *cli, int argc, char **argv)
 	const char *const *const paths = (const char *const *)(argv + optind + 1);
 	if (customers_load(deployment, paths, (size_t)(argc - optind - 1), arguments.format, &report, &err) < 0) {
 		deployment_close(deployment);
-		return fail_load(&err);
+		return cli_fail(&err);
 	}
-	print_report(&report);
-	code = arguments.strict && count_bad(report.counts) ? EXIT_QUARANTINED : EXIT_OK;
+	if (arguments.json)
+		code = print_json(&report);
+	else
+		print_report(&report);
+	if (code == EXIT_OK && arguments.strict && count_bad(report.counts))
+		code = EXIT_QUARANTINED;
 	customers_report_release(&report);
 	deployment_close(deployment);
 	return code;
