@@ -12,7 +12,6 @@
 
 enum file_kind {
 	FILE_OTHER,
-	FILE_TEMPORARY,
 	FILE_COMMITTED,
 	FILE_UNCOMMITTED,
 	FILE_CUSTOMERS,
@@ -21,8 +20,6 @@ enum file_kind {
 static enum file_kind kind_of(const char *name, uint64_t offset)
 {
 	const size_t len = strlen(name);
-	if (name[0] == '.')
-		return len > 4 && strcmp(name + len - 4, ".tmp") == 0 ? FILE_TEMPORARY : FILE_OTHER;
 	if (len <= 8 || strcmp(name + len - 8, ".parquet") != 0)
 		return FILE_OTHER;
 	if (strncmp(name, "customers-", 10) == 0)
@@ -67,7 +64,7 @@ static int take_name(void *context, const char *dir, const char *name, struct er
 	if (!path)
 		return error_no_memory(err, strlen(dir) + strlen(name));
 	if (walk->clean) {
-		if ((kind == FILE_UNCOMMITTED || kind == FILE_TEMPORARY) && unlink(path) < 0)
+		if (kind == FILE_UNCOMMITTED && unlink(path) < 0)
 			return error_errno(err, errno, "cannot remove %s, which a writer that was killed left", path);
 		return 0;
 	}

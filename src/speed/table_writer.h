@@ -6,7 +6,7 @@
  *     rc = table_writer_write(writer, reader, first, next, err);     // blocks first to next - 1, durable and committed
  *     table_writer_close(writer);
  *
- * Exactly once: files are written under temporary names, flushed, renamed and their directories flushed; then the offset is
+ * Exactly once: files are written in data/tmp, flushed, renamed into place and the directories flushed; then the offset is
  * committed. A reader goes by the offset (committed.h). One writer belongs to one thread at a time.
  */
 #ifndef PUNCHCARD_SPEED_TABLE_WRITER_H

@@ -1,8 +1,8 @@
 #include "speed/view_writer.h"
 
+#include "batch/committed.h"
 #include "batch/fold.h"
 #include "loyalty/account.h"
-#include "batch/committed.h"
 #include "store/block.h"
 
 #include <stdlib.h>
@@ -95,6 +95,46 @@ static int compare_texts(const void *a, const void *b)
 	return order ? order : (x->text_len > y->text_len) - (x->text_len < y->text_len);
 }
 
+/* Sorts by number with a radix sort of 16 bits a pass, skipping the passes in which all digits are alike: for a million ids
+ * two passes instead of twenty comparisons an entry. Stable. */
+static int sort_numbers(struct entries *entries, struct error *err)
+{
+	const size_t buckets = 65536;
+	struct entry *from = entries->items;
+	struct entry *to = malloc(entries->n * sizeof(*to));
+	size_t *const starts = malloc(buckets * sizeof(*starts));
+	if (!to || !starts) {
+		free(to);
+		free(starts);
+		return error_no_memory(err, entries->n * sizeof(*to));
+	}
+	for (unsigned shift = 0; shift < 64; shift += 16) {
+		/* The sign bit is flipped, so that negative numbers come first. */
+		const uint64_t flip = UINT64_C(1) << 63;
+		memset(starts, 0, buckets * sizeof(*starts));
+		for (size_t i = 0; i < entries->n; i++)
+			starts[((uint64_t)from[i].number ^ flip) >> shift & (buckets - 1)]++;
+		if (starts[((uint64_t)from[0].number ^ flip) >> shift & (buckets - 1)] == entries->n)
+			continue;
+		size_t sum = 0;
+		for (size_t i = 0; i < buckets; i++) {
+			const size_t count = starts[i];
+			starts[i] = sum;
+			sum += count;
+		}
+		for (size_t i = 0; i < entries->n; i++)
+			to[starts[((uint64_t)from[i].number ^ flip) >> shift & (buckets - 1)]++] = from[i];
+		struct entry *const swap = from;
+		from = to;
+		to = swap;
+	}
+	free(starts);
+	free(to);
+	entries->items = from;
+	entries->cap = entries->n;
+	return 0;
+}
+
 static int read_account(struct view *view, const struct customer_id *id, struct account *account, struct error *err)
 {
 	struct slice record;
@@ -135,9 +175,13 @@ static int write_accounts(struct view *view, const struct deployment *deployment
 {
 	const bool text = deployment->config->customer_id == CUSTOMER_ID_TEXT;
 	int (*const compare)(const void *, const void *) = text ? compare_texts : compare_numbers;
-	if (entries->n)
+	int rc = 0;
+	if (entries->n && text)
 		qsort(entries->items, entries->n, sizeof(*entries->items), compare);
-	int rc = view_write_begin(view, err);
+	else if (entries->n)
+		rc = sort_numbers(entries, err);
+	if (rc == 0)
+		rc = view_write_begin(view, err);
 	if (rc < 0)
 		return rc;
 	_cleanup_buf_ struct buf record = {0};

@@ -60,6 +60,8 @@ const char *quarantine_reason_name(unsigned reason);
 struct block_writer {
 	struct buf buf;
 	int64_t begun_us;
+	int64_t min_time_us;
+	int64_t max_time_us;
 	int64_t last_time_us;
 	uint64_t last_line;
 	uint64_t n_events;
@@ -85,7 +87,9 @@ struct slice block_writer_finish(struct block_writer *w);
 void block_writer_release(struct block_writer *w);
 
 struct block_counts {
-	int64_t time_us; /* when it was begun */
+	int64_t time_us;       /* when it was begun */
+	int64_t first_time_us; /* of the earliest and the latest event; without events INT64_MAX and INT64_MIN */
+	int64_t last_time_us;
 	uint64_t n_events;
 	uint64_t n_lines;
 	uint64_t n_quarantined;
