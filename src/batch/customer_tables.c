@@ -405,12 +405,13 @@ int customer_tables_feed(struct engine *engine, const char *path, enum customer_
 
 static int start_bad(void *context, void **state, struct error *err)
 {
-	return start_scan(context, 1, state, err);
+	const struct customer_files *const files = context;
+	return start_scan(files->quarantined, 1, state, err);
 }
 
 static int fill_bad(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
-	const struct customer_file *const file = context;
+	const struct landed_file *const landed = ((const struct customer_files *)context)->quarantined->landed;
 	struct scan *const scan = state;
 	struct customer_line line;
 	uint32_t n = 0;
@@ -425,18 +426,18 @@ static int fill_bad(void *context, void *state, struct engine_batch *batch, uint
 		buf_clear(&scan->text);
 		if (utf8_escape(&scan->text, line.raw.data, line.raw.len, LIMIT_QUARANTINE_TEXT_BYTES) < 0)
 			return error_no_memory(err, LIMIT_QUARANTINE_TEXT_BYTES);
-		engine_batch_text(batch, BAD_FILE, n, slice_of(file->landed->name));
+		engine_batch_text(batch, BAD_FILE, n, slice_of(landed->name));
 		((int64_t *)engine_batch_values(batch, BAD_LINE))[n] = (int64_t)line.number;
 		engine_batch_text(batch, BAD_REASON, n, slice_of(customer_reason_code(line.reason)));
 		engine_batch_text(batch, BAD_TEXT, n, (struct slice){scan->text.data, scan->text.len});
-		((int64_t *)engine_batch_values(batch, BAD_TIME))[n] = file->landed->mtime_us;
+		((int64_t *)engine_batch_values(batch, BAD_TIME))[n] = landed->mtime_us;
 		n++;
 	}
 	*rows = n;
 	return 0;
 }
 
-int customer_tables_quarantine(struct engine *engine, struct customer_file *file, const char *path, struct error *err)
+static int register_bad(struct engine *engine, struct customer_files *files, struct error *err)
 {
 	static const struct engine_column COLUMNS[BAD_COLUMNS] = {
 		[BAD_FILE] = {"file", ENGINE_VARCHAR},
@@ -445,17 +446,25 @@ int customer_tables_quarantine(struct engine *engine, struct customer_file *file
 		[BAD_TEXT] = {"text", ENGINE_VARCHAR},
 		[BAD_TIME] = {"quarantined_at", ENGINE_TIMESTAMP},
 	};
-	int rc = engine_register_source(engine,
-					&(struct engine_source){.name = BAD_SOURCE,
-								.columns = COLUMNS,
-								.n_columns = BAD_COLUMNS,
-								.start = start_bad,
-								.fill = fill_bad,
-								.stop = stop_scan,
-								.context = file},
-					err);
+	return engine_register_source(engine,
+				      &(struct engine_source){.name = BAD_SOURCE,
+							      .columns = COLUMNS,
+							      .n_columns = BAD_COLUMNS,
+							      .start = start_bad,
+							      .fill = fill_bad,
+							      .stop = stop_scan,
+							      .context = files},
+				      err);
+}
+
+int customer_tables_quarantine(struct engine *engine, struct customer_files *files, struct customer_file *file,
+			       const char *path, struct error *err)
+{
+	int rc = files->has_bad_source ? 0 : register_bad(engine, files, err);
 	if (rc < 0)
 		return rc;
+	files->has_bad_source = true;
+	files->quarantined = file;
 	_cleanup_buf_ struct buf sql = {0};
 	if (buf_append_text(&sql, "COPY (SELECT * FROM " BAD_SOURCE "())") < 0 || append_target(&sql, path) < 0)
 		return error_no_memory(err, sql.len);

@@ -26,6 +26,8 @@ struct customer_files {
 	struct customer_file *files;
 	size_t n_files;
 	enum customer_id_type id_type;
+	struct customer_file *quarantined; /* customer_tables_quarantine's: what is being written … */
+	bool has_bad_source;               /* … and whether the engine knows how to read it */
 };
 
 /* Lines of a file: all, and those that are not good. */
@@ -49,8 +51,9 @@ int customer_tables_clean(struct engine *engine, const char *models_dir, const c
 int customer_tables_feed(struct engine *engine, const char *path, enum customer_id_type id_type, struct view *view,
 			 uint64_t *customers, struct error *err);
 
-/* Writes the bad lines of one file to a new Parquet file `path` (file, line, reason, text, quarantined_at) and flushes it.
- * `file` must outlive the engine. */
-int customer_tables_quarantine(struct engine *engine, struct customer_file *file, const char *path, struct error *err);
+/* Writes the bad lines of one of the files to a new Parquet file `path` (file, line, reason, text, quarantined_at) and
+ * flushes it. `files` must outlive the engine, and goes with one engine only. */
+int customer_tables_quarantine(struct engine *engine, struct customer_files *files, struct customer_file *file,
+			       const char *path, struct error *err);
 
 #endif

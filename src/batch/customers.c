@@ -210,7 +210,7 @@ static int quarantine_file(struct load *load, struct customer_file *file, struct
 		return 0;
 	int rc = open_engine(load, err);
 	if (rc == 0)
-		rc = customer_tables_quarantine(load->engine, file, tmp, err);
+		rc = customer_tables_quarantine(load->engine, &load->all, file, tmp, err);
 	return rc < 0 ? rc : file_rename(tmp, path, err);
 }
 
@@ -396,10 +396,8 @@ static int make_report(const struct load *load, const char *const *paths, size_t
 		struct customers_file *const to = &report.files[report.n_files++];
 		to->path = strdup(paths[i]);
 		to->landed = strdup(from->landed->name);
-		complete = to->path && to->landed;
-		const struct config_customer_mapping *const mapping =
-			config_customer_mapping(load->deployment->config, from->landed->format);
-		to->format = mapping ? mapping->name : "classic";
+		to->format = strdup(from->landed->format);
+		complete = to->path && to->landed && to->format;
 		to->known = load->given[i].known;
 		to->has_header = from->saw_header;
 		memcpy(to->counts, from->counts, sizeof(to->counts));
@@ -438,6 +436,7 @@ void customers_report_release(struct customers_report *report)
 	for (size_t i = 0; i < report->n_files; i++) {
 		free(report->files[i].path);
 		free(report->files[i].landed);
+		free(report->files[i].format);
 	}
 	free(report->files);
 	*report = (struct customers_report){0};

@@ -32,9 +32,9 @@
 
 /* One file of the command line. Lines read = the sum of counts; a header and blank lines are no lines. */
 struct customers_file {
-	char *path;                        /* as it was given */
-	char *landed;                      /* where it is now: "data/warehouse/customers/…" */
-	const char *format;                /* lives as long as the deployment */
+	char *path;   /* as it was given */
+	char *landed; /* where it is now: "data/warehouse/customers/…" */
+	char *format;
 	bool known;                        /* the same bytes were loaded before */
 	bool has_header;                   /* a header was read */
 	uint64_t counts[CUSTOMER_REASONS]; /* lines by reason; [CUSTOMER_GOOD] were loaded, the others quarantined */
