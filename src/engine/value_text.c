@@ -10,27 +10,38 @@
 #define US_PER_SECOND INT64_C(1000000)
 #define DAY_S         INT64_C(86400)
 
-/* Digits of an unsigned number, at the end of a buffer that has room for all of 2^128 and a decimal mark behind any. */
+/* Digits of an unsigned number, at the end of a buffer with room for sign, mark and the 39 digits of 2^128. */
 struct digits {
 	char text[48];
 	unsigned start;
 };
 
-/* At least `at_least` digits, zeros in front. */
-static void write_digits(unsigned __int128 value, unsigned at_least, struct digits *digits)
+static void prepend(struct digits *digits, char c)
+{
+	digits->text[--digits->start] = c;
+}
+
+static int append_digits(const struct digits *digits, struct buf *out)
+{
+	return buf_append(out, digits->text + digits->start, sizeof(digits->text) - digits->start);
+}
+
+/* value · 10^-scale: at least one digit before the mark, scale behind it. */
+static void write_digits(unsigned __int128 value, unsigned scale, struct digits *digits)
 {
 	digits->start = sizeof(digits->text);
 	unsigned written = 0;
-	while (value > 0 || written < at_least) {
-		digits->text[--digits->start] = (char)('0' + (char)(value % 10));
-		value /= 10;
-		written++;
+	/* Numbers of 128 bits are rare, and dividing them is slow. */
+	for (; value > UINT64_MAX; value /= 10, written++) {
+		if (written == scale && scale)
+			prepend(digits, '.');
+		prepend(digits, (char)('0' + (char)(value % 10)));
 	}
-}
-
-static unsigned __int128 size_of(__int128 value)
-{
-	return value < 0 ? -(unsigned __int128)value : (unsigned __int128)value;
+	for (uint64_t rest = (uint64_t)value; rest > 0 || written <= scale; rest /= 10, written++) {
+		if (written == scale && scale)
+			prepend(digits, '.');
+		prepend(digits, (char)('0' + (char)(rest % 10)));
+	}
 }
 
 int text_of_integer(__int128 value, struct buf *out)
@@ -41,17 +52,17 @@ int text_of_integer(__int128 value, struct buf *out)
 int text_of_uhugeint(duckdb_uhugeint value, struct buf *out)
 {
 	struct digits digits;
-	write_digits((unsigned __int128)value.upper << 64 | value.lower, 1, &digits);
-	return buf_append(out, digits.text + digits.start, sizeof(digits.text) - digits.start);
+	write_digits((unsigned __int128)value.upper << 64 | value.lower, 0, &digits);
+	return append_digits(&digits, out);
 }
 
 int text_of_decimal(__int128 value, unsigned scale, struct buf *out)
 {
 	struct digits digits;
-	write_digits(size_of(value), scale + 1, &digits);
-	const unsigned n_whole = (unsigned)sizeof(digits.text) - digits.start - scale;
-	return buf_printf(out, "%s%.*s%s%.*s", value < 0 ? "-" : "", (int)n_whole, digits.text + digits.start,
-			  scale ? "." : "", (int)scale, digits.text + digits.start + n_whole);
+	write_digits(value < 0 ? -(unsigned __int128)value : (unsigned __int128)value, scale, &digits);
+	if (value < 0)
+		prepend(&digits, '-');
+	return append_digits(&digits, out);
 }
 
 /* Infinity and NaN; false for other numbers. */

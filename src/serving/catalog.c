@@ -1,0 +1,228 @@
+#include "serving/catalog.h"
+
+#include "speed/attach.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <fts.h>
+#include <stdlib.h>
+
+struct catalog {
+	struct attached *attached;
+};
+
+/* A table of the batch layer: Parquet files in a directory, or in partitions of it. */
+struct batch_table {
+	const char *name;
+	const char *partitions; /* pattern of the partitions' names; NULL: there are none */
+	const char *options;    /* of read_parquet */
+	const char *columns;    /* behind cust_id, when there are no files */
+};
+
+static const struct batch_table BATCH_TABLES[] = {
+	{"customers_cln", NULL, "",
+	 "cust_nm VARCHAR, cust_email VARCHAR, cust_strt_dt DATE, cust_member_card_no VARCHAR, "
+	 "cust_birth_dt DATE, cust_birth_yr INTEGER, cust_gender VARCHAR"},
+	/* A later release may add columns: older partitions then have NULL there. */
+	{"loyalty", "data_dt=*", ", hive_partitioning = true, hive_types = {'data_dt': DATE}, union_by_name = true",
+	 "cust_name VARCHAR, cust_member_card_no VARCHAR, spnd_amt DECIMAL(18,2), orders BIGINT, visits "
+	 "BIGINT, "
+	 "points_balance DECIMAL(18,3), points_earned DECIMAL(18,3), first_order TIMESTAMP, last_order TIMESTAMP, "
+	 "data_dt DATE"},
+};
+
+const char *catalog_tables(void)
+{
+	return "accounts, customers_cln, loyalty, quarantine, transactions_cln";
+}
+
+/* Collects what a scan of the directory finds; freed with free_names. */
+struct names {
+	struct dirent **entries;
+	int count;
+};
+
+static void free_names(struct names *names)
+{
+	for (int i = 0; i < names->count; i++)
+		free(names->entries[i]);
+	free((void *)names->entries);
+}
+
+/* Names in a directory, sorted; a missing directory has none. */
+static int list_names(const char *dir, struct names *out, struct error *err)
+{
+	out->count = scandir(dir, &out->entries, NULL, alphasort);
+	if (out->count >= 0)
+		return 0;
+	out->count = 0;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(err, errno, "%s: cannot be listed", dir);
+}
+
+/* Appends the directory's Parquet files to `sql` as SQL texts with commas; adds to *n. */
+static int list_files(const char *dir, struct buf *sql, unsigned *n, struct error *err)
+{
+	__attribute__((cleanup(free_names))) struct names names = {0};
+	int rc = list_names(dir, &names, err);
+	for (int i = 0; rc == 0 && i < names.count; i++) {
+		if (names.entries[i]->d_name[0] == '.' || fnmatch("*.parquet", names.entries[i]->d_name, 0) != 0)
+			continue;
+		_cleanup_free_ char *path = text_printf("%s/%s", dir, names.entries[i]->d_name);
+		if (!path || (*n && buf_append_text(sql, ", ") < 0) || engine_quote(sql, path) < 0)
+			rc = error_no_memory(err, sql->len);
+		++*n;
+	}
+	return rc;
+}
+
+/* The same for a table with partitions. */
+static int list_partitions(const char *dir, const char *pattern, struct buf *sql, unsigned *n, struct error *err)
+{
+	__attribute__((cleanup(free_names))) struct names names = {0};
+	int rc = list_names(dir, &names, err);
+	for (int i = 0; rc == 0 && i < names.count; i++) {
+		if (fnmatch(pattern, names.entries[i]->d_name, FNM_PERIOD) != 0)
+			continue;
+		_cleanup_free_ char *partition = text_printf("%s/%s", dir, names.entries[i]->d_name);
+		rc = partition ? list_files(partition, sql, n, err) : error_no_memory(err, strlen(dir));
+	}
+	return rc;
+}
+
+static int attach_table(struct engine *engine, const struct deployment *deployment, const struct batch_table *table,
+			struct error *err)
+{
+	_cleanup_free_ char *dir = text_printf("%s/%s", deployment->warehouse_dir, table->name);
+	_cleanup_buf_ struct buf files = {0};
+	_cleanup_buf_ struct buf sql = {0};
+	if (!dir)
+		return error_no_memory(err, strlen(deployment->warehouse_dir));
+	unsigned n = 0;
+	int rc = table->partitions ? list_partitions(dir, table->partitions, &files, &n, err)
+				   : list_files(dir, &files, &n, err);
+	if (rc < 0)
+		return rc;
+	if (n) {
+		rc = buf_printf(&sql, "CREATE VIEW %s AS SELECT * FROM read_parquet([", table->name);
+		if (rc == 0)
+			rc = buf_append(&sql, files.data, files.len);
+		if (rc == 0)
+			rc = buf_printf(&sql, "]%s)", table->options);
+	} else {
+		const bool is_integer = deployment->config->customer_id == CUSTOMER_ID_INTEGER;
+		rc = buf_printf(&sql, "CREATE TABLE %s (cust_id %s, %s)", table->name,
+				is_integer ? "BIGINT" : "VARCHAR", table->columns);
+	}
+	if (rc < 0 || !buf_text(&sql))
+		return error_no_memory(err, sql.len);
+	return engine_run(engine, sql.data, err);
+}
+
+int catalog_attach(struct engine *engine, const struct deployment *deployment, struct catalog **out, struct error *err)
+{
+	struct catalog *const catalog = calloc(1, sizeof(*catalog));
+	if (!catalog)
+		return error_no_memory(err, sizeof(*catalog));
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(BATCH_TABLES) / sizeof(BATCH_TABLES[0]); i++)
+		rc = attach_table(engine, deployment, &BATCH_TABLES[i], err);
+	if (rc == 0)
+		rc = speed_attach(engine, deployment, &catalog->attached, err);
+	if (rc < 0) {
+		free(catalog);
+		return rc;
+	}
+	*out = catalog;
+	return 0;
+}
+
+void catalog_detach(struct catalog *catalog)
+{
+	if (!catalog)
+		return;
+	speed_detach(catalog->attached);
+	free(catalog);
+}
+
+/* ---- damage ---- */
+
+/* What mends a damaged file: `relative` is its path below data/warehouse, or NULL when it is elsewhere. */
+static char *advise(const char *relative)
+{
+	static const char LOYALTY[] = "loyalty/data_dt=";
+	if (relative && strncmp(relative, "customers_cln/", strlen("customers_cln/")) == 0)
+		return text_printf(
+			"run `punchcard load customers FILE` with a file that was loaded before: it makes the "
+			"table again");
+	if (relative && strncmp(relative, LOYALTY, strlen(LOYALTY)) == 0) {
+		const char *const day = relative + strlen(LOYALTY);
+		return text_printf("run `punchcard refresh --data-dt %.*s`: it makes that day again",
+				   (int)strcspn(day, "/"), day);
+	}
+	return text_printf("put it back from a backup, or move it away to go on without its rows");
+}
+
+static void name_file(const struct deployment *deployment, const char *path, struct error *err)
+{
+	const size_t len = strlen(deployment->warehouse_dir);
+	const bool inside = strncmp(path, deployment->warehouse_dir, len) == 0 && path[len] == '/';
+	_cleanup_free_ char *advice = advise(inside ? path + len + 1 : NULL);
+	const struct error old = *err;
+	error_set(err, ERROR_CORRUPT, "%s is damaged (%.*s); %s", path, (int)strcspn(old.message, "\n"), old.message,
+		  advice ? advice : "");
+}
+
+/* The path below data/ that the message holds, if any. Caller frees. */
+static char *path_in_message(const struct deployment *deployment, const char *message)
+{
+	const char *const start = strstr(message, deployment->data_dir);
+	const char *const end = start ? strstr(start, ".parquet") : NULL;
+	return end ? text_printf("%.*s.parquet", (int)(end - start), start) : NULL;
+}
+
+/* Reads all columns of all rows. */
+static int read_file(struct engine *engine, const char *path, struct error *err)
+{
+	_cleanup_buf_ struct buf sql = {0};
+	if (buf_append_text(&sql, "SELECT count(COLUMNS(*)) FROM read_parquet(") < 0 || engine_quote(&sql, path) < 0 ||
+	    buf_append_text(&sql, ")") < 0 || !buf_text(&sql))
+		return error_no_memory(err, sql.len);
+	return engine_run(engine, sql.data, err);
+}
+
+/* Reads file after file below two directories until one cannot be read: its path in *out (caller frees), NULL: none. */
+static int find_damage(struct engine *engine, const struct deployment *deployment, char **out, struct error *err)
+{
+	char *const roots[] = {deployment->warehouse_dir, deployment->quarantine_dir, NULL};
+	FTS *const fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	if (!fts)
+		return error_errno(err, errno, "%s: cannot be listed", deployment->warehouse_dir);
+	int rc = 0;
+	for (const FTSENT *entry; rc == 0 && !*out && (entry = fts_read(fts));) {
+		if (entry->fts_info != FTS_F || fnmatch("*.parquet", entry->fts_name, FNM_PERIOD) != 0)
+			continue;
+		rc = read_file(engine, entry->fts_path, err);
+		if (rc == ERROR_CORRUPT) {
+			*out = text_printf("%s", entry->fts_path);
+			rc = *out ? 0 : error_no_memory(err, entry->fts_pathlen);
+		} else if (rc != ERROR_INTERRUPTED) {
+			rc = 0;
+		}
+	}
+	fts_close(fts);
+	return rc;
+}
+
+void catalog_name_damage(struct engine *engine, const struct deployment *deployment, struct error *err)
+{
+	_cleanup_free_ char *path = path_in_message(deployment, err->message);
+	struct error found = {0};
+	if (!path) {
+		const int rc = find_damage(engine, deployment, &path, &found);
+		if (rc == ERROR_INTERRUPTED || path)
+			*err = found;
+	}
+	if (path)
+		name_file(deployment, path, err);
+}

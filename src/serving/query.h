@@ -1,0 +1,37 @@
+/*
+ * A query of a person, over all tables of a deployment, locked down.
+ *
+ *     rc = query_run(deployment, SLICE("SELECT * FROM loyalty"), &(struct query_options){.out = stdout}, err);
+ *
+ * Reads only: which statements run stands in engine/result.h, files are reached below data/warehouse and data/quarantine
+ * only, and settings cannot be changed. Every query has an engine of its own, with the memory limit and threads of
+ * punchcard.yaml; it spills to a directory of its own in $TMPDIR (or /var/tmp), never into the deployment, which may be
+ * read-only.
+ */
+#ifndef PUNCHCARD_SERVING_QUERY_H
+#define PUNCHCARD_SERVING_QUERY_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "config/deployment.h"
+#include "serving/table.h"
+#include "serving/watch.h"
+
+struct query_options {
+	enum table_format format;
+	FILE *out;
+	struct watch *watch; /* may be NULL; its reason tells ERROR_INTERRUPTED from a time-out */
+};
+
+/*
+ * Runs the statements of `sql` (";" between them) in order and prints their results, an empty line between two. Stops at the
+ * first error: ERROR_USAGE (not a reading statement, or none at all), ERROR_SQL (the message shows the line, and for an
+ * unknown table those that there are), ERROR_CORRUPT (names the file and what mends it), ERROR_INTERRUPTED (the watch),
+ * ERROR_NO_MEMORY, ERROR_NO_SPACE, ERROR_IO (the output). When a file vanishes because its table is replaced at that moment
+ * and nothing was printed yet, it is run again, up to QUERY_ATTEMPTS times.
+ */
+#define QUERY_ATTEMPTS 4
+int query_run(const struct deployment *deployment, struct slice sql, const struct query_options *options,
+	      struct error *err);
+
+#endif
