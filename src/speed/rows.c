@@ -50,7 +50,8 @@ struct scan {
 	bool open;
 	struct block_reader block;
 	struct block_record record;
-	uint32_t line; /* of record.event, the next one; n_lines: take the next record */
+	uint32_t entry; /* of rows->days, the next one */
+	uint32_t line;  /* of record.event, the next one; n_lines: take the next record */
 	int32_t day;
 };
 
@@ -101,6 +102,9 @@ static int open_block(struct scan *scan, struct error *err)
 /* The next record of the scan's kind: 1, or 0 at the end. */
 static int next_record(struct scan *scan, struct error *err)
 {
+	if (scan->rows->days && scan->kind == BLOCK_EVENT)
+		return day_index_read(scan->rows->days, scan->rows->day, &scan->entry, &scan->block, &scan->record,
+				      err);
 	for (;;) {
 		if (!scan->open) {
 			if (scan->seq >= scan->rows->next)

@@ -14,6 +14,7 @@
 
 #include "config/deployment.h"
 #include "engine/engine.h"
+#include "speed/day_index.h"
 #include "store/journal.h"
 
 struct journal_rows {
@@ -21,6 +22,9 @@ struct journal_rows {
 	struct journal_reader *reader;
 	uint64_t first; /* block */
 	uint64_t next;  /* behind the last block; first == next: no rows */
+	/* When set: journal_transactions() has the events of one day of this index instead. */
+	const struct day_index *days;
+	uint32_t day; /* 0 to days->n_days - 1 */
 };
 
 int journal_rows_register(struct journal_rows *rows, struct engine *engine, struct error *err);

@@ -7,8 +7,6 @@
 #include "speed/rows.h"
 #include "store/block.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 
 /* The fast level: files are a fifth of the text, and written once. */
@@ -108,130 +106,45 @@ static int make_partition(const char *table_dir, const char *dir, struct error *
 	return rc < 0 ? rc : file_sync_dir(table_dir, err);
 }
 
-/* Publishes the one file of a staged partition, `data_dt=yyyy-mm-dd`. */
-static int publish_partition(const char *staging, const char *table_dir, const char *partition, uint64_t first,
-			     uint64_t last, struct error *err)
+/* The rows of one day, in the order of the journal: the lines of an order stay together. The batch layer relies on it. */
+static int write_day(struct table_writer *writer, int32_t day, const char *table_dir, uint64_t first, uint64_t last,
+		     struct error *err)
 {
-	_cleanup_free_ char *from = text_printf("%s/%s/orders_0.parquet", staging, partition);
-	_cleanup_free_ char *second = text_printf("%s/%s/orders_1.parquet", staging, partition);
-	_cleanup_free_ char *dir = text_printf("%s/%s", table_dir, partition);
-	if (!from || !second || !dir)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	if (file_exists(second))
-		return error_set(err, ERROR_SQL, "the engine wrote two files for %s, where one is expected", partition);
-	const int rc = make_partition(table_dir, dir, err);
-	return rc < 0 ? rc : publish(from, dir, first, last, err);
-}
-
-static int publish_partitions(const char *staging, const char *table_dir, uint64_t first, uint64_t last,
-			      struct error *err)
-{
-	struct dirent **entries = NULL;
-	const int n = scandir(staging, &entries, NULL, alphasort);
-	if (n < 0)
-		return error_errno(err, errno, "cannot list %s", staging);
-	int rc = 0;
-	for (int i = 0; i < n; i++) {
-		const char *const name = entries[i]->d_name;
-		if (rc == 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-			rc = publish_partition(staging, table_dir, name, first, last, err);
-		free(entries[i]);
-	}
-	free(entries);
-	return rc;
-}
-
-/* Writes the rows of a SELECT (all columns with data_dt; few days of it, since the engine keeps buffers for each partition)
- * into their partitions. */
-static int write_days(struct table_writer *writer, const char *select, const char *staging, const char *table_dir,
-		      uint64_t first, uint64_t last, struct error *err)
-{
+	char date[11];
+	civil_format(day, date);
+	_cleanup_free_ char *dir = text_printf("%s/data_dt=%s", table_dir, date);
+	_cleanup_free_ char *staged = text_printf("%s/transactions_cln.parquet", writer->deployment->tmp_dir);
 	_cleanup_buf_ struct buf sql = {0};
-	if (buf_printf(&sql, "COPY (%s) TO ", select) < 0 || engine_quote(&sql, staging) < 0 ||
-	    buf_append_text(&sql, " (FORMAT parquet, " PARQUET_OPTIONS
-				  ", PARTITION_BY (data_dt), FILENAME_PATTERN 'orders_{i}')") < 0 ||
+	if (!dir || !staged ||
+	    buf_append_text(&sql, "COPY (SELECT " TRANSACTION_COLUMNS " FROM journal_transactions()) TO ") < 0 ||
+	    engine_quote(&sql, staged) < 0 || buf_append_text(&sql, " (FORMAT parquet, " PARQUET_OPTIONS ")") < 0 ||
 	    !buf_text(&sql))
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	int rc = file_remove_tree(staging, err);
+	int rc = engine_run(writer->engine, sql.data, err);
 	if (rc == 0)
-		rc = engine_run(writer->engine, sql.data, err);
-	if (rc == 0)
-		rc = publish_partitions(staging, table_dir, first, last, err);
-	return rc < 0 ? rc : file_remove_tree(staging, err);
+		rc = make_partition(table_dir, dir, err);
+	return rc < 0 ? rc : publish(staged, dir, first, last, err);
 }
 
-/* The days of the batch, in order. */
-static int read_days(struct table_writer *writer, int32_t **days, uint32_t *n_days, struct error *err)
+static int write_transactions(struct table_writer *writer, uint64_t first, uint64_t last, struct error *err)
 {
-	struct engine_scan *scan = NULL;
-	int rc = engine_scan_open(writer->engine, "SELECT DISTINCT data_dt FROM batch ORDER BY data_dt", &scan, err);
-	if (rc < 0)
-		return rc;
-	int32_t *all = NULL;
-	uint32_t n = 0;
-	uint32_t rows = 0;
-	while ((rc = engine_scan_next(scan, &rows, err)) == 0 && rows) {
-		int32_t *const more = realloc(all, (n + rows) * sizeof(*all));
-		if (!more) {
-			rc = error_no_memory(err, (n + rows) * sizeof(*all));
-			break;
-		}
-		all = more;
-		memcpy(all + n, engine_scan_values(scan, 0), rows * sizeof(*all));
-		n += rows;
-	}
-	engine_scan_close(scan);
-	if (rc < 0) {
-		free(all);
-		return rc;
-	}
-	*days = all;
-	*n_days = n;
-	return 0;
-}
-
-/* Many days (years that are loaded at once): the batch becomes a table, and some of its days are written at a time. */
-static int write_many_days(struct table_writer *writer, const char *staging, const char *table_dir, uint64_t first,
-			   uint64_t last, struct error *err)
-{
-	int32_t *days = NULL;
-	uint32_t n_days = 0;
-	int rc = engine_run(writer->engine, "CREATE OR REPLACE TABLE batch AS SELECT * FROM journal_transactions()",
-			    err);
-	if (rc == 0)
-		rc = read_days(writer, &days, &n_days, err);
-	for (uint32_t i = 0; rc == 0 && i < n_days; i += FEW_DAYS) {
-		const uint32_t end = i + FEW_DAYS < n_days ? i + FEW_DAYS : n_days;
-		char from[11];
-		char to[11];
-		civil_format(days[i], from);
-		civil_format(days[end - 1], to);
-		_cleanup_free_ char *select =
-			text_printf("SELECT * FROM batch WHERE data_dt BETWEEN DATE '%s' AND DATE '%s'", from, to);
-		rc = select ? write_days(writer, select, staging, table_dir, first, last, err)
-			    : error_no_memory(err, LIMIT_PATH_BYTES);
-	}
-	free(days);
-	return rc < 0 ? rc : engine_run(writer->engine, "DROP TABLE batch", err);
-}
-
-/*
- * The rows come from one thread and go to one file a partition in their order, so the lines of an order stay together: the
- * batch layer relies on it, and checks it.
- */
-static int write_transactions(struct table_writer *writer, const struct block_counts *counts, uint64_t first,
-			      uint64_t last, struct error *err)
-{
-	_cleanup_free_ char *staging = text_printf("%s/transactions_cln", writer->deployment->tmp_dir);
 	_cleanup_free_ char *table_dir = text_printf("%s/transactions_cln", writer->deployment->warehouse_dir);
-	if (!staging || !table_dir)
+	struct day_index *days = NULL;
+	if (!table_dir)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	const int rc = file_make_dirs(table_dir, err);
-	if (rc < 0)
-		return rc;
-	if (counts->last_time_us - counts->first_time_us < (int64_t)(FEW_DAYS - 1) * DAY_US)
-		return write_days(writer, "SELECT * FROM journal_transactions()", staging, table_dir, first, last, err);
-	return write_many_days(writer, staging, table_dir, first, last, err);
+	int rc = file_make_dirs(table_dir, err);
+	if (rc == 0)
+		rc = day_index_make(writer->rows.reader, first, last + 1, writer->deployment->programme->timezone,
+				    &days, err);
+	writer->rows.days = days;
+	for (uint32_t i = 0; rc == 0 && i < days->n_days; i++) {
+		writer->rows.day = i;
+		if (day_index_count(days, i))
+			rc = write_day(writer, days->first_day + (int32_t)i, table_dir, first, last, err);
+	}
+	writer->rows.days = NULL;
+	day_index_free(days);
+	return rc;
 }
 
 static int write_quarantine(struct table_writer *writer, uint64_t first, uint64_t last, struct error *err)
@@ -251,7 +164,7 @@ static int write_quarantine(struct table_writer *writer, uint64_t first, uint64_
 static int count_blocks(struct journal_reader *reader, uint64_t first, uint64_t next, struct block_counts *sum,
 			struct error *err)
 {
-	*sum = (struct block_counts){.first_time_us = INT64_MAX, .last_time_us = INT64_MIN};
+	*sum = (struct block_counts){0};
 	for (uint64_t seq = first; seq < next; seq++) {
 		struct slice block;
 		struct block_counts counts;
@@ -260,10 +173,6 @@ static int count_blocks(struct journal_reader *reader, uint64_t first, uint64_t 
 			rc = block_counts(block, &counts, err);
 		if (rc < 0)
 			return rc;
-		if (counts.first_time_us < sum->first_time_us)
-			sum->first_time_us = counts.first_time_us;
-		if (counts.last_time_us > sum->last_time_us)
-			sum->last_time_us = counts.last_time_us;
 		sum->n_lines += counts.n_lines;
 		sum->n_quarantined += counts.n_quarantined;
 	}
@@ -283,7 +192,7 @@ int table_writer_write(struct table_writer *writer, struct journal_reader *reade
 	writer->rows.first = first;
 	writer->rows.next = next;
 	if (counts.n_lines)
-		rc = write_transactions(writer, &counts, first, next - 1, err);
+		rc = write_transactions(writer, first, next - 1, err);
 	if (rc == 0 && counts.n_quarantined)
 		rc = write_quarantine(writer, first, next - 1, err);
 	if (rc < 0)

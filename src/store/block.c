@@ -4,8 +4,7 @@
  *     bytes      what
  *     4          "PCB1"
  *     u64        XXH3-64 of all that follows
- *     u64 × 6    time it was begun, earliest and latest time of an event (UTC microseconds; INT64_MAX, INT64_MIN when it has
- *                none), events, lines of events, quarantined lines
+ *     u64 × 4    time it was begun (UTC microseconds), events, lines of events, quarantined lines
  *     text       source
  *     then records, each
  *     1          kind: 1 event with an id, 2 event with an implicit id, 3 quarantined line, 4 file
@@ -24,7 +23,7 @@
 #include <xxhash.h>
 
 #define MAGIC        "PCB1"
-#define HEADER_BYTES (4 + 7 * 8)
+#define HEADER_BYTES (4 + 5 * 8)
 #define CHECKED_FROM 12
 /* "<label>:<line>": room for the line's number. */
 #define LABEL_BYTES (LIMIT_EVENT_ID_BYTES - 16)
@@ -73,8 +72,6 @@ int block_writer_begin(struct block_writer *w, struct slice source, int64_t time
 {
 	buf_clear(&w->buf);
 	w->begun_us = time_us;
-	w->min_time_us = INT64_MAX;
-	w->max_time_us = INT64_MIN;
 	w->last_time_us = 0;
 	w->last_line = 0;
 	w->n_events = 0;
@@ -139,8 +136,6 @@ int block_writer_event(struct block_writer *w, const struct event *event, bool i
 	w->buf.len = (size_t)(p - w->buf.data);
 	w->last_line = line;
 	w->last_time_us = event->time_us;
-	w->min_time_us = event->time_us < w->min_time_us ? event->time_us : w->min_time_us;
-	w->max_time_us = event->time_us > w->max_time_us ? event->time_us : w->max_time_us;
 	w->n_events++;
 	w->n_lines += event->n_lines;
 	return 0;
@@ -169,8 +164,6 @@ struct slice block_writer_finish(struct block_writer *w)
 	memcpy(p, MAGIC, 4);
 	char *counts = p + CHECKED_FROM;
 	counts = put_u64(counts, (uint64_t)w->begun_us);
-	counts = put_u64(counts, (uint64_t)w->min_time_us);
-	counts = put_u64(counts, (uint64_t)w->max_time_us);
 	counts = put_u64(counts, w->n_events);
 	counts = put_u64(counts, w->n_lines);
 	put_u64(counts, w->n_quarantined);
@@ -189,8 +182,6 @@ static int read_counts(struct slice block, struct reader *r, struct block_counts
 		return error_set(err, ERROR_CORRUPT, "%zu bytes are no block of this version of punchcard", block.len);
 	*r = reader_of((struct slice){block.data + CHECKED_FROM, block.len - CHECKED_FROM});
 	out->time_us = (int64_t)read_u64(r);
-	out->first_time_us = (int64_t)read_u64(r);
-	out->last_time_us = (int64_t)read_u64(r);
 	out->n_events = read_u64(r);
 	out->n_lines = read_u64(r);
 	out->n_quarantined = read_u64(r);
@@ -351,6 +342,19 @@ int block_reader_next(struct block_reader *r, struct block_record *record, struc
 				 "a block of source %.*s is not as it should be, though its checksum holds",
 				 (int)r->source.len, r->source.data);
 	return 0;
+}
+
+struct block_place block_reader_place(const struct block_reader *r)
+{
+	return (struct block_place){r->at.at, r->last_time_us, r->last_line};
+}
+
+void block_reader_go(struct block_reader *r, const struct block_place *place, struct slice file)
+{
+	r->at.at = place->at;
+	r->last_time_us = place->last_time_us;
+	r->last_line = place->last_line;
+	r->file = file;
 }
 
 void block_reader_release(struct block_reader *r)

@@ -60,8 +60,6 @@ const char *quarantine_reason_name(unsigned reason);
 struct block_writer {
 	struct buf buf;
 	int64_t begun_us;
-	int64_t min_time_us;
-	int64_t max_time_us;
 	int64_t last_time_us;
 	uint64_t last_line;
 	uint64_t n_events;
@@ -87,9 +85,7 @@ struct slice block_writer_finish(struct block_writer *w);
 void block_writer_release(struct block_writer *w);
 
 struct block_counts {
-	int64_t time_us;       /* when it was begun */
-	int64_t first_time_us; /* of the earliest and the latest event; without events INT64_MAX and INT64_MIN */
-	int64_t last_time_us;
+	int64_t time_us; /* when it was begun */
 	uint64_t n_events;
 	uint64_t n_lines;
 	uint64_t n_quarantined;
@@ -122,6 +118,16 @@ int block_reader_open(struct block_reader *r, struct slice block, struct error *
 /* 1 and *record; 0 at the end; ERROR_CORRUPT, ERROR_NO_MEMORY. */
 int block_reader_next(struct block_reader *r, struct block_record *record, struct error *err);
 void block_reader_release(struct block_reader *r);
+
+/* A place between two records, to come back to: what block_reader_next would read next. Lives as long as the block. */
+struct block_place {
+	const unsigned char *at;
+	int64_t last_time_us;
+	uint64_t last_line;
+};
+struct block_place block_reader_place(const struct block_reader *r);
+/* Goes to a place of the block that is open; `file` is what r->file was there. */
+void block_reader_go(struct block_reader *r, const struct block_place *place, struct slice file);
 /* The counts alone, without the check of the whole block. */
 int block_counts(struct slice block, struct block_counts *out, struct error *err);
 
