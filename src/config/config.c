@@ -19,16 +19,16 @@ static int default_text(char **value, const char *fallback, struct error *err)
 	return *value ? 0 : error_no_memory(err, strlen(fallback) + 1);
 }
 
-static void default_number(const struct yaml_file *file, struct yaml_key key, uint32_t *value, uint32_t fallback)
+static void default_number(const struct yamldoc *file, struct yamldoc_key key, uint32_t *value, uint32_t fallback)
 {
-	if (!yaml_has(file, key))
+	if (!yamldoc_has(file, key))
 		*value = fallback;
 }
 
-static int default_strings(const struct yaml_file *file, struct yaml_key key, struct config_strings *value,
+static int default_strings(const struct yamldoc *file, struct yamldoc_key key, struct config_strings *value,
 			   const char *const *fallback, unsigned count, struct error *err)
 {
-	if (yaml_has(file, key))
+	if (yamldoc_has(file, key))
 		return 0;
 	value->items = calloc(count, sizeof(char *));
 	if (!value->items)
@@ -41,12 +41,12 @@ static int default_strings(const struct yaml_file *file, struct yaml_key key, st
 	return 0;
 }
 
-static int fill_sources(const struct yaml_file *file, struct config *config, struct error *err)
+static int fill_sources(const struct yamldoc *file, struct config *config, struct error *err)
 {
 	int rc = 0;
 	for (unsigned i = 0; i < config->n_sources && rc == 0; i++) {
 		struct config_source *const source = &config->sources[i];
-		default_number(file, yaml_key("sources[%u].settle_ms", i), &source->settle_ms, 2000);
+		default_number(file, yamldoc_key("sources[%u].settle_ms", i), &source->settle_ms, 2000);
 		rc = default_text(&source->pattern, "*", err);
 		if (rc == 0 && source->when_done == WHEN_DONE_RENAME)
 			rc = default_text(&source->suffix, ".COMPLETED", err);
@@ -54,7 +54,7 @@ static int fill_sources(const struct yaml_file *file, struct config *config, str
 	return rc;
 }
 
-static int fill_order_mappings(const struct yaml_file *file, struct config *config, struct error *err)
+static int fill_order_mappings(const struct yamldoc *file, struct config *config, struct error *err)
 {
 	static const char *const GUEST[] = {"", "0"};
 	int rc = 0;
@@ -64,13 +64,13 @@ static int fill_order_mappings(const struct yaml_file *file, struct config *conf
 		if (rc == 0)
 			rc = default_text(&mapping->decimal_mark, ".", err);
 		if (rc == 0)
-			rc = default_strings(file, yaml_key("order_mappings[%u].guest", i), &mapping->guest, GUEST, 2,
-					     err);
+			rc = default_strings(file, yamldoc_key("order_mappings[%u].guest", i), &mapping->guest, GUEST,
+					     2, err);
 	}
 	return rc;
 }
 
-static int fill_customer_mappings(const struct yaml_file *file, struct config *config, struct error *err)
+static int fill_customer_mappings(const struct yamldoc *file, struct config *config, struct error *err)
 {
 	static const char *const MALE[] = {"M"};
 	static const char *const FEMALE[] = {"F"};
@@ -82,40 +82,40 @@ static int fill_customer_mappings(const struct yaml_file *file, struct config *c
 		if (rc == 0)
 			rc = default_text(&mapping->date_format, "%Y-%m-%d", err);
 		if (rc == 0)
-			rc = default_strings(file, yaml_key("customer_mappings[%u].gender_codes.male", i),
+			rc = default_strings(file, yamldoc_key("customer_mappings[%u].gender_codes.male", i),
 					     &mapping->male, MALE, 1, err);
 		if (rc == 0)
-			rc = default_strings(file, yaml_key("customer_mappings[%u].gender_codes.female", i),
+			rc = default_strings(file, yamldoc_key("customer_mappings[%u].gender_codes.female", i),
 					     &mapping->female, FEMALE, 1, err);
 		if (rc == 0)
-			rc = default_strings(file, yaml_key("customer_mappings[%u].gender_codes.neither", i),
+			rc = default_strings(file, yamldoc_key("customer_mappings[%u].gender_codes.neither", i),
 					     &mapping->neither, NEITHER, 2, err);
 	}
 	return rc;
 }
 
-static int read_prices(const struct yaml_file *file, struct config *config, struct error *err)
+static int read_prices(const struct yamldoc *file, struct config *config, struct error *err)
 {
 	for (unsigned i = 0; i < config->n_menu; i++) {
 		struct config_menu_item *const item = &config->menu[i];
 		if (decimal_parse(item->price, strlen(item->price), 2, '.', LIMIT_AMOUNT_MINOR, &item->price_minor) <
 			    0 ||
 		    item->price_minor < 0)
-			return yaml_fail(
-				file, err, yaml_key("menu[%u].price", i),
+			return yamldoc_fail(
+				file, err, yamldoc_key("menu[%u].price", i),
 				"'%s' is no price; expected 0 or more with at most two decimals, such as 65 or 2.50",
 				item->price);
 	}
 	return 0;
 }
 
-static int fill_config(const struct yaml_file *file, struct config *config, struct error *err)
+static int fill_config(const struct yamldoc *file, struct config *config, struct error *err)
 {
-	default_number(file, yaml_key("limits.future_hours"), &config->future_limit_h, 24);
-	default_number(file, yaml_key("journal.map_gib"), &config->journal_map_gib, 64);
-	default_number(file, yaml_key("journal.retention_hours"), &config->journal_retention_h, 24);
-	default_number(file, yaml_key("view.map_gib"), &config->view_map_gib, 64);
-	default_number(file, yaml_key("engine.memory_mib"), &config->engine_memory_mib, 512);
+	default_number(file, yamldoc_key("limits.future_hours"), &config->future_limit_h, 24);
+	default_number(file, yamldoc_key("journal.map_gib"), &config->journal_map_gib, 64);
+	default_number(file, yamldoc_key("journal.retention_hours"), &config->journal_retention_h, 24);
+	default_number(file, yamldoc_key("view.map_gib"), &config->view_map_gib, 64);
+	default_number(file, yamldoc_key("engine.memory_mib"), &config->engine_memory_mib, 512);
 	int rc = default_text(&config->path, file->path, err);
 	if (rc == 0)
 		rc = default_text(&config->customer_format, "classic", err);
@@ -132,10 +132,10 @@ static int fill_config(const struct yaml_file *file, struct config *config, stru
  * Loading.
  */
 
-static int make_config(const struct yaml_file *file, struct config **out, struct error *err)
+static int make_config(const struct yamldoc *file, struct config **out, struct error *err)
 {
 	void *data = NULL;
-	int rc = yaml_load(file, &CONFIG_SCHEMA, CONFIG_RULES, &data, err);
+	int rc = yamldoc_load(file, &CONFIG_SCHEMA, CONFIG_RULES, &data, err);
 	if (rc < 0)
 		return rc;
 	struct config *const config = data;
@@ -152,21 +152,21 @@ static int make_config(const struct yaml_file *file, struct config **out, struct
 
 int config_load(const char *path, struct config **out, struct error *err)
 {
-	struct yaml_file file = {0};
-	int rc = yaml_open(path, &file, err);
+	struct yamldoc file = {0};
+	int rc = yamldoc_open(path, &file, err);
 	if (rc == 0)
 		rc = make_config(&file, out, err);
-	yaml_close(&file);
+	yamldoc_close(&file);
 	return rc;
 }
 
 int config_parse(const char *path, const void *data, size_t len, struct config **out, struct error *err)
 {
-	struct yaml_file file = {0};
-	int rc = yaml_parse(path, data, len, &file, err);
+	struct yamldoc file = {0};
+	int rc = yamldoc_parse(path, data, len, &file, err);
 	if (rc == 0)
 		rc = make_config(&file, out, err);
-	yaml_close(&file);
+	yamldoc_close(&file);
 	return rc;
 }
 
@@ -176,7 +176,7 @@ void config_free(struct config *config)
 		return;
 	free(config->path);
 	/* Texts filled in as defaults are from the same allocator as libcyaml's. */
-	yaml_free(&CONFIG_SCHEMA, config);
+	yamldoc_free(&CONFIG_SCHEMA, config);
 }
 
 /*

@@ -6,12 +6,12 @@
 #include <string.h>
 
 struct check {
-	const struct yaml_file *file;
+	const struct yamldoc *file;
 	const struct config *config;
 	struct error *err;
 };
 
-#define FAIL(check, key, ...) yaml_fail((check)->file, (check)->err, key, __VA_ARGS__)
+#define FAIL(check, key, ...) yamldoc_fail((check)->file, (check)->err, key, __VA_ARGS__)
 
 static bool is_name(const char *name)
 {
@@ -19,21 +19,21 @@ static bool is_name(const char *name)
 	return len >= 1 && len <= 64 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
-static int check_name(const struct check *check, struct yaml_key key, const char *name)
+static int check_name(const struct check *check, struct yamldoc_key key, const char *name)
 {
 	if (is_name(name))
 		return 0;
 	return FAIL(check, key, "'%s' is no name; expected a-z, 0-9, '_' and '-', 1 to 64 bytes", name);
 }
 
-static int fail_twice(const struct check *check, struct yaml_key key, struct yaml_key earlier, const char *name)
+static int fail_twice(const struct check *check, struct yamldoc_key key, struct yamldoc_key earlier, const char *name)
 {
 	return FAIL(check, key, "'%s' is there twice, first in line %zu; expected another name", name,
-		    yaml_line(check->file, earlier));
+		    yamldoc_line(check->file, earlier));
 }
 
 /* A column of a header, or a directory: anything but nothing. */
-static int check_not_empty(const struct check *check, struct yaml_key key, const char *value, const char *expected)
+static int check_not_empty(const struct check *check, struct yamldoc_key key, const char *value, const char *expected)
 {
 	if (!value || *value)
 		return 0;
@@ -57,7 +57,7 @@ static void list_customer_mappings(const struct config *config, struct buf *out)
 		(void)buf_printf(out, "%s%s", i ? ", " : "", config->customer_mappings[i].name);
 }
 
-static int fail_format(const struct check *check, struct yaml_key key, const char *format, const char *kind,
+static int fail_format(const struct check *check, struct yamldoc_key key, const char *format, const char *kind,
 		       struct buf *known)
 {
 	const char *const names = buf_text(known);
@@ -75,7 +75,7 @@ static int check_source_format(const struct check *check, unsigned i)
 		return 0;
 	_cleanup_buf_ struct buf known = {0};
 	list_order_mappings(check->config, &known);
-	return fail_format(check, yaml_key("sources[%u].format", i), format, "order", &known);
+	return fail_format(check, yamldoc_key("sources[%u].format", i), format, "order", &known);
 }
 
 /* The directory without "./" before, "/" and "/." behind: enough to see the same one written in two ways. */
@@ -109,7 +109,7 @@ static bool is_own_dir(const char *dir)
 static int check_source_dir(const struct check *check, unsigned i)
 {
 	const struct config_source *const source = &check->config->sources[i];
-	const struct yaml_key key = yaml_key("sources[%u].dir", i);
+	const struct yamldoc_key key = yamldoc_key("sources[%u].dir", i);
 	const int rc = check_not_empty(check, key, source->dir, "a directory, such as spool");
 	if (rc < 0)
 		return rc;
@@ -131,8 +131,8 @@ static int check_source_dir(const struct check *check, unsigned i)
 static int check_source_done(const struct check *check, unsigned i)
 {
 	const struct config_source *const source = &check->config->sources[i];
-	const struct yaml_key suffix = yaml_key("sources[%u].suffix", i);
-	const struct yaml_key move_to = yaml_key("sources[%u].move_to", i);
+	const struct yamldoc_key suffix = yamldoc_key("sources[%u].suffix", i);
+	const struct yamldoc_key move_to = yamldoc_key("sources[%u].move_to", i);
 	if (source->when_done != WHEN_DONE_RENAME && source->suffix)
 		return FAIL(check, suffix, "it only goes with when_done: rename; expected no such line");
 	if (source->when_done != WHEN_DONE_MOVE && source->move_to)
@@ -154,13 +154,13 @@ static int check_source_done(const struct check *check, unsigned i)
 static int check_source(const struct check *check, unsigned i)
 {
 	const struct config_source *const source = &check->config->sources[i];
-	const struct yaml_key key = yaml_key("sources[%u].name", i);
+	const struct yamldoc_key key = yamldoc_key("sources[%u].name", i);
 	int rc = check_name(check, key, source->name);
 	for (unsigned k = 0; k < i && rc == 0; k++)
 		if (strcmp(check->config->sources[k].name, source->name) == 0)
-			rc = fail_twice(check, key, yaml_key("sources[%u].name", k), source->name);
+			rc = fail_twice(check, key, yamldoc_key("sources[%u].name", k), source->name);
 	if (rc == 0 && (!*source->pattern || strchr(source->pattern, '/')))
-		rc = FAIL(check, yaml_key("sources[%u].pattern", i),
+		rc = FAIL(check, yamldoc_key("sources[%u].pattern", i),
 			  "'%s' is no pattern; expected one of file names, such as '*.txt', without '/'",
 			  source->pattern);
 	if (rc == 0)
@@ -177,7 +177,7 @@ static int check_source(const struct check *check, unsigned i)
 /* `list` is the key of the list, `i` the mapping's place there. */
 static int check_mapping_name(const struct check *check, const char *list, unsigned i, const char *name)
 {
-	const struct yaml_key key = yaml_key("%s[%u].name", list, i);
+	const struct yamldoc_key key = yamldoc_key("%s[%u].name", list, i);
 	if (strcmp(name, "classic") == 0)
 		return FAIL(check, key, "'classic' is the name of the built-in format; expected another name");
 	return check_name(check, key, name);
@@ -188,14 +188,14 @@ static int check_delimiter(const struct check *check, const char *list, unsigned
 	static const char REFUSED[] = "\"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	if (strlen(delimiter) == 1 && !strchr(REFUSED, delimiter[0]) && (unsigned char)delimiter[0] < 0x80)
 		return 0;
-	return FAIL(check, yaml_key("%s[%u].delimiter", list, i),
+	return FAIL(check, yamldoc_key("%s[%u].delimiter", list, i),
 		    "'%s' is no delimiter; expected one ASCII character such as \",\", \";\" or \"\\t\", no letter, "
 		    "digit or "
 		    "quote",
 		    delimiter);
 }
 
-static int compile_format(const struct check *check, struct yaml_key key, const char *format, struct timefmt *out)
+static int compile_format(const struct check *check, struct yamldoc_key key, const char *format, struct timefmt *out)
 {
 	struct error why;
 	if (timefmt_compile(format, out, &why) == 0)
@@ -206,8 +206,8 @@ static int compile_format(const struct check *check, struct yaml_key key, const 
 static int check_order_times(const struct check *check, unsigned i)
 {
 	const struct config_order_mapping *const mapping = &check->config->order_mappings[i];
-	const struct yaml_key date_key = yaml_key("order_mappings[%u].date_format", i);
-	const struct yaml_key time_key = yaml_key("order_mappings[%u].time_format", i);
+	const struct yamldoc_key date_key = yamldoc_key("order_mappings[%u].date_format", i);
+	const struct yamldoc_key time_key = yamldoc_key("order_mappings[%u].time_format", i);
 	struct timefmt date;
 	struct timefmt time;
 	int rc = compile_format(check, date_key, mapping->date_format, &date);
@@ -222,7 +222,7 @@ static int check_order_times(const struct check *check, unsigned i)
 	if (!mapping->time_format)
 		return 0;
 	if (!mapping->time)
-		return FAIL(check, yaml_key("order_mappings[%u].time", i),
+		return FAIL(check, yamldoc_key("order_mappings[%u].time", i),
 			    "this key is missing; with time_format, expected the name of a column");
 	rc = compile_format(check, time_key, mapping->time_format, &time);
 	if (rc < 0)
@@ -250,10 +250,10 @@ static int check_order_columns(const struct check *check, unsigned i)
 	};
 	int rc = 0;
 	for (size_t k = 0; k < sizeof(columns) / sizeof(columns[0]) && rc == 0; k++)
-		rc = check_not_empty(check, yaml_key("order_mappings[%u].%s", i, columns[k].key), columns[k].value,
+		rc = check_not_empty(check, yamldoc_key("order_mappings[%u].%s", i, columns[k].key), columns[k].value,
 				     "the name of a column");
 	for (unsigned k = 0; k < m->event_id.count && rc == 0; k++) {
-		const struct yaml_key key = yaml_key("order_mappings[%u].event_id[%u]", i, k);
+		const struct yamldoc_key key = yamldoc_key("order_mappings[%u].event_id[%u]", i, k);
 		rc = check_not_empty(check, key, m->event_id.items[k], "the name of a column");
 		for (unsigned earlier = 0; earlier < k && rc == 0; earlier++)
 			if (strcmp(m->event_id.items[earlier], m->event_id.items[k]) == 0)
@@ -269,8 +269,8 @@ static int check_order_mapping(const struct check *check, unsigned i)
 	int rc = check_mapping_name(check, "order_mappings", i, mapping->name);
 	for (unsigned k = 0; k < i && rc == 0; k++)
 		if (strcmp(check->config->order_mappings[k].name, mapping->name) == 0)
-			rc = fail_twice(check, yaml_key("order_mappings[%u].name", i),
-					yaml_key("order_mappings[%u].name", k), mapping->name);
+			rc = fail_twice(check, yamldoc_key("order_mappings[%u].name", i),
+					yamldoc_key("order_mappings[%u].name", k), mapping->name);
 	if (rc == 0)
 		rc = check_delimiter(check, "order_mappings", i, mapping->delimiter);
 	if (rc == 0)
@@ -280,17 +280,17 @@ static int check_order_mapping(const struct check *check, unsigned i)
 	if (rc < 0)
 		return rc;
 	if (!mapping->amount && !mapping->price)
-		return FAIL(check, yaml_key("order_mappings[%u]", i),
+		return FAIL(check, yamldoc_key("order_mappings[%u]", i),
 			    "neither amount nor price is there; expected the column of at least one of them");
 	if (strcmp(mapping->decimal_mark, ".") != 0 && strcmp(mapping->decimal_mark, ",") != 0)
-		return FAIL(check, yaml_key("order_mappings[%u].decimal_mark", i),
+		return FAIL(check, yamldoc_key("order_mappings[%u].decimal_mark", i),
 			    "'%s' is no decimal mark; expected \".\" or \",\"", mapping->decimal_mark);
 	if (!mapping->timezone)
 		return 0;
 	struct tz *zone = NULL;
 	struct error why;
 	if (tz_load(mapping->timezone, &zone, &why) < 0)
-		return FAIL(check, yaml_key("order_mappings[%u].timezone", i), "%s", why.message);
+		return FAIL(check, yamldoc_key("order_mappings[%u].timezone", i), "%s", why.message);
 	tz_free(zone);
 	return 0;
 }
@@ -299,7 +299,7 @@ static int check_customer_names(const struct check *check, unsigned i)
 {
 	const struct config_customer_mapping *const mapping = &check->config->customer_mappings[i];
 	if (mapping->full_name && (mapping->first_name || mapping->last_name))
-		return FAIL(check, yaml_key("customer_mappings[%u].full_name", i),
+		return FAIL(check, yamldoc_key("customer_mappings[%u].full_name", i),
 			    "it is there beside first_name or last_name; expected either the whole name or its parts");
 	return 0;
 }
@@ -308,8 +308,8 @@ static int check_customer_names(const struct check *check, unsigned i)
 static int check_gender_codes(const struct check *check, unsigned i)
 {
 	const struct config_customer_mapping *const mapping = &check->config->customer_mappings[i];
-	const struct yaml_key all = yaml_key("customer_mappings[%u].gender_codes", i);
-	if (!mapping->gender && yaml_has(check->file, all))
+	const struct yamldoc_key all = yamldoc_key("customer_mappings[%u].gender_codes", i);
+	if (!mapping->gender && yamldoc_has(check->file, all))
 		return FAIL(check, all, "there is no column for them; expected the key gender beside it");
 	const struct {
 		const char *key;
@@ -322,10 +322,11 @@ static int check_gender_codes(const struct check *check, unsigned i)
 				for (unsigned n = 0; n < lists[b].codes->count; n++)
 					if (strcmp(lists[b].codes->items[n], code) == 0)
 						return FAIL(
-							check, yaml_key("%s.%s[%u]", all.text, lists[a].key, k),
+							check, yamldoc_key("%s.%s[%u]", all.text, lists[a].key, k),
 							"'%s' is a code of %s too%s; expected each code in one list",
 							code, lists[b].key,
-							yaml_has(check->file, yaml_key("%s.%s", all.text, lists[b].key))
+							yamldoc_has(check->file,
+								    yamldoc_key("%s.%s", all.text, lists[b].key))
 								? ""
 								: " (its default)");
 		}
@@ -347,8 +348,8 @@ static int check_customer_columns(const struct check *check, unsigned i)
 	};
 	int rc = 0;
 	for (size_t k = 0; k < sizeof(columns) / sizeof(columns[0]) && rc == 0; k++)
-		rc = check_not_empty(check, yaml_key("customer_mappings[%u].%s", i, columns[k].key), columns[k].value,
-				     "the name of a column");
+		rc = check_not_empty(check, yamldoc_key("customer_mappings[%u].%s", i, columns[k].key),
+				     columns[k].value, "the name of a column");
 	return rc;
 }
 
@@ -358,8 +359,8 @@ static int check_customer_mapping(const struct check *check, unsigned i)
 	int rc = check_mapping_name(check, "customer_mappings", i, mapping->name);
 	for (unsigned k = 0; k < i && rc == 0; k++)
 		if (strcmp(check->config->customer_mappings[k].name, mapping->name) == 0)
-			rc = fail_twice(check, yaml_key("customer_mappings[%u].name", i),
-					yaml_key("customer_mappings[%u].name", k), mapping->name);
+			rc = fail_twice(check, yamldoc_key("customer_mappings[%u].name", i),
+					yamldoc_key("customer_mappings[%u].name", k), mapping->name);
 	if (rc == 0)
 		rc = check_delimiter(check, "customer_mappings", i, mapping->delimiter);
 	if (rc == 0)
@@ -370,7 +371,7 @@ static int check_customer_mapping(const struct check *check, unsigned i)
 		rc = check_gender_codes(check, i);
 	if (rc < 0)
 		return rc;
-	const struct yaml_key key = yaml_key("customer_mappings[%u].date_format", i);
+	const struct yamldoc_key key = yamldoc_key("customer_mappings[%u].date_format", i);
 	struct timefmt date;
 	rc = compile_format(check, key, mapping->date_format, &date);
 	if (rc == 0 && (!date.has_date || date.has_epoch))
@@ -386,7 +387,7 @@ static int check_customer_mapping(const struct check *check, unsigned i)
 static int check_menu_item(const struct check *check, unsigned i)
 {
 	const char *const name = check->config->menu[i].name;
-	const struct yaml_key key = yaml_key("menu[%u].name", i);
+	const struct yamldoc_key key = yamldoc_key("menu[%u].name", i);
 	const struct slice whole = slice_of(name);
 	if (whole.len == 0 || slice_trim(whole).len != whole.len || strchr(name, '|'))
 		return FAIL(check, key,
@@ -394,7 +395,7 @@ static int check_menu_item(const struct check *check, unsigned i)
 			    name);
 	for (unsigned k = 0; k < i; k++)
 		if (strcmp(check->config->menu[k].name, name) == 0)
-			return fail_twice(check, key, yaml_key("menu[%u].name", k), name);
+			return fail_twice(check, key, yamldoc_key("menu[%u].name", k), name);
 	return 0;
 }
 
@@ -405,10 +406,10 @@ static int check_customer_format(const struct check *check)
 		return 0;
 	_cleanup_buf_ struct buf known = {0};
 	list_customer_mappings(check->config, &known);
-	return fail_format(check, yaml_key("customers.format"), format, "customer", &known);
+	return fail_format(check, yamldoc_key("customers.format"), format, "customer", &known);
 }
 
-int config_check(const struct yaml_file *file, const struct config *config, struct error *err)
+int config_check(const struct yamldoc *file, const struct config *config, struct error *err)
 {
 	const struct check check = {.file = file, .config = config, .err = err};
 	int rc = 0;

@@ -154,7 +154,7 @@ const cyaml_schema_value_t CONFIG_SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINT
 
 #define COLUMN "the name of a column in the file's first line"
 
-const struct yaml_rule CONFIG_RULES[] = {
+const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "version", .expected = "1, the version of this file's layout", .min = 1, .max = 1},
 	{.key = "customer_id", .expected = "integer or text"},
 	{.key = "customers", .expected = "the key format below it"},
@@ -266,7 +266,7 @@ static const cyaml_schema_field_t PROGRAMME_FIELDS[] = {
 const cyaml_schema_value_t PROGRAMME_SCHEMA = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct programme_file, PROGRAMME_FIELDS)};
 
-const struct yaml_rule PROGRAMME_RULES[] = {
+const struct yamldoc_rule PROGRAMME_RULES[] = {
 	{.key = "version", .expected = "1, the version of this file's layout", .min = 1, .max = 1},
 	{.key = "name", .expected = "the programme's name, 1 to 256 bytes"},
 	{.key = "currency", .expected = "an ISO 4217 code such as THB or USD"},

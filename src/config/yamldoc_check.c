@@ -1,15 +1,15 @@
 /* The walk over a YAML tree along a libcyaml schema. It finds everything that libcyaml would refuse, and duplicate keys and
  * missing values besides, and says it so that a person knows where to go and what to write. */
 #include "base/decimal.h"
-#include "config/yaml_internal.h"
+#include "config/yamldoc_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct walk {
-	const struct yaml_file *file;
+	const struct yamldoc *file;
 	yaml_document_t *document;
-	const struct yaml_rule *rules;
+	const struct yamldoc_rule *rules;
 	struct error *err;
 };
 
@@ -39,11 +39,11 @@ static struct shown show(const yaml_node_t *scalar)
 	return s;
 }
 
-static const struct yaml_rule *find_rule(const struct walk *walk, const struct yaml_key *key)
+static const struct yamldoc_rule *find_rule(const struct walk *walk, const struct yamldoc_key *key)
 {
-	static const struct yaml_rule NONE = {.expected = "another value", .max = UINT32_MAX};
+	static const struct yamldoc_rule NONE = {.expected = "another value", .max = UINT32_MAX};
 	/* The rules have no numbers between their brackets. */
-	char generic[YAML_KEY_BYTES];
+	char generic[YAMLDOC_KEY_BYTES];
 	size_t len = 0;
 	bool inside = false;
 	for (const char *at = key->text; *at; at++) {
@@ -52,13 +52,13 @@ static const struct yaml_rule *find_rule(const struct walk *walk, const struct y
 			generic[len++] = *at;
 	}
 	generic[len] = '\0';
-	for (const struct yaml_rule *rule = walk->rules; rule->key; rule++)
+	for (const struct yamldoc_rule *rule = walk->rules; rule->key; rule++)
 		if (strcmp(rule->key, generic) == 0)
 			return rule;
 	return &NONE;
 }
 
-static int fail_at(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key, const char *what,
+static int fail_at(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key, const char *what,
 		   const char *expected)
 {
 	return error_set(walk->err, ERROR_CONFIG, "%s:%zu: %s%s%s; expected %s", walk->file->path,
@@ -66,8 +66,8 @@ static int fail_at(const struct walk *walk, const yaml_node_t *node, const struc
 }
 
 /* The failure of a scalar: its text in quotes, then what is wrong. */
-static int fail_scalar(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key, const char *wrong,
-		       const char *expected)
+static int fail_scalar(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
+		       const char *wrong, const char *expected)
 {
 	char what[SHOWN_BYTES + 64];
 	snprintf(what, sizeof(what), "'%s' %s", show(node).text, wrong);
@@ -87,9 +87,9 @@ static bool is_null(const yaml_node_t *node)
 	return false;
 }
 
-static int check_number(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key)
+static int check_number(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key)
 {
-	const struct yaml_rule *const rule = find_rule(walk, key);
+	const struct yamldoc_rule *const rule = find_rule(walk, key);
 	const char *const text = (const char *)node->data.scalar.value;
 	const size_t len = node->data.scalar.length;
 	int64_t value;
@@ -101,7 +101,7 @@ static int check_number(const struct walk *walk, const yaml_node_t *node, const 
 	return 0;
 }
 
-static int check_choice(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key,
+static int check_choice(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
 			const cyaml_schema_value_t *schema)
 {
 	for (uint32_t i = 0; i < schema->enumeration.count; i++) {
@@ -113,9 +113,9 @@ static int check_choice(const struct walk *walk, const yaml_node_t *node, const 
 	return fail_scalar(walk, node, key, "is not one of its values", find_rule(walk, key)->expected);
 }
 
-static int check_text(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key)
+static int check_text(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key)
 {
-	if (node->data.scalar.length > YAML_MAX_VALUE_BYTES)
+	if (node->data.scalar.length > YAMLDOC_MAX_VALUE_BYTES)
 		return fail_scalar(walk, node, key, "is longer than 256 bytes", find_rule(walk, key)->expected);
 	for (size_t i = 0; i < node->data.scalar.length; i++) {
 		const unsigned char c = node->data.scalar.value[i];
@@ -125,10 +125,10 @@ static int check_text(const struct walk *walk, const yaml_node_t *node, const st
 	return 0;
 }
 
-static int check_scalar(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key,
+static int check_scalar(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
 			const cyaml_schema_value_t *schema)
 {
-	const struct yaml_rule *const rule = find_rule(walk, key);
+	const struct yamldoc_rule *const rule = find_rule(walk, key);
 	if (node->type == YAML_MAPPING_NODE)
 		return fail_at(walk, node, key, "has keys below it", rule->expected);
 	if (node->type == YAML_SEQUENCE_NODE)
@@ -169,7 +169,7 @@ static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t
 	return row[b_len];
 }
 
-static int fail_unknown(const struct walk *walk, const yaml_node_t *name, const struct yaml_key *key,
+static int fail_unknown(const struct walk *walk, const yaml_node_t *name, const struct yamldoc_key *key,
 			const cyaml_schema_field_t *fields)
 {
 	char known[768];
@@ -201,16 +201,16 @@ static const cyaml_schema_field_t *find_field(const cyaml_schema_field_t *fields
 	return NULL;
 }
 
-static struct yaml_key key_below(const struct yaml_key *key, const char *name)
+static struct yamldoc_key key_below(const struct yamldoc_key *key, const char *name)
 {
-	return yaml_key("%.*s%s%s", (int)(YAML_KEY_BYTES / 2), key->text, *key->text ? "." : "", name);
+	return yamldoc_key("%.*s%s%s", (int)(YAMLDOC_KEY_BYTES / 2), key->text, *key->text ? "." : "", name);
 }
 
-static int check_value(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key,
+static int check_value(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
 		       const cyaml_schema_value_t *schema);
 
 static int check_pair(const struct walk *walk, const yaml_node_pair_t *first, const yaml_node_pair_t *pair,
-		      const struct yaml_key *key, const cyaml_schema_field_t *fields)
+		      const struct yamldoc_key *key, const cyaml_schema_field_t *fields)
 {
 	const yaml_node_t *const name = yaml_document_get_node(walk->document, pair->key);
 	const yaml_node_t *const value = yaml_document_get_node(walk->document, pair->value);
@@ -220,7 +220,7 @@ static int check_pair(const struct walk *walk, const yaml_node_pair_t *first, co
 	if (!field)
 		return fail_unknown(walk, name, key, fields);
 
-	const struct yaml_key below = key_below(key, field->key);
+	const struct yamldoc_key below = key_below(key, field->key);
 	for (const yaml_node_pair_t *other = first; other < pair; other++) {
 		const yaml_node_t *const earlier = yaml_document_get_node(walk->document, other->key);
 		if (find_field(fields, earlier) != field)
@@ -237,7 +237,7 @@ static int check_pair(const struct walk *walk, const yaml_node_pair_t *first, co
 	return check_value(walk, value, &below, &field->value);
 }
 
-static int check_mapping(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key,
+static int check_mapping(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
 			 const cyaml_schema_value_t *schema)
 {
 	if (node->type != YAML_MAPPING_NODE)
@@ -257,14 +257,14 @@ static int check_mapping(const struct walk *walk, const yaml_node_t *node, const
 		for (const yaml_node_pair_t *pair = first; pair < node->data.mapping.pairs.top && !found; pair++)
 			found = find_field(schema->mapping.fields, yaml_document_get_node(walk->document, pair->key)) ==
 				field;
-		const struct yaml_key below = key_below(key, field->key);
+		const struct yamldoc_key below = key_below(key, field->key);
 		if (!found)
 			return fail_at(walk, node, &below, "this key is missing", find_rule(walk, &below)->expected);
 	}
 	return 0;
 }
 
-static int check_list(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key,
+static int check_list(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
 		      const cyaml_schema_value_t *schema)
 {
 	const char *const expected = find_rule(walk, key)->expected;
@@ -278,7 +278,7 @@ static int check_list(const struct walk *walk, const yaml_node_t *node, const st
 		return fail_at(walk, node, key, "this list has too many items", expected);
 	for (size_t i = 0; i < count; i++) {
 		const yaml_node_t *const item = yaml_document_get_node(walk->document, first[i]);
-		const struct yaml_key below = yaml_key("%.*s[%zu]", (int)(YAML_KEY_BYTES / 2), key->text, i);
+		const struct yamldoc_key below = yamldoc_key("%.*s[%zu]", (int)(YAMLDOC_KEY_BYTES / 2), key->text, i);
 		if (is_null(item))
 			return fail_at(walk, item, &below, "this item has no value", find_rule(walk, &below)->expected);
 		const int rc = check_value(walk, item, &below, schema->sequence.entry);
@@ -289,7 +289,7 @@ static int check_list(const struct walk *walk, const yaml_node_t *node, const st
 }
 
 /* Goes no deeper than the schema does, whatever the file holds. */
-static int check_value(const struct walk *walk, const yaml_node_t *node, const struct yaml_key *key,
+static int check_value(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key,
 		       const cyaml_schema_value_t *schema)
 {
 	switch (schema->type) {
@@ -302,14 +302,14 @@ static int check_value(const struct walk *walk, const yaml_node_t *node, const s
 	}
 }
 
-int yaml_check(const struct yaml_file *file, const cyaml_schema_value_t *schema, const struct yaml_rule *rules,
-	       struct error *err)
+int yamldoc_check(const struct yamldoc *file, const cyaml_schema_value_t *schema, const struct yamldoc_rule *rules,
+		  struct error *err)
 {
 	/* libyaml's getters take no const, and change nothing. */
 	yaml_document_t document = file->document;
 	const struct walk walk = {.file = file, .document = &document, .rules = rules, .err = err};
 	const yaml_node_t *const root = yaml_document_get_root_node(&document);
-	const struct yaml_key top = {0};
+	const struct yamldoc_key top = {0};
 	if (!root || is_null(root))
 		return error_set(
 			err, ERROR_CONFIG,

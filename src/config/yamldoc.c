@@ -1,5 +1,5 @@
 #include "base/file.h"
-#include "config/yaml_internal.h"
+#include "config/yamldoc_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
  * Reading.
  */
 
-static size_t line_of_offset(const struct yaml_file *file, size_t offset)
+static size_t line_of_offset(const struct yamldoc *file, size_t offset)
 {
 	size_t line = 1;
 	for (size_t i = 0; i < offset && i < file->text.len; i++)
@@ -20,7 +20,7 @@ static size_t line_of_offset(const struct yaml_file *file, size_t offset)
 }
 
 /* Why libyaml gave up, as "path:line: …". */
-static int fail_of_parser(const struct yaml_file *file, const yaml_parser_t *parser, struct error *err)
+static int fail_of_parser(const struct yamldoc *file, const yaml_parser_t *parser, struct error *err)
 {
 	if (parser->error == YAML_MEMORY_ERROR)
 		return error_no_memory(err, file->text.len);
@@ -36,22 +36,47 @@ static int fail_of_parser(const struct yaml_file *file, const yaml_parser_t *par
 			 is_tab ? " (a tab: indent with blanks)" : "");
 }
 
-/* A pass over the events: is it YAML at all, one document, without aliases? (The tree hides aliases.) */
-static int check_event(const struct yaml_file *file, const yaml_event_t *event, unsigned *documents, struct error *err)
+/* No key stands deeper than this by far. libyaml takes a time that grows with the square of the depth. */
+#define MAX_DEPTH 32
+
+struct pass {
+	const struct yamldoc *file;
+	unsigned documents;
+	unsigned depth;
+};
+
+/* One event of a pass before the tree is made: is it YAML at all, one document, without aliases (which the tree hides)? */
+static int check_event(struct pass *pass, const yaml_event_t *event, struct error *err)
 {
+	const char *const path = pass->file->path;
 	const size_t line = event->start_mark.line + 1;
-	if (event->type == YAML_ALIAS_EVENT)
+	switch (event->type) {
+	case YAML_ALIAS_EVENT:
 		return error_set(err, ERROR_CONFIG,
-				 "%s:%zu: an alias (*name) is not supported here; write the value out", file->path,
-				 line);
-	if (event->type == YAML_DOCUMENT_START_EVENT && ++*documents > 1)
-		return error_set(err, ERROR_CONFIG, "%s:%zu: a second document begins here (---); expected one",
-				 file->path, line);
-	return 0;
+				 "%s:%zu: an alias (*name) is not supported here; write the value out", path, line);
+	case YAML_DOCUMENT_START_EVENT:
+		if (++pass->documents > 1)
+			return error_set(err, ERROR_CONFIG, "%s:%zu: a second document begins here (---); expected one",
+					 path, line);
+		return 0;
+	case YAML_MAPPING_START_EVENT:
+	case YAML_SEQUENCE_START_EVENT:
+		if (++pass->depth > MAX_DEPTH)
+			return error_set(err, ERROR_CONFIG, "%s:%zu: lists and keys are nested deeper than %d", path,
+					 line, MAX_DEPTH);
+		return 0;
+	case YAML_MAPPING_END_EVENT:
+	case YAML_SEQUENCE_END_EVENT:
+		pass->depth--;
+		return 0;
+	default:
+		return 0;
+	}
 }
 
-static int check_events(const struct yaml_file *file, unsigned *documents, struct error *err)
+static int check_events(const struct yamldoc *file, unsigned *documents, struct error *err)
 {
+	struct pass pass = {.file = file};
 	yaml_parser_t parser;
 	if (!yaml_parser_initialize(&parser))
 		return error_no_memory(err, sizeof(parser));
@@ -64,14 +89,15 @@ static int check_events(const struct yaml_file *file, unsigned *documents, struc
 			break;
 		}
 		ended = event.type == YAML_STREAM_END_EVENT;
-		rc = check_event(file, &event, documents, err);
+		rc = check_event(&pass, &event, err);
 		yaml_event_delete(&event);
 	}
 	yaml_parser_delete(&parser);
+	*documents = pass.documents;
 	return rc;
 }
 
-static int parse_tree(struct yaml_file *file, struct error *err)
+static int parse_tree(struct yamldoc *file, struct error *err)
 {
 	yaml_parser_t parser;
 	if (!yaml_parser_initialize(&parser))
@@ -86,10 +112,11 @@ static int parse_tree(struct yaml_file *file, struct error *err)
 	return rc;
 }
 
-static int parse_text(struct yaml_file *file, struct error *err)
+static int parse_text(struct yamldoc *file, struct error *err)
 {
 	unsigned documents = 0;
-	const int rc = check_events(file, &documents, err);
+	/* libyaml takes no NULL for no bytes. */
+	const int rc = file->text.len ? check_events(file, &documents, err) : 0;
 	if (rc < 0)
 		return rc;
 	if (documents == 0)
@@ -103,18 +130,18 @@ static int parse_text(struct yaml_file *file, struct error *err)
 static int too_large(const char *path, struct error *err)
 {
 	return error_set(err, ERROR_CONFIG, "%s is larger than %u bytes: this is no configuration", path,
-			 YAML_MAX_BYTES);
+			 YAMLDOC_MAX_BYTES);
 }
 
-int yaml_parse(const char *path, const void *data, size_t len, struct yaml_file *file, struct error *err)
+int yamldoc_parse(const char *path, const void *data, size_t len, struct yamldoc *file, struct error *err)
 {
 	file->path = strdup(path);
 	if (!file->path || buf_append(&file->text, data, len) < 0)
 		return error_no_memory(err, len);
-	return len > YAML_MAX_BYTES ? too_large(path, err) : parse_text(file, err);
+	return len > YAMLDOC_MAX_BYTES ? too_large(path, err) : parse_text(file, err);
 }
 
-int yaml_open(const char *path, struct yaml_file *file, struct error *err)
+int yamldoc_open(const char *path, struct yamldoc *file, struct error *err)
 {
 	file->path = strdup(path);
 	if (!file->path)
@@ -123,28 +150,28 @@ int yaml_open(const char *path, struct yaml_file *file, struct error *err)
 	/* A FIFO would block for ever. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return error_set(err, ERROR_CONFIG, "%s is no regular file", path);
-	const int rc = file_read_all(path, YAML_MAX_BYTES, &file->text, err);
+	const int rc = file_read_all(path, YAMLDOC_MAX_BYTES, &file->text, err);
 	if (rc == ERROR_LIMIT)
 		return too_large(path, err);
 	return rc < 0 ? rc : parse_text(file, err);
 }
 
-void yaml_close(struct yaml_file *file)
+void yamldoc_close(struct yamldoc *file)
 {
 	if (file->has_document)
 		yaml_document_delete(&file->document);
 	buf_release(&file->text);
 	free(file->path);
-	*file = (struct yaml_file){0};
+	*file = (struct yamldoc){0};
 }
 
 /*
  * Lines of keys.
  */
 
-struct yaml_key yaml_key(const char *format, ...)
+struct yamldoc_key yamldoc_key(const char *format, ...)
 {
-	struct yaml_key key;
+	struct yamldoc_key key;
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(key.text, sizeof(key.text), format, ap);
@@ -197,7 +224,7 @@ static yaml_node_t *take_step(yaml_document_t *document, const yaml_node_t *from
 	return NULL;
 }
 
-static bool find_key(const struct yaml_file *file, struct yaml_key key, size_t *line)
+static bool find_key(const struct yamldoc *file, struct yamldoc_key key, size_t *line)
 {
 	*line = 1;
 	if (!file->has_document)
@@ -215,27 +242,27 @@ static bool find_key(const struct yaml_file *file, struct yaml_key key, size_t *
 	return node != NULL;
 }
 
-bool yaml_has(const struct yaml_file *file, struct yaml_key key)
+bool yamldoc_has(const struct yamldoc *file, struct yamldoc_key key)
 {
 	size_t line;
 	return find_key(file, key, &line);
 }
 
-size_t yaml_line(const struct yaml_file *file, struct yaml_key key)
+size_t yamldoc_line(const struct yamldoc *file, struct yamldoc_key key)
 {
 	size_t line;
 	find_key(file, key, &line);
 	return line;
 }
 
-int yaml_fail(const struct yaml_file *file, struct error *err, struct yaml_key key, const char *format, ...)
+int yamldoc_fail(const struct yamldoc *file, struct error *err, struct yamldoc_key key, const char *format, ...)
 {
 	char message[ERROR_MESSAGE_MAX];
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(message, sizeof(message), format, ap);
 	va_end(ap);
-	return error_set(err, ERROR_CONFIG, "%s:%zu: %s%s%s", file->path, yaml_line(file, key), key.text,
+	return error_set(err, ERROR_CONFIG, "%s:%zu: %s%s%s", file->path, yamldoc_line(file, key), key.text,
 			 *key.text ? ": " : "", message);
 }
 
@@ -259,7 +286,7 @@ static void take_log(cyaml_log_t level, void *context, const char *format, va_li
 	(void)buf_append_text(log, line);
 }
 
-static int fail_of_cyaml(const struct yaml_file *file, cyaml_err_t code, struct buf *log, struct error *err)
+static int fail_of_cyaml(const struct yamldoc *file, cyaml_err_t code, struct buf *log, struct error *err)
 {
 	if (code == CYAML_ERR_OOM)
 		return error_no_memory(err, file->text.len);
@@ -280,10 +307,10 @@ static const cyaml_config_t LOADER = {
 	.flags = CYAML_CFG_NO_ALIAS,
 };
 
-int yaml_load(const struct yaml_file *file, const cyaml_schema_value_t *schema, const struct yaml_rule *rules,
-	      void **data, struct error *err)
+int yamldoc_load(const struct yamldoc *file, const cyaml_schema_value_t *schema, const struct yamldoc_rule *rules,
+		 void **data, struct error *err)
 {
-	const int rc = yaml_check(file, schema, rules, err);
+	const int rc = yamldoc_check(file, schema, rules, err);
 	if (rc < 0)
 		return rc;
 	_cleanup_buf_ struct buf log = {0};
@@ -298,7 +325,7 @@ int yaml_load(const struct yaml_file *file, const cyaml_schema_value_t *schema, 
 	return 0;
 }
 
-void yaml_free(const cyaml_schema_value_t *schema, void *data)
+void yamldoc_free(const cyaml_schema_value_t *schema, void *data)
 {
 	cyaml_config_t loader = LOADER;
 	loader.log_fn = NULL;
