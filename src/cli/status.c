@@ -1,0 +1,212 @@
+#include "serving/status.h"
+
+#include "base/json.h"
+#include "base/tz.h"
+#include "cli/command.h"
+#include "cli/number.h"
+
+#include <getopt.h>
+#include <string.h>
+
+static const char USAGE[] =
+	"usage: punchcard [-C DIR] status [--json]\n"
+	"\n"
+	"Shows what came in from each source, what the tables hold, and how far each consumer of the journal is. A lag "
+	"is\n"
+	"what is durable but not yet in the table or the view: `punchcard collect --once` catches up.\n"
+	"\n"
+	"exit codes: 0 shown; 1 it could not be read; 2 usage or configuration\n";
+
+enum { OPTION_JSON = 256 };
+
+static const struct option OPTIONS[] = {
+	{"json", no_argument, NULL, OPTION_JSON},
+	{NULL, 0, NULL, 0},
+};
+
+static const char *time_text(const struct deployment *deployment, int64_t time_us, char out[20])
+{
+	if (time_us == 0)
+		return "never";
+	civil_format_time(deployment->programme->timezone, time_us, out);
+	return out;
+}
+
+static void print_sources(const struct deployment *deployment, const struct status *status)
+{
+	char n[5][NUMBER_TEXT_MAX];
+	char when[20];
+	puts("sources");
+	for (unsigned i = 0; i < status->n_sources; i++) {
+		const struct status_source *const s = &status->sources[i];
+		printf("  %s (%s, in %s)\n", s->source->name, s->source->format, s->source->dir);
+		if (s->unreadable)
+			puts("    the directory cannot be listed: make it, or correct sources in punchcard.yaml");
+		printf("    files    %s taken, %s begun, %s waiting; last taken %s\n", number_text(s->files, n[0]),
+		       number_text(s->files_open, n[1]), number_text(s->files_waiting, n[2]),
+		       time_text(deployment, s->last_us, when));
+		printf("    lines    %s read = %s taken + %s had already + %s quarantined\n",
+		       number_text(s->counts.lines, n[0]), number_text(s->counts.rows, n[1]),
+		       number_text(s->counts.duplicates, n[2]), number_text(s->counts.quarantined, n[3]));
+	}
+}
+
+static void print_status(const struct deployment *deployment, const struct status *status)
+{
+	char n[3][NUMBER_TEXT_MAX];
+	char when[20];
+	printf("%s: %s\n\n", deployment->dir, deployment->programme->name);
+	print_sources(deployment, status);
+	puts("\ntables");
+	printf("  customers_cln     %15s customers\n", number_text(status->customers, n[0]));
+	printf("  transactions_cln  %15s rows of %s orders\n", number_text(status->transactions, n[0]),
+	       number_text(status->orders, n[1]));
+	printf("  accounts          %15s customers with orders\n", number_text(status->accounts, n[0]));
+	if (status->loyalty_partitions)
+		printf("  loyalty           %15s days, the last %s; refreshed %s\n",
+		       number_text(status->loyalty_partitions, n[0]), status->loyalty_last,
+		       time_text(deployment, status->loyalty_last_us, when));
+	else
+		puts("  loyalty                         0 days; punchcard refresh --data-dt DATE makes one");
+	puts("\njournal");
+	printf("  blocks            %15s written, %s kept (%s KiB)\n", number_text(status->next_block - 1, n[0]),
+	       number_text(status->blocks, n[1]), number_text(status->journal_bytes / 1024, n[2]));
+	for (unsigned i = 0; i < 2; i++)
+		printf("  %-17s %15s lines behind, at block %s\n", status->consumers[i].name,
+		       number_text(status->consumers[i].lag_lines, n[0]),
+		       number_text(status->consumers[i].offset - 1, n[1]));
+}
+
+static void key_uint(struct json *out, const char *key, uint64_t value)
+{
+	json_key(out, key);
+	json_uint(out, value);
+}
+
+static void key_time(struct json *out, const char *key, int64_t time_us)
+{
+	char when[20];
+	char iso[24];
+	json_key(out, key);
+	if (time_us == 0) {
+		json_null(out);
+		return;
+	}
+	civil_format_time(NULL, time_us, when);
+	when[10] = 'T';
+	snprintf(iso, sizeof(iso), "%sZ", when);
+	json_text(out, iso);
+}
+
+static void json_sources(struct json *out, const struct status *status)
+{
+	json_key(out, "sources");
+	json_array(out);
+	for (unsigned i = 0; i < status->n_sources; i++) {
+		const struct status_source *const s = &status->sources[i];
+		json_object(out);
+		json_key(out, "name");
+		json_text(out, s->source->name);
+		key_uint(out, "files", s->files);
+		key_uint(out, "files_open", s->files_open);
+		key_uint(out, "files_waiting", s->files_waiting);
+		json_key(out, "unreadable");
+		json_bool(out, s->unreadable);
+		key_uint(out, "bytes", s->bytes);
+		key_uint(out, "lines", s->counts.lines);
+		key_uint(out, "rows", s->counts.rows);
+		key_uint(out, "orders", s->counts.events);
+		key_uint(out, "duplicates", s->counts.duplicates);
+		key_uint(out, "quarantined", s->counts.quarantined);
+		key_time(out, "last_taken", s->last_us);
+		json_end_object(out);
+	}
+	json_end_array(out);
+}
+
+static int print_json(const struct deployment *deployment, const struct status *status)
+{
+	static const char *const CONSUMER_KEYS[] = {"transactions_cln", "view"};
+	struct json out;
+	json_to_file(&out, stdout);
+	json_object(&out);
+	json_key(&out, "deployment");
+	json_text(&out, deployment->dir);
+	json_key(&out, "programme");
+	json_text(&out, deployment->programme->name);
+	json_sources(&out, status);
+	json_key(&out, "tables");
+	json_object(&out);
+	key_uint(&out, "customers_cln", status->customers);
+	key_uint(&out, "transactions_cln", status->transactions);
+	key_uint(&out, "orders", status->orders);
+	key_uint(&out, "accounts", status->accounts);
+	key_uint(&out, "quarantined_order_lines", status->quarantined);
+	json_end_object(&out);
+	json_key(&out, "loyalty");
+	json_object(&out);
+	key_uint(&out, "partitions", status->loyalty_partitions);
+	json_key(&out, "last_data_dt");
+	json_text(&out, status->loyalty_last[0] ? status->loyalty_last : NULL);
+	key_time(&out, "last_refresh", status->loyalty_last_us);
+	json_end_object(&out);
+	json_key(&out, "journal");
+	json_object(&out);
+	key_uint(&out, "blocks_written", status->next_block - 1);
+	key_uint(&out, "blocks_kept", status->blocks);
+	key_uint(&out, "bytes", status->journal_bytes);
+	json_key(&out, "consumers");
+	json_object(&out);
+	for (unsigned i = 0; i < 2; i++) {
+		json_key(&out, CONSUMER_KEYS[i]);
+		json_object(&out);
+		key_uint(&out, "offset", status->consumers[i].offset);
+		key_uint(&out, "lag_lines", status->consumers[i].lag_lines);
+		json_end_object(&out);
+	}
+	json_end_object(&out);
+	json_end_object(&out);
+	json_end_object(&out);
+	json_newline(&out);
+	struct error err = {0};
+	return json_finish(&out, &err) < 0 ? cli_fail(&err) : EXIT_OK;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	bool as_json = false;
+	int option;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+		if (option != OPTION_JSON)
+			return cli_usage_error("status", "unknown option '%s'", argv[optind - 1]);
+		as_json = true;
+	}
+	if (optind < argc)
+		return cli_usage_error("status", "'%s' is one argument too many", argv[optind]);
+	struct error err = {0};
+	struct deployment *deployment = NULL;
+	struct status status;
+	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "status", &deployment, &err);
+	if (rc == 0)
+		rc = status_read(deployment, &status, &err);
+	if (rc < 0) {
+		deployment_close(deployment);
+		return cli_fail(&err);
+	}
+	int code = EXIT_OK;
+	if (as_json)
+		code = print_json(deployment, &status);
+	else
+		print_status(deployment, &status);
+	status_release(&status);
+	deployment_close(deployment);
+	return code;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.summary = "show what came in, what is there, and what lags",
+	.usage = USAGE,
+	.run = run,
+};

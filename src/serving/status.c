@@ -1,0 +1,214 @@
+#include "serving/status.h"
+
+#include "base/input.h"
+#include "base/limits.h"
+#include "batch/committed.h"
+#include "speed/view_writer.h"
+#include "store/block.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define MICROS INT64_C(1000000)
+
+/* Positions. */
+
+struct position_walk {
+	struct status_source *source;
+	bool damaged;
+};
+
+static int add_position(void *context, struct slice key, struct slice stored)
+{
+	(void)key;
+	struct position_walk *const walk = context;
+	struct status_source *const s = walk->source;
+	struct intake_position position;
+	unsigned char digest[INPUT_DIGEST_BYTES];
+	if (intake_position_decode(stored, &position, digest) < 0) {
+		walk->damaged = true;
+		return 1;
+	}
+	if (position.complete)
+		s->files++;
+	else
+		s->files_open++;
+	s->bytes += position.bytes;
+	s->counts.lines += position.counts.lines;
+	s->counts.rows += position.counts.rows;
+	s->counts.events += position.counts.events;
+	s->counts.duplicates += position.counts.duplicates;
+	s->counts.quarantined += position.counts.quarantined;
+	if (position.time_us > s->last_us)
+		s->last_us = position.time_us;
+	return 0;
+}
+
+static int read_positions(struct journal_reader *reader, struct status_source *s, struct error *err)
+{
+	struct position_walk walk = {.source = s};
+	/* The NUL behind the name belongs to the key. */
+	const struct slice prefix = {s->source->name, strlen(s->source->name) + 1};
+	const int rc = journal_reader_positions(reader, prefix, add_position, &walk, err);
+	if (rc == 0 && walk.damaged)
+		return error_set(err, ERROR_CORRUPT, "a position of source %s in the journal is damaged",
+				 s->source->name);
+	return rc;
+}
+
+/* Files that collect would take now. */
+static int count_waiting(const struct deployment *deployment, struct status_source *s, struct error *err)
+{
+	_cleanup_free_ char *dir = deployment_path(deployment, s->source->dir);
+	if (!dir)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	DIR *const entries = opendir(dir);
+	s->unreadable = !entries;
+	if (!entries)
+		return 0;
+	struct dirent *entry;
+	while ((entry = readdir(entries))) {
+		size_t base_len;
+		struct stat st;
+		if (!intake_ignores(s->source, entry->d_name, &base_len) &&
+		    fnmatch(s->source->pattern, entry->d_name, FNM_PERIOD) == 0 &&
+		    fstatat(dirfd(entries), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+			s->files_waiting++;
+	}
+	closedir(entries);
+	return 0;
+}
+
+/* The journal and its consumers. */
+
+static int lag(struct journal_reader *reader, uint64_t offset, uint64_t first, uint64_t next, uint64_t *lines,
+	       struct error *err)
+{
+	uint64_t sum = 0;
+	for (uint64_t seq = offset < first ? first : offset; seq < next; seq++) {
+		struct slice block;
+		struct block_counts counts;
+		int rc = journal_reader_block(reader, seq, &block, err);
+		if (rc == 0)
+			rc = block_counts(block, &counts, err);
+		if (rc < 0)
+			return rc;
+		sum += counts.n_lines + counts.n_quarantined;
+	}
+	*lines = sum;
+	return 0;
+}
+
+static int read_journal(const struct deployment *deployment, struct status *status, struct error *err)
+{
+	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib, .read_only = true};
+	struct journal *journal = NULL;
+	struct journal_reader *reader = NULL;
+	struct journal_totals totals;
+	uint64_t first;
+	uint64_t file_bytes;
+	int rc = journal_open(deployment->journal_dir, &options, &journal, err);
+	if (rc == ERROR_NOT_FOUND)
+		return 0;
+	if (rc == 0)
+		rc = journal_reader_open(journal, &reader, err);
+	if (rc == 0)
+		rc = journal_reader_range(reader, &first, &status->next_block, err);
+	if (rc == 0)
+		rc = journal_reader_totals(reader, &totals, err);
+	if (rc == 0)
+		rc = journal_reader_sizes(reader, &status->journal_bytes, &file_bytes, err);
+	if (rc == 0)
+		rc = journal_reader_offset(reader, TABLE_CONSUMER, &status->consumers[0].offset, err);
+	for (unsigned i = 0; rc == 0 && i < 2; i++)
+		rc = lag(reader, status->consumers[i].offset, first, status->next_block,
+			 &status->consumers[i].lag_lines, err);
+	for (unsigned i = 0; rc == 0 && i < status->n_sources; i++)
+		rc = read_positions(reader, &status->sources[i], err);
+	if (rc == 0) {
+		status->blocks = status->next_block - first;
+		status->transactions = totals.lines;
+		status->orders = totals.events;
+		status->quarantined = totals.quarantined;
+	}
+	journal_reader_close(reader);
+	journal_close(journal);
+	return rc;
+}
+
+static int read_view(const struct deployment *deployment, struct status *status, struct error *err)
+{
+	struct view *view = NULL;
+	int rc = view_writer_open_view(deployment, true, &view, err);
+	if (rc == ERROR_NOT_FOUND)
+		return 0;
+	if (rc == 0)
+		rc = view_read_begin(view, err);
+	if (rc == 0)
+		rc = view_counts(view, &status->customers, &status->accounts, err);
+	if (rc == 0)
+		rc = view_offset(view, &status->consumers[1].offset, err);
+	view_close(view);
+	return rc;
+}
+
+static void read_loyalty(const char *dir, struct status *status)
+{
+	DIR *const entries = opendir(dir);
+	if (!entries)
+		return;
+	struct dirent *entry;
+	while ((entry = readdir(entries))) {
+		struct stat st;
+		const char *const date = entry->d_name + strlen("data_dt=");
+		if (strncmp(entry->d_name, "data_dt=", strlen("data_dt=")) != 0 || strlen(date) != 10 ||
+		    fstatat(dirfd(entries), entry->d_name, &st, 0) < 0)
+			continue;
+		status->loyalty_partitions++;
+		if (strcmp(date, status->loyalty_last) > 0)
+			snprintf(status->loyalty_last, sizeof(status->loyalty_last), "%.10s", date);
+		const int64_t made_us = (int64_t)st.st_mtim.tv_sec * MICROS + st.st_mtim.tv_nsec / 1000;
+		if (made_us > status->loyalty_last_us)
+			status->loyalty_last_us = made_us;
+	}
+	closedir(entries);
+}
+
+int status_read(const struct deployment *deployment, struct status *out, struct error *err)
+{
+	const struct config *const config = deployment->config;
+	struct status status = {.n_sources = config->n_sources, .next_block = 1};
+	status.consumers[0] = (struct status_consumer){.name = "transactions_cln", .offset = 1};
+	status.consumers[1] = (struct status_consumer){.name = "customer view", .offset = 1};
+	_cleanup_free_ char *loyalty = text_printf("%s/loyalty", deployment->warehouse_dir);
+	status.sources = calloc(config->n_sources + 1u, sizeof(*status.sources));
+	if (!loyalty || !status.sources) {
+		status_release(&status);
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	}
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i < config->n_sources; i++) {
+		status.sources[i].source = &config->sources[i];
+		rc = count_waiting(deployment, &status.sources[i], err);
+	}
+	if (rc == 0)
+		rc = read_view(deployment, &status, err);
+	if (rc == 0)
+		rc = read_journal(deployment, &status, err);
+	if (rc < 0) {
+		status_release(&status);
+		return rc;
+	}
+	read_loyalty(loyalty, &status);
+	*out = status;
+	return 0;
+}
+
+void status_release(struct status *status)
+{
+	free(status->sources);
+	*status = (struct status){0};
+}

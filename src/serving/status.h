@@ -1,0 +1,55 @@
+/*
+ * What a deployment holds and how far it is, without the SQL engine: the journal's and the view's own counts.
+ *
+ *     struct status status;
+ *     rc = status_read(deployment, &status, err);
+ *     …
+ *     status_release(&status);
+ *
+ * Thread: any.
+ */
+#ifndef PUNCHCARD_SERVING_STATUS_H
+#define PUNCHCARD_SERVING_STATUS_H
+
+#include "config/deployment.h"
+#include "speed/intake.h"
+
+struct status_source {
+	const struct config_source *source;
+	uint64_t files;         /* read to their end */
+	uint64_t files_open;    /* begun */
+	uint64_t files_waiting; /* in the directory, not begun */
+	bool unreadable;        /* the directory cannot be listed */
+	uint64_t bytes;         /* of text taken */
+	struct intake_counts counts;
+	int64_t last_us; /* when it last gave something; 0: never */
+};
+
+struct status_consumer {
+	const char *name;
+	uint64_t offset;    /* number of the next block it takes */
+	uint64_t lag_lines; /* durable, and not taken yet */
+};
+
+struct status {
+	struct status_source *sources; /* as in the configuration */
+	unsigned n_sources;
+	uint64_t next_block;
+	uint64_t blocks; /* kept */
+	uint64_t journal_bytes;
+	uint64_t transactions; /* rows of transactions_cln */
+	uint64_t orders;
+	uint64_t quarantined;                /* lines of orders */
+	struct status_consumer consumers[2]; /* table, view */
+	uint64_t customers;
+	uint64_t accounts;
+	unsigned loyalty_partitions;
+	char loyalty_last[16];   /* newest data_dt; "" when there is none */
+	int64_t loyalty_last_us; /* when a partition was last made; 0: never */
+};
+
+/* Reads one moment. Parts that are not there yet are zero. ERROR_CORRUPT, ERROR_IO. */
+int status_read(const struct deployment *deployment, struct status *out, struct error *err);
+void status_release(struct status *status);
+
+#endif
