@@ -7,6 +7,7 @@ has a time limit: a hang is a failure.
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 from decimal import Decimal
@@ -163,13 +164,26 @@ class Shop:
         return directory / name
 
     def collect(self, *args, **options):
-        return self.json("collect", "--once", *args, **options)
+        """The report of collect: the counts of all files, and those of each in "files"."""
+        report = self.json("collect", "--once", *args, **options)
+        return {**report["total"], "files": report["files"]}
 
     def customers(self, content, name="customers.csv", *args, code=0):
         """Loads a customer file from beside the deployment."""
         path = self.dir.parent / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return self.ok("load", "customers", *args, path, code=code)
+
+    def move_data(self, disk, leave_bytes):
+        """data/ onto another disk, on which only so many bytes are free; returns the file that takes up the rest."""
+        data = self.dir / "data"
+        shutil.copytree(data, disk / "data")
+        shutil.rmtree(data)
+        data.symlink_to(disk / "data")
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"x" * (free - leave_bytes))
+        return ballast
 
     def reasons(self):
         """What is in quarantine: {reason: lines}."""

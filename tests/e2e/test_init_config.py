@@ -7,6 +7,8 @@ import pytest
 
 from conftest import CONFIG, PROGRAMME
 
+READ = ["generate", "--orders", "1", "--stdout"]  # a command that reads both files, and needs nothing else
+
 
 def test_init_makes_a_deployment(pc, tmp_path):
     result = pc("init", tmp_path / "new/shop")
@@ -27,7 +29,7 @@ def test_every_key_is_explained(pc, tmp_path):
         " gender_codes male female neither home_store limits future_hours journal retention_hours map_gib view engine"
         " memory_mib threads"
     ).split():
-        assert re.search(rf"\b{key}:", text), key
+        assert re.search(rf"\b{key}\b", text), key
     assert text.count("#") > 30
     programme = (tmp_path / "shop/programme.yaml").read_text()
     for key in ("name", "currency", "timezone", "rounding", "earn", "per_amount", "points", "per"):
@@ -91,7 +93,7 @@ def with_source(**changes):
         ({"order_mappings": [{"name": "receipts"}]}, r"order_mappings\[0\]", "event_id"),
         (with_mapping(date_format="%Q"), r"order_mappings\[0\].date_format", "%Q"),
         (with_mapping(timezone="Mars/Base"), r"order_mappings\[0\].timezone", "Mars/Base"),
-        (with_mapping(delimiter=",,"), r"order_mappings\[0\].delimiter", "one character"),
+        (with_mapping(delimiter=",,"), r"order_mappings\[0\].delimiter", "character"),
         (with_mapping(decimal_mark="'"), r"order_mappings\[0\].decimal_mark", ""),
         ({"menu": [{"name": "latte", "price": "cheap"}]}, r"menu\[0\].price", "cheap"),
         ({"menu": [{"name": "a|b", "price": "1"}]}, r"menu\[0\].name", ""),
@@ -103,17 +105,17 @@ def test_wrong_configuration(shop, changes, key, expected):
     shop.write_config(**{key: value for key, value in changes.items() if key != "sources"})
     shop.config.update(changes)
     (shop.dir / "punchcard.yaml").write_text(json.dumps(shop.config, indent=1) + "\n")
-    for command in (["status"], ["collect", "--once"]):
+    for command in (READ, ["collect", "--once"]):
         result = shop.run(*command)
         assert result.code == 2, result
-        assert re.search(rf"punchcard\.yaml:\d+: {key}\b", result.err), result
+        assert re.search(rf"punchcard\.yaml:\d+: {key}(?!\w)", result.err), result
         assert expected in result.err, result
 
 
 def test_the_line_is_that_of_the_key(shop):
     text = "version: 1\n# a comment\nsources:\n  - name: till\n    dir: spool\n    format: clasic\n"
     (shop.dir / "punchcard.yaml").write_text(text)
-    assert "punchcard.yaml:6: sources[0].format" in shop.ok("status", code=2).err
+    assert "punchcard.yaml:6: sources[0].format" in shop.ok(*READ, code=2).err
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_the_line_is_that_of_the_key(shop):
 def test_wrong_programme(shop, changes, key):
     shop.programme = {**PROGRAMME, **changes}
     shop.write_config()
-    result = shop.ok("collect", "--once", code=2)
+    result = shop.ok(*READ, code=2)
     assert re.search(rf"programme\.yaml:\d+: {key}", result.err), result
 
 
@@ -143,19 +145,19 @@ def test_wrong_programme(shop, changes, key):
 )
 def test_no_yaml_at_all(shop, content):
     (shop.dir / "punchcard.yaml").write_bytes(content)
-    result = shop.ok("status", code=2)
+    result = shop.ok(*READ, code=2)
     assert re.search(r"punchcard\.yaml:\d+: ", result.err), result
 
 
 def test_missing_key(shop):
     (shop.dir / "punchcard.yaml").write_text("sources: []\n")
-    result = shop.ok("status", code=2)
+    result = shop.ok(*READ, code=2)
     assert "version" in result.err
 
 
 def test_programme_is_missing(shop):
     (shop.dir / "programme.yaml").unlink()
-    result = shop.run("status")
+    result = shop.run(*READ)
     assert result.code in (1, 2) and "programme.yaml" in result.err
 
 

@@ -1,0 +1,206 @@
+"""Killed at any moment and run again: every line once, in the table and in the accounts."""
+
+import os
+import random
+import re
+import signal
+import threading
+import time
+
+import oracle
+import pytest
+
+from conftest import lines
+
+BUDGET_S = 25  # of the random kills
+SEEDS = [int(seed) for seed in os.environ.get("PUNCHCARD_SEEDS", "1 2 3").split()]
+
+
+def check(shop, text):
+    """Table and accounts against a plain model of the lines."""
+    orders = [oracle.classic_order(line) for line in text.splitlines()]
+    assert shop.value("SELECT count(*) FROM transactions_cln") == len(orders)
+    assert shop.value("SELECT count(DISTINCT event_id) FROM transactions_cln") == len(orders)
+    assert shop.value("SELECT sum(odr_amt)::VARCHAR FROM transactions_cln") == oracle.money(
+        sum(amount for _, _, amounts in orders for amount in amounts)
+    )
+    assert shop.sql(oracle.ACCOUNTS_SQL) == oracle.rows(oracle.fold(orders, shop.programme))
+
+
+def collect_time(shop):
+    """Seconds that a collect takes: kills are spread over it."""
+    start = time.monotonic()
+    shop.collect()
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_killed_at_random_moments(shop, pc, seed):
+    chance = random.Random(seed)
+    text = ""
+    text_of = {}
+    deadline = time.monotonic() + BUDGET_S / len(SEEDS)
+    rounds = kills = 0
+    shop.put("warm-up.txt", lines(20_000, customers=300, step=7))
+    text += lines(20_000, customers=300, step=7)
+    duration = collect_time(shop)
+    while time.monotonic() < deadline or rounds < 2:
+        rounds += 1
+        for i in range(chance.randrange(1, 4)):
+            n = chance.choice([1, 50, 2_000, 12_000])
+            part = lines(n, customers=chance.randrange(1, 500), start=1_700_000_000 + chance.randrange(10**6), step=11)
+            name = f"round-{rounds}-{i}.txt"
+            text_of[name] = part
+            shop.put(name, part)
+            text += part
+        for _ in range(chance.randrange(1, 5)):
+            process = shop.start("collect", "--once")
+            time.sleep(chance.random() * duration * 1.2)
+            process.send_signal(signal.SIGKILL)
+            code = process.wait()
+            process.stdout.close()
+            process.stderr.close()
+            kills += code == -signal.SIGKILL
+        if chance.random() < 0.3:  # a sender that sends again what it has sent
+            name = chance.choice(sorted(text_of))
+            if not (shop.spool / name).exists():
+                shop.put(name, text_of[name])
+    shop.collect()
+    assert kills > 0
+    assert [name for name in shop.names() if not re.search(r"\.COMPLETED(\.|$)", name)] == []
+    check(shop, text)
+    assert shop.reasons() == {}
+
+
+def test_terminated(shop, pc):
+    """SIGTERM and SIGINT end it between two blocks: exit 130, and the next run goes on."""
+    text = ""
+    for i in range(6):
+        part = lines(20_000, customers=200, start=1_700_000_000 + i, step=6)
+        shop.put(f"{i}.txt", part)
+        text += part
+    for how in (signal.SIGTERM, signal.SIGINT):
+        process = shop.start("collect", "--once")
+        time.sleep(0.25)
+        process.send_signal(how)
+        result = pc.end(process)
+        result.check_health()
+        assert result.code in (0, 130), result
+    shop.collect()
+    check(shop, text)
+
+
+def start_with_lock(shop):
+    """Starts a collect and waits until it has the lock."""
+    process = shop.start("collect", "--once")
+    lock = shop.dir / "data/lock"
+    deadline = time.monotonic() + 30
+    while not lock.exists() or str(process.pid) not in lock.read_text():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    return process
+
+
+def test_two_writers(shop, pc):
+    """The second is told who has the lock, and changes nothing."""
+    shop.put("a.txt", lines(300_000, customers=1000, step=1))
+    first = start_with_lock(shop)
+    refused = shop.ok("collect", "--once", code=4)
+    assert pc.end(first).code == 0
+    assert str(first.pid) in refused.err and "collect" in refused.err, refused
+    assert shop.value("SELECT count(*) FROM transactions_cln") == 300_000
+
+
+@pytest.mark.parametrize("words", [["load", "customers", "{file}"], ["refresh", "--data-dt", "2023-11-15"]])
+def test_other_writers_are_locked_out_too(shop, pc, tmp_path, words):
+    (tmp_path / "c.csv").write_text("1,3,A,a@x.org,2019-01-04,1,1990-05-29,F,1990\n")
+    words = [word.format(file=tmp_path / "c.csv") for word in words]
+    shop.put("a.txt", lines(300_000, customers=1000, step=1))
+    first = start_with_lock(shop)
+    shop.ok(*words, code=4)
+    assert pc.end(first).code == 0
+
+
+def test_the_lock_dies_with_its_process(shop):
+    process = shop.start("collect", "--once")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+    shop.collect()
+
+
+def test_readers_while_writing(shop, pc):
+    """Readers are neither stopped nor shown a half: the sum and the count are always those of the same lines."""
+    n, price = 200_000, 70
+    shop.put("a.txt", lines(n // 2, customers=500, step=1))
+    shop.put("b.txt", lines(n // 2, customers=500, start=1_710_000_000, step=1))
+    writer = shop.start("collect", "--once")
+    seen = []
+    while writer.poll() is None:
+        rows, amount = shop.sql("SELECT count(*), coalesce(sum(odr_amt), 0)::BIGINT FROM transactions_cln")[0]
+        assert amount == rows * price
+        orders = shop.value("SELECT coalesce(sum(orders), 0)::BIGINT FROM accounts")
+        assert 0 <= orders <= n
+        assert rows >= (seen[-1] if seen else 0), "what was seen has gone"
+        seen.append(rows)
+        shop.ok("status")
+        assert shop.run("customer", 1).code in (0, 1)
+    assert pc.end(writer).code == 0
+    assert shop.value("SELECT count(*) FROM transactions_cln") == n
+    assert shop.value("SELECT sum(orders)::BIGINT FROM accounts") == n
+
+
+def test_a_sender_at_work(shop):
+    """Files keep coming while it collects; nothing is lost, nothing doubled."""
+    text = []
+    stop = threading.Event()
+
+    def send():
+        for i in range(60):
+            part = lines(500, customers=50, start=1_700_000_000 + i, step=13)
+            shop.put(f"{i:03d}.txt", part)
+            text.append(part)
+            time.sleep(0.02)
+        stop.set()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    while not stop.is_set():
+        shop.collect()
+    sender.join()
+    shop.collect()
+    check(shop, "".join(text))
+
+
+def test_live_feed(shop, pc):
+    """generate --rate beside collect, as in a shop."""
+    feed = shop.start("generate", "--rate", 400, "--orders", 1000, "--json")
+    while feed.poll() is None:
+        shop.collect()
+    assert pc.end(feed).code == 0
+    shop.collect()
+    text = "".join(path.read_text() for path in sorted(shop.spool.glob("orders-*")))
+    assert text.count("\n") == 1000
+    check(shop, text)
+
+
+def test_killed_loads(shop, pc, tmp_path):
+    """load, killed at random moments: customers_cln is the old or the new one, and a run to the end is right."""
+    chance = random.Random(4)
+    row = '{0},3,{1},m@x.org,2019-01-04,"1",1990-05-29,F,1990\n'
+    shop.customers("".join(row.format(i, "first") for i in range(1, 3001)))
+    path = tmp_path / "second.csv"
+    path.write_text("".join(row.format(i, "second") for i in range(1, 3001)))
+    for _ in range(6):
+        process = shop.start("load", "customers", path)
+        time.sleep(chance.random() * 0.6)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+        counts = shop.sql("SELECT cust_nm, count(*) FROM customers_cln GROUP BY 1")
+        assert counts in ([("first", 3000)], [("second", 3000)]), counts
+    shop.ok("load", "customers", path)
+    assert shop.sql("SELECT cust_nm, count(*) FROM customers_cln GROUP BY 1") == [("second", 3000)]
+    assert shop.json("customer", 3000)["name"] == "second"
