@@ -41,7 +41,7 @@ static int open_database(struct engine *engine, const struct engine_options *opt
 {
 	duckdb_config config = NULL;
 	if (duckdb_create_config(&config) != DuckDBSuccess)
-		return error_no_memory(err, sizeof(config));
+		return error_set(err, ERROR_NO_MEMORY, "out of memory opening the SQL engine");
 	int rc = set_options(config, options, err);
 	if (rc == 0) {
 		char *message = NULL;
@@ -122,7 +122,7 @@ static int read_whole(duckdb_vector vector, duckdb_type type, int64_t *out, stru
 		*out = *(const bool *)data;
 		return 0;
 	case DUCKDB_TYPE_TINYINT:
-		*out = *(const int8_t *)data;
+		*out = +*(const int8_t *)data;
 		return 0;
 	case DUCKDB_TYPE_SMALLINT:
 		*out = *(const int16_t *)data;

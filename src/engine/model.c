@@ -36,6 +36,8 @@ static bool blank_semicolons(struct buf *text)
 /* `text` is NUL-terminated. Parsed alone first: then a syntax error has the model's own line, and the model cannot close our parenthesis. */
 static int check_model(struct engine *engine, struct buf *text, struct error *err)
 {
+	if (text->len == 0)
+		return error_set(err, ERROR_SQL, "a model is one SELECT; here is none");
 	duckdb_extracted_statements statements = NULL;
 	const idx_t count = duckdb_extract_statements(engine->connection, text->data, &statements);
 	const char *const message = duckdb_extract_statements_error(statements);
@@ -50,11 +52,11 @@ static int check_model(struct engine *engine, struct buf *text, struct error *er
 	return rc;
 }
 
-static unsigned count_lines(const char *text, size_t len)
+static unsigned count_lines(const char *text)
 {
 	unsigned lines = 0;
-	for (size_t i = 0; i < len; i++)
-		lines += text[i] == '\n';
+	for (; *text; text++)
+		lines += *text == '\n';
 	return lines;
 }
 
@@ -108,10 +110,11 @@ int engine_run_model(struct engine *engine, const char *models_dir, const char *
 		return rc;
 	if (memchr(model.data ? model.data : "", '\0', model.len))
 		return error_set(err, ERROR_SQL, "%s: holds a NUL byte; a model is text", path);
-	const unsigned model_lines = count_lines(model.data, model.len) + 1;
-	if (!buf_text(&model))
+	const char *const text = buf_text(&model);
+	if (!text)
 		return error_no_memory(err, model.len);
-	rc = engine_prelude(engine, model.data, err);
+	const unsigned model_lines = count_lines(text) + 1;
+	rc = engine_prelude(engine, text, err);
 	if (rc == 0)
 		rc = engine_begin(engine, err);
 	if (rc < 0)
@@ -125,5 +128,5 @@ int engine_run_model(struct engine *engine, const char *models_dir, const char *
 	rc = engine_run(engine, sql.data, err);
 	if (rc != ERROR_SQL)
 		return rc;
-	return place_error(path, count_lines(before, strlen(before)) + 2, model_lines, err);
+	return place_error(path, count_lines(before) + 2, model_lines, err);
 }

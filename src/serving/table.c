@@ -15,7 +15,7 @@ static const char NULL_TEXT[] = "NULL";
 struct table {
 	struct engine_result *result;
 	FILE *out;
-	bool *printed;
+	bool printed;
 	unsigned n_columns;
 	uint64_t rows;
 	struct buf pending; /* bytes on the way to `out` */
@@ -33,7 +33,7 @@ static int flush(struct table *table, struct error *err)
 {
 	if (table->pending.len == 0)
 		return 0;
-	*table->printed = true;
+	table->printed = true;
 	errno = 0;
 	const bool is_whole = fwrite(table->pending.data, 1, table->pending.len, table->out) == table->pending.len;
 	buf_clear(&table->pending);
@@ -90,8 +90,8 @@ static size_t measure(struct slice text)
 
 static int put_fill(struct table *table, char fill, size_t n)
 {
-	const int rc = buf_reserve(&table->pending, n);
-	if (rc < 0)
+	const int rc = n ? buf_reserve(&table->pending, n) : 0;
+	if (rc < 0 || n == 0)
 		return rc;
 	memset(table->pending.data + table->pending.len, fill, n);
 	table->pending.len += n;
@@ -405,9 +405,9 @@ static int print_all(struct table *table, enum table_format format, struct error
 
 int table_print(struct engine_result *result, enum table_format format, FILE *out, bool *printed, struct error *err)
 {
-	struct table table = {
-		.result = result, .out = out, .printed = printed, .n_columns = engine_result_columns(result)};
+	struct table table = {.result = result, .out = out, .n_columns = engine_result_columns(result)};
 	const int rc = print_all(&table, format, err);
+	*printed = *printed || table.printed;
 	release(&table);
 	return rc;
 }
