@@ -19,7 +19,8 @@ static const char USAGE[] =
 	"  spool/           where order files are dropped\n"
 	"  data/            what punchcard keeps: journal, customer view, tables, quarantine\n"
 	"\n"
-	"exit codes: 0 made; 1 it could not be made, or there is one already (then nothing was changed)\n";
+	"exit codes: 0 made; 1 it could not be made, or there is one already (then nothing was changed);\n"
+	"2 wrong command line\n";
 
 /* What to type, as seen from where the user is. */
 static const char *option_of(const char *dir, char *buffer, size_t size)
@@ -49,6 +50,16 @@ static void print_result(const char *dir)
 	       strcmp(dir, ".") == 0 ? "this directory" : dir, option, option, option);
 }
 
+/* `-C shop init north` means shop/north, as for git. NULL when out of memory. */
+static char *place_of(const char *base, const char *dir)
+{
+	if (!dir)
+		return strdup(base);
+	if (*dir == '/' || strcmp(base, ".") == 0)
+		return strdup(dir);
+	return text_printf("%s/%s", base, dir);
+}
+
 static int run_init(const struct cli *cli, int argc, char **argv)
 {
 	const char *dir = NULL;
@@ -66,19 +77,13 @@ static int run_init(const struct cli *cli, int argc, char **argv)
 	if (dir && !*dir)
 		return cli_usage_error("init", "the directory's name is empty");
 
-	/* `-C shop init north` means shop/north, as for git. */
-	_cleanup_free_ char *joined = NULL;
-	if (dir && *dir != '/' && strcmp(cli->dir, ".") != 0) {
-		joined = text_printf("%s/%s", cli->dir, dir);
-		dir = joined;
-	} else if (!dir) {
-		dir = cli->dir;
-	}
+	_cleanup_free_ char *place = place_of(cli->dir, dir);
 	struct error err = {0};
-	const int rc = dir ? deployment_init(dir, &err) : error_no_memory(&err, 1);
-	if (rc < 0)
+	if (!place)
+		error_no_memory(&err, strlen(cli->dir));
+	if (!place || deployment_init(place, &err) < 0)
 		return cli_fail(&err);
-	print_result(dir);
+	print_result(place);
 	return EXIT_OK;
 }
 

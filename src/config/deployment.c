@@ -69,17 +69,17 @@ static int check_is_deployment(const char *dir, struct error *err)
 			 "%s is no deployment: it has no punchcard.yaml; make one with `punchcard init %s`", dir, dir);
 }
 
-/* Whether the path is there and may not be written: then errno says why. */
+/* Whether the path is there and may not be written: then errno says why. NULL (out of memory) is no refusal. */
 static bool is_refused(const char *path)
 {
-	return access(path, W_OK) < 0 && errno != ENOENT;
+	return path && access(path, W_OK) < 0 && errno != ENOENT;
 }
 
 /* A writer that cannot write: say what it needs, where the system only says no. */
 static int explain_refusal(const struct deployment *d, const char *shown_dir, struct error *err)
 {
 	_cleanup_free_ char *lock = text_printf("%s/lock", d->data_dir);
-	if (!lock || (!is_refused(d->dir) && !is_refused(d->data_dir) && !is_refused(lock)))
+	if (!is_refused(d->dir) && !is_refused(d->data_dir) && !is_refused(lock))
 		return ERROR_IO;
 	const int errnum = errno;
 	return error_set(

@@ -68,8 +68,12 @@ static void feed_timefmt(const char *lines, size_t len)
 	const char *const end = memchr(lines, '\n', len);
 	if (!end)
 		return;
-	char *const format_text = strndup(lines, (size_t)(end - lines));
-	expect(format_text != NULL);
+	const size_t format_len = (size_t)(end - lines);
+	char *const format_text = malloc(format_len + 1);
+	if (!format_text)
+		return;
+	memcpy(format_text, lines, format_len);
+	format_text[format_len] = '\0';
 	struct timefmt format;
 	struct error err = {0};
 	struct civil_time t;

@@ -46,7 +46,8 @@ static int64_t random_between(int64_t low, int64_t high)
 	random_state ^= random_state << 13;
 	random_state ^= random_state >> 7;
 	random_state ^= random_state << 17;
-	return low + (int64_t)(random_state % (uint64_t)(high - low));
+	const uint64_t span = (uint64_t)(high - low);
+	return span ? low + (int64_t)(random_state % span) : low;
 }
 
 static struct tz *load(const char *name)
