@@ -46,8 +46,8 @@ static int table_offset(const struct deployment *deployment, uint64_t *offset, s
 
 static int fold_history(struct refresh *refresh, struct error *err)
 {
-	uint64_t offset;
-	unsigned n_files;
+	uint64_t offset = 0;
+	unsigned n_files = 0;
 	_cleanup_buf_ struct buf files = {0};
 	_cleanup_buf_ struct buf sql = {0};
 	int rc = table_offset(refresh->deployment, &offset, err);

@@ -139,7 +139,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct lookup *lookup = NULL;
-	struct customer_card card;
+	struct customer_card card = {0};
 	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
 	if (rc == 0)
 		rc = lookup_open(deployment, &lookup, &err);

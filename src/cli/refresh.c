@@ -55,7 +55,7 @@ static int refresh(const struct cli *cli, const char *date, int32_t data_dt, boo
 {
 	struct error err = {0};
 	struct deployment *deployment = NULL;
-	struct refresh_report report;
+	struct refresh_report report = {0};
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "refresh", &deployment, &err) < 0)
 		return cli_fail(&err);
 	int rc = collect_drain(deployment, &err);

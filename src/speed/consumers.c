@@ -62,7 +62,7 @@ static int find_batch(struct consumer *consumer, uint64_t *next, bool *full, str
 	uint64_t seq = consumer->offset;
 	for (; rc == 0 && seq < end && lines < consumer->batch_lines; seq++) {
 		struct slice block;
-		struct block_counts counts;
+		struct block_counts counts = {0};
 		rc = journal_reader_block(consumer->reader, seq, &block, err);
 		if (rc == 0)
 			rc = block_counts(block, &counts, err);
@@ -140,8 +140,8 @@ static int start_one(struct consumers *all, struct consumer *consumer, uint64_t 
 static int prepare_view(struct consumers *all, uint64_t *offset, struct error *err)
 {
 	struct journal_reader *reader = NULL;
-	uint64_t first;
-	uint64_t next;
+	uint64_t first = 0;
+	uint64_t next = 0;
 	int rc = journal_reader_open(all->journal, &reader, err);
 	if (rc == 0)
 		rc = journal_reader_range(reader, &first, &next, err);
@@ -212,15 +212,15 @@ static int trim(struct consumers *all, struct error *err)
 	const int64_t keep_from_us =
 		((int64_t)now.tv_sec - (int64_t)all->deployment->config->journal_retention_h * 3600) * MICROS;
 	struct journal_reader *reader = NULL;
-	uint64_t first;
-	uint64_t next;
+	uint64_t first = 0;
+	uint64_t next = 0;
 	int rc = journal_reader_open(all->journal, &reader, err);
 	if (rc == 0)
 		rc = journal_reader_range(reader, &first, &next, err);
 	uint64_t until = rc == 0 ? first : 0;
 	for (; rc == 0 && until < taken; until++) {
 		struct slice block;
-		struct block_counts counts;
+		struct block_counts counts = {0};
 		rc = journal_reader_block(reader, until, &block, err);
 		if (rc == 0)
 			rc = block_counts(block, &counts, err);

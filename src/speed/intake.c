@@ -844,7 +844,7 @@ static int take_file(struct intake *intake, const char *name, size_t base_len, s
 static int has_grown(struct intake *intake, const char *name, size_t base_len, const struct stat *st, bool *grown,
 		     struct error *err)
 {
-	struct intake_position position;
+	struct intake_position position = {0};
 	unsigned char digest[INPUT_DIGEST_BYTES];
 	bool found = false;
 	intake->path = name;

@@ -167,7 +167,7 @@ static int count_blocks(struct journal_reader *reader, uint64_t first, uint64_t 
 	*sum = (struct block_counts){0};
 	for (uint64_t seq = first; seq < next; seq++) {
 		struct slice block;
-		struct block_counts counts;
+		struct block_counts counts = {0};
 		int rc = journal_reader_block(reader, seq, &block, err);
 		if (rc == 0)
 			rc = block_counts(block, &counts, err);
@@ -182,7 +182,7 @@ static int count_blocks(struct journal_reader *reader, uint64_t first, uint64_t 
 int table_writer_write(struct table_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
 		       struct error *err)
 {
-	struct block_counts counts;
+	struct block_counts counts = {0};
 	int rc = count_blocks(reader, first, next, &counts, err);
 	if (rc == 0)
 		rc = open_engine(writer, err);

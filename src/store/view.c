@@ -241,7 +241,7 @@ static int put(struct view *view, MDB_dbi dbi, const struct customer_id *id, str
 
 int view_profile(struct view *view, const struct customer_id *id, struct profile *out, struct error *err)
 {
-	struct slice value;
+	struct slice value = {0};
 	const int rc = get(view, view->profiles, id, &value, err);
 	if (rc < 0)
 		return rc;
@@ -387,7 +387,7 @@ void view_profiles_abort(struct view *view)
 
 int view_profiles_version(struct view *view, struct buf *out, struct error *err)
 {
-	struct slice version;
+	struct slice version = {0};
 	const int rc = get_meta(view, "profiles", &version, err);
 	if (rc < 0)
 		return rc;
@@ -418,7 +418,7 @@ int view_write_commit(struct view *view, uint64_t offset, struct error *err)
 
 int view_offset(struct view *view, uint64_t *offset, struct error *err)
 {
-	struct slice value;
+	struct slice value = {0};
 	const int rc = get_meta(view, "offset", &value, err);
 	if (rc < 0)
 		return rc;
