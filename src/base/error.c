@@ -70,7 +70,7 @@ int error_prefix(struct error *err, const char *format, ...)
 int error_no_memory(struct error *err, unsigned long size_bytes)
 {
 	return error_set(err, ERROR_NO_MEMORY,
-			 "out of memory asking for %lu bytes; close other programs or lower engine.memory_limit in "
+			 "out of memory asking for %lu bytes; close other programs or lower engine.memory_mib in "
 			 "punchcard.yaml",
 			 size_bytes);
 }

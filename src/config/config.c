@@ -48,7 +48,7 @@ static int fill_sources(const struct yamldoc *file, struct config *config, struc
 		struct config_source *const source = &config->sources[i];
 		default_number(file, yamldoc_key("sources[%u].settle_ms", i), &source->settle_ms, 2000);
 		rc = default_text(&source->pattern, "*", err);
-		if (rc == 0 && source->when_done == WHEN_DONE_RENAME)
+		if (rc == 0 && source->when_done != WHEN_DONE_MOVE)
 			rc = default_text(&source->suffix, ".COMPLETED", err);
 	}
 	return rc;

@@ -36,7 +36,7 @@ struct config_source {
 	char *pattern; /* fnmatch(3) of the file's name; "*" unless set */
 	char *format;  /* "classic" or the name of an order mapping */
 	enum when_done when_done;
-	char *suffix;  /* ".COMPLETED" unless set; with rename */
+	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
 	char *move_to; /* with move: relative to the deployment */
 	uint32_t
 		settle_ms; /* a file without a last newline is waited for until it was quiet so long; 2000 unless set */

@@ -133,11 +133,11 @@ static int check_source_done(const struct check *check, unsigned i)
 	const struct config_source *const source = &check->config->sources[i];
 	const struct yamldoc_key suffix = yamldoc_key("sources[%u].suffix", i);
 	const struct yamldoc_key move_to = yamldoc_key("sources[%u].move_to", i);
-	if (source->when_done != WHEN_DONE_RENAME && source->suffix)
-		return FAIL(check, suffix, "it only goes with when_done: rename; expected no such line");
+	if (source->when_done == WHEN_DONE_MOVE && source->suffix)
+		return FAIL(check, suffix, "it only goes with when_done: rename or delete; expected no such line");
 	if (source->when_done != WHEN_DONE_MOVE && source->move_to)
 		return FAIL(check, move_to, "it only goes with when_done: move; expected no such line");
-	if (source->when_done == WHEN_DONE_RENAME && (!*source->suffix || strchr(source->suffix, '/')))
+	if (source->suffix && (!*source->suffix || strchr(source->suffix, '/')))
 		return FAIL(check, suffix, "'%s' is no suffix; expected something like .COMPLETED, without '/'",
 			    source->suffix);
 	if (source->when_done != WHEN_DONE_MOVE)

@@ -137,7 +137,7 @@ int engine_translate(struct engine *engine, duckdb_error_type type, const char *
 	case ERROR_NO_MEMORY:
 		return error_set(
 			err, code,
-			"the SQL engine is out of memory: %.*s; raise engine.memory_limit in punchcard.yaml, or ask "
+			"the SQL engine is out of memory: %.*s; raise engine.memory_mib in punchcard.yaml, or ask "
 			"for less at once",
 			len, text);
 	case ERROR_NO_SPACE:

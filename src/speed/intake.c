@@ -219,9 +219,9 @@ bool intake_ignores(const struct config_source *source, const char *name, size_t
 	const size_t len = strlen(name);
 	if (name[0] == '.' || (len > 4 && strcmp(name + len - 4, ".tmp") == 0))
 		return true;
-	const char *const suffix = source->suffix;
+	const char *const suffix = source->suffix ? source->suffix : ""; /* none: files are moved */
 	const size_t suffix_len = strlen(suffix);
-	for (const char *at = strstr(name, suffix); suffix_len && at; at = strstr(at + 1, suffix)) {
+	for (const char *at = suffix_len ? strstr(name, suffix) : NULL; at; at = strstr(at + 1, suffix)) {
 		const char *const rest = at + suffix_len;
 		if (at == name)
 			continue;
