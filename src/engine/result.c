@@ -120,17 +120,28 @@ static int make_result(struct engine *engine, duckdb_result *duck, struct engine
 	return 0;
 }
 
-int engine_query(struct engine *engine, struct slice statement, unsigned line, struct engine_result **out,
-		 struct error *err)
+/* Checks the statement, and fills `sql` with its text as it is run. */
+static int check(struct engine *engine, struct slice statement, unsigned line, struct buf *sql, struct error *err)
 {
 	if (memchr(statement.data, '\0', statement.len))
 		return error_set(err, ERROR_USAGE, "the statement holds a NUL byte");
-	_cleanup_buf_ struct buf sql = {0};
-	int rc = place(statement, line, &sql, err);
+	int rc = place(statement, line, sql, err);
 	if (rc == 0)
 		rc = gate_check(engine, statement, err);
-	if (rc == GATE_SYNTAX_ERROR)
-		rc = syntax_error(engine, sql.data, err);
+	return rc == GATE_SYNTAX_ERROR ? syntax_error(engine, sql->data, err) : rc;
+}
+
+int engine_query_check(struct engine *engine, struct slice statement, unsigned line, struct error *err)
+{
+	_cleanup_buf_ struct buf sql = {0};
+	return check(engine, statement, line, &sql, err);
+}
+
+int engine_query(struct engine *engine, struct slice statement, unsigned line, struct engine_result **out,
+		 struct error *err)
+{
+	_cleanup_buf_ struct buf sql = {0};
+	int rc = check(engine, statement, line, &sql, err);
 	if (rc == 0)
 		rc = engine_begin(engine, err);
 	if (rc < 0)

@@ -27,6 +27,9 @@
  * absolute. */
 int engine_lock_down(struct engine *engine, const char *const *directories, unsigned n_directories, struct error *err);
 
+/* Whether the statement parses and may run, without running it: 0, or the error that engine_query would give for that. */
+int engine_query_check(struct engine *engine, struct slice statement, unsigned line, struct error *err);
+
 struct engine_result;
 
 /* Starts one statement (lex.h tells how to take one from a text). `line` is the line of the user's text at which it begins,

@@ -36,24 +36,34 @@ static void list_tables(struct error *err)
 	error_set(err, old.code, "%.*s\nTables: %s%s", (int)first, old.message, catalog_tables(), line ? line : "");
 }
 
+/* All of them, before any is run. */
+static int check_statements(struct engine *engine, struct slice sql, struct error *err)
+{
+	struct slice rest = sql;
+	struct slice statement;
+	unsigned n = 0;
+	int rc = 0;
+	for (; rc == 0 && sql_next_statement(&rest, &statement); n++)
+		rc = engine_query_check(engine, statement, 1 + count_lines(sql.data, statement.data), err);
+	return rc == 0 && n == 0 ? error_set(err, ERROR_USAGE, "there is no statement to run") : rc;
+}
+
 static int run_statements(struct engine *engine, struct slice sql, const struct query_options *options, bool *printed,
 			  struct error *err)
 {
 	struct slice rest = sql;
 	struct slice statement;
-	unsigned n = 0;
-	for (; sql_next_statement(&rest, &statement); n++) {
+	int rc = check_statements(engine, sql, err);
+	for (unsigned n = 0; rc == 0 && sql_next_statement(&rest, &statement); n++) {
 		struct engine_result *result = NULL;
-		int rc = engine_query(engine, statement, 1 + count_lines(sql.data, statement.data), &result, err);
+		rc = engine_query(engine, statement, 1 + count_lines(sql.data, statement.data), &result, err);
 		if (rc == 0 && n > 0)
 			fputc('\n', options->out);
 		if (rc == 0)
 			rc = table_print(result, options->format, options->out, printed, err);
 		engine_result_close(result);
-		if (rc < 0)
-			return rc;
 	}
-	return n ? 0 : error_set(err, ERROR_USAGE, "there is no statement to run");
+	return rc;
 }
 
 /* Makes what the statements need, then closes the way to everything else. */

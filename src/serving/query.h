@@ -24,11 +24,12 @@ struct query_options {
 };
 
 /*
- * Runs the statements of `sql` (";" between them) in order and prints their results, an empty line between two. Stops at the
- * first error: ERROR_USAGE (not a reading statement, or none at all), ERROR_SQL (the message shows the line, and for an
- * unknown table those that there are), ERROR_CORRUPT (names the file and what mends it), ERROR_INTERRUPTED (the watch),
- * ERROR_NO_MEMORY, ERROR_NO_SPACE, ERROR_IO (the output). When a file vanishes because its table is replaced at that moment
- * and nothing was printed yet, it is run again, up to QUERY_ATTEMPTS times.
+ * Runs the statements of `sql` (";" between them) in order and prints their results, an empty line between two. None is
+ * run unless all parse and may run; then it stops at the first error. Errors: ERROR_USAGE (not a reading statement, or none
+ * at all), ERROR_SQL (the message shows the line, and for an unknown table those that there are), ERROR_CORRUPT (names the
+ * file and what mends it), ERROR_INTERRUPTED (the watch), ERROR_NO_MEMORY, ERROR_NO_SPACE, ERROR_IO (the output). When a
+ * file vanishes because its table is replaced at that moment and nothing was printed yet, all is run again, up to
+ * QUERY_ATTEMPTS times.
  */
 #define QUERY_ATTEMPTS 4
 int query_run(const struct deployment *deployment, struct slice sql, const struct query_options *options,

@@ -161,8 +161,10 @@ static void test_refusals(void **state)
 					       shop->warehouse_dir);
 	expect(own, "n\n3\n");
 	expect("SELECT count(*) AS n FROM customers_cln", "n\n3\n");
-	/* The first of two statements is printed, the second is not run. */
+	/* None is run unless all may. */
 	assert_int_equal(query("SELECT 1 AS a; DROP TABLE loyalty"), ERROR_USAGE);
+	assert_string_equal(output, "");
+	assert_int_equal(query("SELECT 1 AS a; SELECT nope FROM loyalty"), ERROR_SQL);
 	assert_string_equal(output, "a\n1\n");
 }
 
