@@ -14,10 +14,11 @@ enum file_kind {
 	FILE_OTHER,
 	FILE_COMMITTED,
 	FILE_UNCOMMITTED,
+	FILE_FOREIGN, /* of another journal */
 	FILE_CUSTOMERS,
 };
 
-static enum file_kind kind_of(const char *name, uint64_t offset)
+static enum file_kind kind_of(const char *name, uint64_t offset, uint64_t next)
 {
 	const size_t len = strlen(name);
 	if (len <= 8 || strcmp(name + len - 8, ".parquet") != 0)
@@ -28,6 +29,8 @@ static enum file_kind kind_of(const char *name, uint64_t offset)
 	unsigned long long last;
 	if (sscanf(name, "orders-%12llu-%12llu.parquet", &first, &last) != 2)
 		return FILE_OTHER;
+	if (last >= next)
+		return FILE_FOREIGN;
 	return last < offset ? FILE_COMMITTED : FILE_UNCOMMITTED;
 }
 
@@ -49,21 +52,36 @@ static int each_name(const char *dir, int (*each)(void *context, const char *dir
 	return rc;
 }
 
+enum walk_task { TASK_LIST, TASK_CHECK, TASK_CLEAN };
+
 struct walk {
+	enum walk_task task;
 	uint64_t offset;
-	bool clean;
+	uint64_t next;
 	struct buf *sql;
 	unsigned n;
 };
 
+static int foreign_error(const char *path, uint64_t next, struct error *err)
+{
+	return error_set(
+		err, ERROR_CORRUPT,
+		"%s was made with another journal than the one in data/journal, which is at block %llu: put the "
+		"journal back as it was; without it, start over: move data/ away, give the order files their old "
+		"names again, and load and collect everything",
+		path, (unsigned long long)next);
+}
+
 static int take_name(void *context, const char *dir, const char *name, struct error *err)
 {
 	struct walk *const walk = context;
-	const enum file_kind kind = kind_of(name, walk->offset);
+	const enum file_kind kind = kind_of(name, walk->offset, walk->next);
 	_cleanup_free_ char *path = text_printf("%s/%s", dir, name);
 	if (!path)
 		return error_no_memory(err, strlen(dir) + strlen(name));
-	if (walk->clean) {
+	if (walk->task == TASK_CHECK)
+		return kind == FILE_FOREIGN ? foreign_error(path, walk->next, err) : 0;
+	if (walk->task == TASK_CLEAN) {
 		if (kind == FILE_UNCOMMITTED && unlink(path) < 0)
 			return error_errno(err, errno, "cannot remove %s, which a writer that was killed left", path);
 		return 0;
@@ -95,7 +113,7 @@ static int walk_transactions(const struct deployment *deployment, struct walk *w
 int committed_transactions(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
 			   struct error *err)
 {
-	struct walk walk = {.offset = offset, .sql = sql};
+	struct walk walk = {.task = TASK_LIST, .offset = offset, .next = UINT64_MAX, .sql = sql};
 	if (buf_append_text(sql, "[") < 0)
 		return error_no_memory(err, 1);
 	const int rc = walk_transactions(deployment, &walk, err);
@@ -108,7 +126,7 @@ int committed_transactions(const struct deployment *deployment, uint64_t offset,
 int committed_quarantine(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
 			 struct error *err)
 {
-	struct walk walk = {.offset = offset, .sql = sql};
+	struct walk walk = {.task = TASK_LIST, .offset = offset, .next = UINT64_MAX, .sql = sql};
 	if (buf_append_text(sql, "[") < 0)
 		return error_no_memory(err, 1);
 	const int rc = each_name(deployment->quarantine_dir, take_name, &walk, err);
@@ -118,9 +136,14 @@ int committed_quarantine(const struct deployment *deployment, uint64_t offset, s
 	return buf_append_text(sql, "]") < 0 ? error_no_memory(err, 1) : 0;
 }
 
-int committed_clean(const struct deployment *deployment, uint64_t offset, struct error *err)
+int committed_clean(const struct deployment *deployment, uint64_t offset, uint64_t next, struct error *err)
 {
-	struct walk walk = {.offset = offset, .clean = true};
-	const int rc = walk_transactions(deployment, &walk, err);
-	return rc < 0 ? rc : each_name(deployment->quarantine_dir, take_name, &walk, err);
+	struct walk walk = {.offset = offset, .next = next};
+	int rc = 0;
+	for (walk.task = TASK_CHECK; rc == 0 && walk.task <= TASK_CLEAN; walk.task++) {
+		rc = walk_transactions(deployment, &walk, err);
+		if (rc == 0)
+			rc = each_name(deployment->quarantine_dir, take_name, &walk, err);
+	}
+	return rc;
 }

@@ -6,6 +6,7 @@
 
 #include "base/tz.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum rounding {
@@ -25,5 +26,11 @@ struct programme {
 	enum rounding rounding;
 	struct earn_per_amount earn;
 };
+
+/* Room for programme_rules. */
+#define PROGRAMME_RULES_MAX 256
+
+/* The rules as bytes: two programmes with the same bytes make the same accounts of the same events. Returns how many. */
+size_t programme_rules(const struct programme *programme, char out[PROGRAMME_RULES_MAX]);
 
 #endif

@@ -136,7 +136,8 @@ static int start_one(struct consumers *all, struct consumer *consumer, uint64_t 
 	return 0;
 }
 
-/* The offset that the view goes on from; it is made again when the journal has no longer what it needs. */
+/* The offset that the view goes on from. It is made again when the journal has no longer what it needs, or when the programme
+ * has changed: what serves is always what the batch layer would compute. */
 static int prepare_view(struct consumers *all, uint64_t *offset, struct error *err)
 {
 	struct journal_reader *reader = NULL;
@@ -147,10 +148,13 @@ static int prepare_view(struct consumers *all, uint64_t *offset, struct error *e
 		rc = journal_reader_range(reader, &first, &next, err);
 	for (bool again = false; rc == 0; again = true) {
 		rc = view_read_begin(all->view, err);
+		bool current = false;
 		if (rc == 0)
 			rc = view_offset(all->view, offset, err);
+		if (rc == 0)
+			rc = view_writer_is_current(all->view, all->deployment->programme, &current, err);
 		view_read_end(all->view);
-		if (rc < 0 || again || (*offset >= first && *offset <= next))
+		if (rc < 0 || again || (current && *offset >= first && *offset <= next))
 			break;
 		rc = view_writer_rebuild(all->view, all->deployment, reader, err);
 	}

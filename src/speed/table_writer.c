@@ -35,11 +35,15 @@ int table_writer_open(const struct deployment *deployment, struct journal *journ
 	writer->rows.deployment = deployment;
 	struct journal_reader *reader = NULL;
 	int rc = journal_reader_open(journal, &reader, err);
+	uint64_t first;
+	uint64_t next = 0;
 	if (rc == 0)
 		rc = journal_reader_offset(reader, TABLE_CONSUMER, &writer->offset, err);
+	if (rc == 0)
+		rc = journal_reader_range(reader, &first, &next, err);
 	journal_reader_close(reader);
 	if (rc == 0)
-		rc = committed_clean(deployment, writer->offset, err);
+		rc = committed_clean(deployment, writer->offset, next, err);
 	if (rc < 0) {
 		table_writer_close(writer);
 		return rc;

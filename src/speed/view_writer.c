@@ -34,6 +34,17 @@ int view_writer_open_view(const struct deployment *deployment, bool read_only, s
 	return view_open(deployment->view_dir, &options, out, err);
 }
 
+int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err)
+{
+	char rules[PROGRAMME_RULES_MAX];
+	const struct slice now = {rules, programme_rules(programme, rules)};
+	struct slice then;
+	const int rc = view_rules(view, &then, err);
+	if (rc == 0)
+		*current = slice_equal(then, now);
+	return rc;
+}
+
 static int add_entry(struct entries *entries, const struct event *event, struct error *err)
 {
 	if (event->customer.guest)
@@ -213,13 +224,16 @@ int view_writer_write(struct view *view, const struct deployment *deployment, st
 	return rc < 0 ? error_prefix(err, "writing the customer view") : 0;
 }
 
-static int write_fold(struct view *view, struct fold *fold, uint64_t offset, struct error *err)
+static int write_fold(struct view *view, const struct programme *programme, struct fold *fold, uint64_t offset,
+		      struct error *err)
 {
 	int rc = fold_sort(fold, err);
 	if (rc == 0)
 		rc = view_accounts_clear(view, err);
 	if (rc < 0)
 		return rc;
+	char rules[PROGRAMME_RULES_MAX];
+	rc = view_rules_set(view, (struct slice){rules, programme_rules(programme, rules)}, err);
 	_cleanup_buf_ struct buf record = {0};
 	for (uint32_t i = 0; rc == 0 && i < fold_count(fold); i++) {
 		struct customer_id id;
@@ -264,7 +278,7 @@ int view_writer_rebuild(struct view *view, const struct deployment *deployment, 
 			rc = fold_scan(fold, engine, sql.data, err);
 	}
 	if (rc == 0)
-		rc = write_fold(view, fold, offset, err);
+		rc = write_fold(view, deployment->programme, fold, offset, err);
 	engine_close(engine);
 	fold_free(fold);
 	return rc < 0 ? error_prefix(err, "making the customer view again") : 0;

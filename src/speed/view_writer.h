@@ -17,6 +17,10 @@
 /* Opens the deployment's view. */
 int view_writer_open_view(const struct deployment *deployment, bool read_only, struct view **out, struct error *err);
 
+/* Whether the accounts that are there were made by this programme : otherwise they must be made
+ * again. In a read transaction. */
+int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err);
+
 int view_writer_write(struct view *view, const struct deployment *deployment, struct journal_reader *reader,
 		      uint64_t first, uint64_t next, struct error *err);
 

@@ -20,7 +20,8 @@ static struct guard {
 	MDB_env *env;
 	const char *volatile map;
 	size_t map_size;
-	char text[512];
+	const char *remedy;
+	char text[1024];
 } guards[MAX_ENVS];
 
 static struct sigaction old_bus;
@@ -80,7 +81,7 @@ static void find_map(const char *file, const char *volatile *map, size_t *size)
 		fclose(maps);
 }
 
-static void guard_set(MDB_env *env, const char *dir, const char *file, const char *what)
+static void guard_set(MDB_env *env, const char *dir, const char *file, const struct env_options *options)
 {
 	static bool installed;
 	if (!installed) {
@@ -94,14 +95,21 @@ static void guard_set(MDB_env *env, const char *dir, const char *file, const cha
 	for (unsigned i = 0; i < MAX_ENVS; i++) {
 		if (guards[i].env)
 			continue;
-		snprintf(guards[i].text, sizeof(guards[i].text),
-			 "punchcard: the %s in %s is damaged; put it back from a backup, or move the directory away: "
-			 "the tables in data/warehouse are not touched\n",
-			 what, dir);
+		snprintf(guards[i].text, sizeof(guards[i].text), "punchcard: the %s in %s is damaged; %s\n",
+			 options->what, dir, options->remedy);
+		guards[i].remedy = options->remedy;
 		guards[i].env = env;
 		find_map(file, &guards[i].map, &guards[i].map_size);
 		return;
 	}
+}
+
+static const char *remedy_of(const MDB_env *env)
+{
+	for (unsigned i = 0; i < MAX_ENVS; i++)
+		if (env && guards[i].env == env)
+			return guards[i].remedy;
+	return "put it back from a backup";
 }
 
 int env_error(MDB_env *env, int rc, struct error *err, const char *doing)
@@ -124,9 +132,8 @@ int env_error(MDB_env *env, int rc, struct error *err, const char *doing)
 	case MDB_PANIC:
 	case MDB_BAD_TXN:
 	case MDB_INCOMPATIBLE:
-		return error_set(err, ERROR_CORRUPT,
-				 "cannot %s: %s is damaged (%s); put it back from a backup, or move the directory away",
-				 doing, dir, mdb_strerror(rc));
+		return error_set(err, ERROR_CORRUPT, "cannot %s: %s is damaged (%s); %s", doing, dir, mdb_strerror(rc),
+				 remedy_of(env));
 	case MDB_READERS_FULL:
 		return error_set(err, ERROR_LIMIT, "cannot %s: too many processes read %s; run it again later", doing,
 				 dir);
@@ -149,11 +156,10 @@ static int check_length(MDB_env *env, const char *dir, const struct env_options 
 	if (mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &st) < 0)
 		return error_errno(err, errno, "cannot look at %s/data.mdb", dir);
 	if (st.st_size > 0 && (uint64_t)st.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
-		return error_set(err, ERROR_CORRUPT,
-				 "the %s in %s is cut short (%lld bytes of %llu); put it back from a backup, or move "
-				 "the directory away",
+		return error_set(err, ERROR_CORRUPT, "the %s in %s is cut short (%lld bytes of %llu); %s",
 				 options->what, dir, (long long)st.st_size,
-				 (unsigned long long)((uint64_t)info.me_last_pgno + 1) * stat.ms_psize);
+				 (unsigned long long)((uint64_t)info.me_last_pgno + 1) * stat.ms_psize,
+				 options->remedy);
 	return 0;
 }
 
@@ -180,11 +186,14 @@ int env_open(const char *dir, const struct env_options *options, MDB_env **out, 
 	if (rc == EACCES && options->read_only)
 		rc = mdb_env_open(env, dir, flags | MDB_NOLOCK, 0666);
 	if (rc != 0) {
-		const int code = rc == ENOENT || rc == EACCES || rc == EROFS
-					 ? error_errno(err, rc, "cannot open the %s in %s", options->what, dir)
-					 : env_error(env, rc, err, "open it");
-		if (code == ERROR_CORRUPT)
-			error_prefix(err, "the %s in %s", options->what, dir);
+		int code;
+		if (rc == ENOENT || rc == EACCES || rc == EROFS)
+			code = error_errno(err, rc, "cannot open the %s in %s", options->what, dir);
+		else if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
+			code = error_set(err, ERROR_CORRUPT, "the %s in %s is damaged (%s); %s", options->what, dir,
+					 mdb_strerror(rc), options->remedy);
+		else
+			code = env_error(env, rc, err, "open it");
 		mdb_env_close(env);
 		return code;
 	}
@@ -193,7 +202,7 @@ int env_open(const char *dir, const struct env_options *options, MDB_env **out, 
 		mdb_env_close(env);
 		return rc;
 	}
-	guard_set(env, dir, file, options->what);
+	guard_set(env, dir, file, options);
 	*out = env;
 	return 0;
 }

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 struct env_options {
-	const char *what; /* "journal" or "customer view", for messages */
+	const char *what;   /* "journal" or "customer view", for messages */
+	const char *remedy; /* what to do when it is damaged; lives as long as the process */
 	uint32_t map_gib;
 	unsigned databases;
 	bool read_only;

@@ -141,8 +141,13 @@ int journal_open(const char *dir, const struct journal_options *options, struct 
 	struct journal *const journal = calloc(1, sizeof(*journal));
 	if (!journal)
 		return error_no_memory(err, sizeof(*journal));
-	const struct env_options env_options = {
-		.what = "journal", .map_gib = options->map_gib, .databases = 4, .read_only = options->read_only};
+	const struct env_options env_options = {.what = "journal",
+						.remedy = "put it back from a backup; without one, start over: move "
+							  "data/ away, give the order files their "
+							  "old names again, and load and collect everything",
+						.map_gib = options->map_gib,
+						.databases = 4,
+						.read_only = options->read_only};
 	int rc = env_open(dir, &env_options, &journal->env, err);
 	if (rc < 0) {
 		free(journal);

@@ -5,7 +5,8 @@
  *     profiles   customer                 u32 checksum, then seven texts (varint length, bytes): name, email, since, card,
  *                                         birth_date, gender, and signed birth_year
  *     accounts   customer                 u32 checksum, then the account's record (src/loyalty/account.c)
- *     meta       text                     "format": 1 byte 1, 1 byte id type; "offset": varint; "profiles": version text
+ *     meta       text                     "format": 1 byte 1, 1 byte id type; "offset": varint; "profiles": version text;
+ *                                       "rules": text
  *
  * customer: 8 bytes big-endian with the sign bit flipped (integer), or the id's bytes (text). checksum: the low half of
  * XXH3-64 of key and value, little-endian. Recovery: none; LMDB is copy-on-write.
@@ -145,8 +146,12 @@ int view_open(const char *dir, const struct view_options *options, struct view *
 	if (!view)
 		return error_no_memory(err, sizeof(*view));
 	view->id_type = options->id_type;
-	const struct env_options env_options = {
-		.what = "customer view", .map_gib = options->map_gib, .databases = 3, .read_only = options->read_only};
+	const struct env_options env_options = {.what = "customer view",
+						.remedy = "move the directory away: `punchcard collect --once` and "
+							  "loading any customer file make it again",
+						.map_gib = options->map_gib,
+						.databases = 3,
+						.read_only = options->read_only};
 	int rc = env_open(dir, &env_options, &view->env, err);
 	if (rc < 0) {
 		free(view);
@@ -414,6 +419,16 @@ int view_write_commit(struct view *view, uint64_t offset, struct error *err)
 		return rc;
 	}
 	return commit(view, err);
+}
+
+int view_rules(struct view *view, struct slice *rules, struct error *err)
+{
+	return get_meta(view, "rules", rules, err);
+}
+
+int view_rules_set(struct view *view, struct slice rules, struct error *err)
+{
+	return put_meta(view, "rules", rules, err);
 }
 
 int view_offset(struct view *view, uint64_t *offset, struct error *err)

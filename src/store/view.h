@@ -84,6 +84,10 @@ void view_walk_close(struct view_walk *walk);
 /* The journal offset (next sequence number to be taken) of what the accounts hold. In a read transaction. */
 int view_offset(struct view *view, uint64_t *offset, struct error *err);
 
+/* A text that tells by which rules the accounts were made: kept with them. "" when none was set. */
+int view_rules(struct view *view, struct slice *rules, struct error *err);
+int view_rules_set(struct view *view, struct slice rules, struct error *err);
+
 /* Begins to write and forgets all accounts: they are made again. Ends with view_write_commit or view_write_abort. */
 int view_accounts_clear(struct view *view, struct error *err);
 
