@@ -186,7 +186,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 		return cli_usage_error("status", "'%s' is one argument too many", argv[optind]);
 	struct error err = {0};
 	struct deployment *deployment = NULL;
-	struct status status;
+	struct status status = {0};
 	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "status", &deployment, &err);
 	if (rc == 0)
 		rc = status_read(deployment, &status, &err);

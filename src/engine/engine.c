@@ -222,7 +222,7 @@ const char *engine_type_sql(enum engine_type type)
 	case ENGINE_VARCHAR:
 		return "VARCHAR";
 	}
-	assert(!"an engine_type");
+	assert(false && "an engine_type");
 	return "";
 }
 

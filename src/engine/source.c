@@ -116,7 +116,7 @@ static duckdb_logical_type make_type(enum engine_type type)
 	case ENGINE_VARCHAR:
 		return duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 	}
-	assert(!"an engine_type");
+	assert(false && "an engine_type");
 	return NULL;
 }
 

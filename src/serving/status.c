@@ -90,7 +90,7 @@ static int lag(struct journal_reader *reader, uint64_t offset, uint64_t first, u
 	uint64_t sum = 0;
 	for (uint64_t seq = offset < first ? first : offset; seq < next; seq++) {
 		struct slice block;
-		struct block_counts counts;
+		struct block_counts counts = {0};
 		int rc = journal_reader_block(reader, seq, &block, err);
 		if (rc == 0)
 			rc = block_counts(block, &counts, err);

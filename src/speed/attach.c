@@ -1,7 +1,7 @@
 #include "speed/attach.h"
 
-#include "batch/fold.h"
 #include "batch/committed.h"
+#include "batch/fold.h"
 #include "speed/rows.h"
 #include "speed/view_writer.h"
 

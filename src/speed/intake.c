@@ -450,7 +450,7 @@ static int flush_pending(struct intake *intake, struct error *err)
 		return 0;
 	struct event event;
 	pending_event(pending, &event);
-	enum journal_id_state state;
+	enum journal_id_state state = JOURNAL_ID_NEW;
 	int rc = look_up_id(intake, &event, &state, err);
 	if (rc == 0 && state == JOURNAL_ID_NEW)
 		rc = take_event(intake, &event, false, pending->lines[0].line, err);
