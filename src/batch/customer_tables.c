@@ -8,7 +8,6 @@
 
 /* Names in SQL that no model has. */
 #define ROWS_SOURCE "punchcard_customer_rows"
-#define ROWS_TABLE  "punchcard_customers"
 #define BAD_SOURCE  "punchcard_customer_bad_lines"
 
 enum row_column {
@@ -35,11 +34,6 @@ enum bad_column {
 	BAD_COLUMNS,
 };
 
-uint64_t customer_file_lines(const struct customer_file *file)
-{
-	return file->counts[CUSTOMER_GOOD] + customer_file_bad_lines(file);
-}
-
 uint64_t customer_file_bad_lines(const struct customer_file *file)
 {
 	uint64_t n = 0;
@@ -48,46 +42,88 @@ uint64_t customer_file_bad_lines(const struct customer_file *file)
 	return n;
 }
 
-static int open_reader(struct customer_file *file, struct customer_reader **reader, struct error *err)
-{
-	const int rc = customer_reader_open(file->landed->path, file->landed->shown, file->format, reader, err);
-	if (rc < 0)
-		return rc;
-	memset(file->counts, 0, sizeof(file->counts));
-	file->saw_header = customer_reader_saw_header(*reader);
-	return 0;
-}
-
-int customer_file_count(struct customer_file *file, struct error *err)
-{
-	struct customer_reader *reader = NULL;
-	struct customer_line line = {0};
-	int rc = open_reader(file, &reader, err);
-	while (rc == 0) {
-		rc = customer_reader_next(reader, &line, err);
-		if (rc < 0 || line.end)
-			break;
-		file->counts[line.reason]++;
-	}
-	file->is_counted = rc == 0;
-	customer_reader_close(reader);
-	return rc;
-}
-
-/* A scan over files: the reader of files[at], or NULL before it is opened. */
+/* A scan over files; while `reader` is open, of files[at]. */
 struct scan {
+	struct customer_files *all;
 	struct customer_file *files;
 	size_t n_files;
 	size_t at;
+	struct customer_format *format; /* the reader's own */
 	struct customer_reader *reader;
-	struct buf text; /* of a quarantined line */
+	uint64_t counts[CUSTOMER_REASONS]; /* of the reader's file, so far */
+	struct buf text;                   /* of a quarantined line */
 };
 
-static int start_scan(struct customer_file *files, size_t n_files, void **state, struct error *err)
+static void close_file(struct scan *scan)
+{
+	customer_reader_close(scan->reader);
+	customer_format_free(scan->format);
+	scan->reader = NULL;
+	scan->format = NULL;
+}
+
+static int open_file(struct scan *scan, struct error *err)
+{
+	const struct landed_file *const landed = scan->files[scan->at].landed;
+	memset(scan->counts, 0, sizeof(scan->counts));
+	int rc = customer_format_new(scan->all->config, landed->format, &scan->format, err);
+	if (rc == 0)
+		rc = customer_reader_open(landed->path, landed->shown, scan->format, &scan->reader, err);
+	if (rc < 0)
+		close_file(scan);
+	return rc;
+}
+
+/* The file was read to its end: what was counted holds. */
+static void keep_counts(struct scan *scan)
+{
+	struct customer_file *const file = &scan->files[scan->at];
+	pthread_mutex_lock(&scan->all->lock);
+	memcpy(file->counts, scan->counts, sizeof(file->counts));
+	file->saw_header = customer_reader_saw_header(scan->reader);
+	file->is_counted = true;
+	pthread_mutex_unlock(&scan->all->lock);
+}
+
+/* The next line, good or bad, of any file; line->end behind the last file. */
+static int next_line(struct scan *scan, struct customer_line *line, struct error *err)
+{
+	for (; scan->at < scan->n_files; scan->at++) {
+		int rc = scan->reader ? 0 : open_file(scan, err);
+		if (rc == 0)
+			rc = customer_reader_next(scan->reader, line, err);
+		if (rc < 0)
+			return rc;
+		if (!line->end) {
+			scan->counts[line->reason]++;
+			return 0;
+		}
+		keep_counts(scan);
+		close_file(scan);
+	}
+	line->end = true;
+	return 0;
+}
+
+int customer_file_count(struct customer_files *files, struct customer_file *file, struct error *err)
+{
+	struct scan scan = {.all = files, .files = file, .n_files = 1};
+	struct customer_line line = {0};
+	int rc;
+	do {
+		rc = next_line(&scan, &line, err);
+	} while (rc == 0 && !line.end);
+	close_file(&scan);
+	return rc;
+}
+
+static int start_scan(struct customer_files *all, struct customer_file *files, size_t n_files, void **state,
+		      struct error *err)
 {
 	struct scan *const scan = calloc(1, sizeof(*scan));
 	if (!scan)
 		return error_no_memory(err, sizeof(*scan));
+	scan->all = all;
 	scan->files = files;
 	scan->n_files = n_files;
 	*state = scan;
@@ -98,31 +134,9 @@ static void stop_scan(void *context, void *state)
 {
 	(void)context;
 	struct scan *const scan = state;
-	customer_reader_close(scan->reader);
+	close_file(scan);
 	buf_release(&scan->text);
 	free(scan);
-}
-
-/* The next line, good or bad, of any file; line->end behind the last file. */
-static int next_line(struct scan *scan, struct customer_line *line, struct error *err)
-{
-	for (; scan->at < scan->n_files; scan->at++) {
-		struct customer_file *const file = &scan->files[scan->at];
-		int rc = scan->reader ? 0 : open_reader(file, &scan->reader, err);
-		if (rc == 0)
-			rc = customer_reader_next(scan->reader, line, err);
-		if (rc < 0)
-			return rc;
-		if (!line->end) {
-			file->counts[line->reason]++;
-			return 0;
-		}
-		file->is_counted = true;
-		customer_reader_close(scan->reader);
-		scan->reader = NULL;
-	}
-	line->end = true;
-	return 0;
 }
 
 static void put_text(struct engine_batch *batch, unsigned column, uint32_t row, struct slice text)
@@ -164,8 +178,8 @@ static void put_row(struct engine_batch *batch, uint32_t at, size_t file_no, con
 
 static int start_rows(void *context, void **state, struct error *err)
 {
-	const struct customer_files *const files = context;
-	return start_scan(files->files, files->n_files, state, err);
+	struct customer_files *const files = context;
+	return start_scan(files, files->files, files->n_files, state, err);
 }
 
 static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
@@ -181,7 +195,7 @@ static int fill_rows(void *context, void *state, struct engine_batch *batch, uin
 		if (line.end)
 			break;
 		if (line.reason == CUSTOMER_GOOD)
-			put_row(batch, n++, scan->at + 1, &line, files->id_type);
+			put_row(batch, n++, scan->at + 1, &line, files->config->customer_id);
 	}
 	*rows = n;
 	return 0;
@@ -197,7 +211,7 @@ static int register_rows(struct engine *engine, struct customer_files *files, st
 	const struct engine_column columns[ROW_COLUMNS] = {
 		[ROW_FILE_NO] = {"file_no", ENGINE_BIGINT},
 		[ROW_LINE] = {"line", ENGINE_BIGINT},
-		[ROW_ID] = {"cust_id", id_engine_type(files->id_type)},
+		[ROW_ID] = {"cust_id", id_engine_type(files->config->customer_id)},
 		[ROW_HOME_STORE] = {"home_store", ENGINE_VARCHAR},
 		[ROW_NAME] = {"name", ENGINE_VARCHAR},
 		[ROW_EMAIL] = {"email", ENGINE_VARCHAR},
@@ -230,17 +244,15 @@ static int make_view(struct engine *engine, const struct customer_files *files, 
 			rc = engine_quote(&sql, files->files[i].landed->name);
 	}
 	if (rc == 0)
-		rc = buf_append_text(&sql, "] AS VARCHAR[]), file_no) AS file, * FROM " ROWS_TABLE);
+		rc = buf_append_text(&sql, "] AS VARCHAR[]), file_no) AS file, * FROM " ROWS_SOURCE "()");
 	if (rc < 0 || !buf_text(&sql))
 		return error_no_memory(err, sql.len);
 	return engine_run(engine, sql.data, err);
 }
 
-int customer_tables_make(struct engine *engine, struct customer_files *files, struct error *err)
+int customer_tables_attach(struct engine *engine, struct customer_files *files, struct error *err)
 {
-	int rc = register_rows(engine, files, err);
-	if (rc == 0)
-		rc = engine_run(engine, "CREATE TABLE " ROWS_TABLE " AS SELECT * FROM " ROWS_SOURCE "()", err);
+	const int rc = register_rows(engine, files, err);
 	return rc < 0 ? rc : make_view(engine, files, err);
 }
 
@@ -405,8 +417,8 @@ int customer_tables_feed(struct engine *engine, const char *path, enum customer_
 
 static int start_bad(void *context, void **state, struct error *err)
 {
-	const struct customer_files *const files = context;
-	return start_scan(files->quarantined, 1, state, err);
+	struct customer_files *const files = context;
+	return start_scan(files, files->quarantined, 1, state, err);
 }
 
 static int fill_bad(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)

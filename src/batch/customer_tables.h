@@ -1,8 +1,14 @@
 /*
  * Customer files and the SQL engine: rows in, Parquet out.
  *
- * Not tied to a thread; one struct belongs to one thread at a time. Files are read through each other's format structs, so
- * one scan at a time.
+ *     struct customer_files files = {.files = …, .n_files = 2, .config = config, .lock = PTHREAD_MUTEX_INITIALIZER};
+ *     rc = customer_tables_attach(engine, &files, err);                       // SELECT … FROM customers
+ *     rc = customer_tables_clean(engine, models_dir, path, config->customer_id, err);
+ *     rc = customer_tables_feed(engine, path, config->customer_id, view, &n, err);
+ *     engine_close(engine);
+ *
+ * The functions belong to the engine's thread. The files are read from the engine's threads, several times at once if a
+ * model asks for that; each scan has a reader of its own, and counts are written under the lock.
  */
 #ifndef PUNCHCARD_BATCH_CUSTOMER_TABLES_H
 #define PUNCHCARD_BATCH_CUSTOMER_TABLES_H
@@ -12,11 +18,13 @@
 #include "engine/engine.h"
 #include "store/view.h"
 
+#include <pthread.h>
+
 /* One landed (or staged) file, and what was found in it. */
 struct customer_file {
 	const struct landed_file *landed;
-	struct customer_format *format; /* owned by struct customer_files' holder; shared by files of the same format */
-	bool is_counted;
+	const struct customer_format *format; /* what describes it; shared by files of the same format */
+	bool is_counted;                      /* it was read to its end: the members below are set */
 	bool saw_header;
 	uint64_t counts[CUSTOMER_REASONS]; /* lines by reason; [CUSTOMER_GOOD] is the good ones */
 };
@@ -25,24 +33,25 @@ struct customer_file {
 struct customer_files {
 	struct customer_file *files;
 	size_t n_files;
-	enum customer_id_type id_type;
+	const struct config *config;
+	pthread_mutex_t lock;
 	struct customer_file *quarantined; /* customer_tables_quarantine's: what is being written … */
 	bool has_bad_source;               /* … and whether the engine knows how to read it */
 };
 
-/* Lines of a file: all, and those that are not good. */
-uint64_t customer_file_lines(const struct customer_file *file);
+/* Lines of a counted file that are not good. */
 uint64_t customer_file_bad_lines(const struct customer_file *file);
 
-/* Reads a file and counts its lines, without an engine. The errors of customer_reader_next. */
-int customer_file_count(struct customer_file *file, struct error *err);
+/* Reads a file to its end and counts its lines, without an engine. The errors of customer_reader_next. */
+int customer_file_count(struct customer_files *files, struct customer_file *file, struct error *err);
 
-/* Makes the table `customers` (models/customers_cln.sql describes it) of all good lines of all files, and counts all lines.
- * `files` must outlive the engine. The errors of reading, or the engine's. */
-int customer_tables_make(struct engine *engine, struct customer_files *files, struct error *err);
+/* Makes the view `customers` (models/customers_cln.sql describes it) of all good lines of all files. They are read when a
+ * statement asks for them, from landed->path as it is then, and counted when they are read to their end. `files` must
+ * outlive the engine, and goes with one engine only. */
+int customer_tables_attach(struct engine *engine, struct customer_files *files, struct error *err);
 
 /* Runs the model customers_cln over `customers` into a new Parquet file `path`, sorted by cust_id, and flushes it. ERROR_SQL
- * for a model that fails or lacks a column, with its file and line. */
+ * for a model that fails or lacks a column, with its file and line; the errors of reading the files. */
 int customer_tables_clean(struct engine *engine, const char *models_dir, const char *path,
 			  enum customer_id_type id_type, struct error *err);
 
@@ -52,7 +61,7 @@ int customer_tables_feed(struct engine *engine, const char *path, enum customer_
 			 uint64_t *customers, struct error *err);
 
 /* Writes the bad lines of one of the files to a new Parquet file `path` (file, line, reason, text, quarantined_at) and
- * flushes it. `files` must outlive the engine, and goes with one engine only. */
+ * flushes it. As for customer_tables_attach, `files` must outlive the engine. */
 int customer_tables_quarantine(struct engine *engine, struct customer_files *files, struct customer_file *file,
 			       const char *path, struct error *err);
 

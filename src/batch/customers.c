@@ -49,6 +49,7 @@ static void release_load(struct load *load)
 		customer_format_free(load->formats[i]);
 	free(load->formats);
 	free(load->all.files);
+	pthread_mutex_destroy(&load->all.lock);
 	free(load->given);
 	landing_free(load->landing);
 }
@@ -125,17 +126,18 @@ static int prepare_files(struct load *load, struct error *err)
 	if (!load->all.files)
 		return error_no_memory(err, n * sizeof(*load->all.files));
 	load->all.n_files = n;
-	load->all.id_type = load->deployment->config->customer_id;
 	for (size_t i = 0; i < n; i++) {
 		struct customer_file *const file = &load->all.files[i];
 		file->landed = &load->landing->files[i];
-		int rc = find_format(load, file->landed, &file->format, err);
+		struct customer_format *format = NULL;
+		int rc = find_format(load, file->landed, &format, err);
 		if (rc < 0)
 			return rc;
+		file->format = format;
 		if (!file->landed->staged)
 			continue;
 		struct customer_reader *reader = NULL;
-		rc = customer_reader_open(file->landed->path, file->landed->shown, file->format, &reader, err);
+		rc = customer_reader_open(file->landed->path, file->landed->shown, format, &reader, err);
 		if (rc < 0)
 			return rc;
 		customer_reader_close(reader);
@@ -279,48 +281,69 @@ static int swap_in(const struct load *load, const char *staging, struct error *e
 	return rc < 0 ? rc : file_remove_tree(staging, err);
 }
 
-/* Fills the view from the table, and lets `publish` happen before the view changes. */
-static int replace_table(struct load *load, struct error *err)
+/* The table in the staging directory, from all files: those that landed and those that will. */
+static int stage_table(struct load *load, const char *staging, const char *path, struct error *err)
 {
-	_cleanup_free_ char *staging = text_printf("%s/" MODEL, load->deployment->tmp_dir);
-	_cleanup_free_ char *path = staging ? text_printf("%s/%s", staging, load->version) : NULL;
-	if (!path)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
 	int rc = file_remove_tree(staging, err);
 	if (rc == 0)
 		rc = file_make_dirs(staging, err);
 	if (rc == 0)
-		rc = customer_tables_clean(load->engine, load->deployment->models_dir, path, load->all.id_type, err);
+		rc = open_engine(load, err);
 	if (rc == 0)
-		rc = file_sync_dir(staging, err);
-	/* The view is filled before the table is swapped in, as that is where a wrong model shows; it is committed after it:
-	 * a crash between the two leaves an old view beside a new table, which the next load sees. */
+		rc = customer_tables_attach(load->engine, &load->all, err);
 	if (rc == 0)
-		rc = customer_tables_feed(load->engine, path, load->all.id_type, load->view, &load->customers, err);
+		rc = customer_tables_clean(load->engine, load->deployment->models_dir, path,
+					   load->deployment->config->customer_id, err);
+	return rc < 0 ? rc : file_sync_dir(staging, err);
+}
+
+/* Reads and counts files that the model did not (read to their end): it may leave rows out as it likes. */
+static int count_all(struct load *load, struct error *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < load->all.n_files && rc == 0; i++)
+		if (!load->all.files[i].is_counted)
+			rc = customer_file_count(&load->all, &load->all.files[i], err);
+	return rc;
+}
+
+/* Everything that belongs to the table and was made ready before gets its place, in an order that a crash may cut anywhere:
+ * the files, the quarantine of their bad lines, the table. */
+static int publish(struct load *load, const char *staging, struct error *err)
+{
+	int rc = landing_commit(load->landing, err);
+	if (rc == 0)
+		rc = quarantine_all(load, err);
+	return rc < 0 ? rc : swap_in(load, staging, err);
+}
+
+/*
+ * Makes the table and the view anew. All that can be wrong with files, model and rows is found before anything gets its
+ * place: the rows are in the staging directory and in the view's open transaction by then. The view is committed last: a
+ * crash before that leaves an old view beside a new table, which the next load sees.
+ */
+static int make_table(struct load *load, struct error *err)
+{
+	const enum customer_id_type id_type = load->deployment->config->customer_id;
+	_cleanup_free_ char *staging = text_printf("%s/" MODEL, load->deployment->tmp_dir);
+	_cleanup_free_ char *path = staging ? text_printf("%s/%s", staging, load->version) : NULL;
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	landing_sync(load->landing);
+	int rc = stage_table(load, staging, path, err);
+	if (rc == 0)
+		rc = count_all(load, err);
+	if (rc == 0)
+		rc = customer_tables_feed(load->engine, path, id_type, load->view, &load->customers, err);
 	if (rc < 0)
 		return rc;
-	rc = swap_in(load, staging, err);
+	rc = publish(load, staging, err);
 	if (rc < 0) {
 		view_profiles_abort(load->view);
 		return rc;
 	}
 	load->changed = true;
-	return view_profiles_commit(load->view, load->version, err);
-}
-
-/* All files are read (new ones from where they are staged), then they land, then the table is made. */
-static int make_table(struct load *load, struct error *err)
-{
-	landing_sync(load->landing);
-	int rc = open_engine(load, err);
-	if (rc == 0)
-		rc = customer_tables_make(load->engine, &load->all, err);
-	if (rc == 0)
-		rc = landing_commit(load->landing, err);
-	if (rc == 0)
-		rc = quarantine_all(load, err);
-	if (rc == 0)
-		rc = replace_table(load, err);
+	rc = view_profiles_commit(load->view, load->version, err);
 	return rc < 0 ? rc : clean_quarantine(load, err);
 }
 
@@ -329,7 +352,7 @@ static int check_files(struct load *load, size_t n_paths, struct error *err)
 {
 	for (size_t i = 0; i < n_paths; i++) {
 		struct customer_file *const file = &load->all.files[load->given[i].index];
-		int rc = file->is_counted ? 0 : customer_file_count(file, err);
+		int rc = file->is_counted ? 0 : customer_file_count(&load->all, file, err);
 		if (rc == 0)
 			rc = quarantine_file(load, file, err);
 		if (rc < 0)
@@ -357,7 +380,8 @@ static int check_view(struct load *load, struct error *err)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	rc = open_engine(load, err);
 	if (rc == 0)
-		rc = customer_tables_feed(load->engine, path, load->all.id_type, load->view, &load->customers, err);
+		rc = customer_tables_feed(load->engine, path, load->deployment->config->customer_id, load->view,
+					  &load->customers, err);
 	if (rc == ERROR_CORRUPT)
 		return error_prefix(err, "remove %s, then load again", path);
 	return rc < 0 ? rc : view_profiles_commit(load->view, load->version, err);
@@ -416,7 +440,8 @@ int customers_load(const struct deployment *deployment, const char *const *paths
 		   struct customers_report *out, struct error *err)
 {
 	assert(deployment->mode == DEPLOYMENT_WRITE && n_paths > 0);
-	struct load load = {.deployment = deployment};
+	struct load load = {.deployment = deployment, .all = {.config = deployment->config}};
+	pthread_mutex_init(&load.all.lock, NULL);
 	struct customer_format *checked = NULL;
 	format = format ? format : deployment->config->customer_format;
 	int rc = customer_format_new(deployment->config, format, &checked, err);

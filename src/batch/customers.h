@@ -50,11 +50,11 @@ struct customers_report {
 
 /*
  * Loads n_paths ≥ 1 files of one format (NULL: the configuration's) into a deployment that is open for writing, and
- * brings customers_cln and the view up to date with all landed files. All files are read to their end before the first one
- * lands: an error in one of them (ERROR_INPUT: no regular file, no UTF-8 by its mark, damaged gzip, a header without a
- * mapped column; ERROR_NOT_FOUND: no such file or format; ERROR_IO) leaves everything as it was. Errors of the model
- * (ERROR_SQL), the disk (ERROR_NO_SPACE, ERROR_IO), the engine and the view may come after the files have landed; the old
- * table stays, and the next load goes on from there.
+ * brings customers_cln and the view up to date with all landed files. The table is made before the first file lands, so an
+ * error in a file (ERROR_INPUT: no regular file, no UTF-8 by its mark, damaged gzip, a header without a mapped column;
+ * ERROR_NOT_FOUND: no such file or format; ERROR_IO) or in the model (ERROR_SQL) leaves everything as it was. What comes
+ * later are errors of the disk only (ERROR_NO_SPACE, ERROR_IO): then files may have landed, the old table stays, and the
+ * next load goes on from there.
  *
  * Blocks for as long as it takes; call it from one thread. *out is the caller's to release, and set on success only.
  */
