@@ -87,7 +87,6 @@ def test_no_deployment(pc, tmp_path, command):
         ["customer"],
         ["customer", "1", "2"],
         ["customer", "--frobnicate", "1"],
-        ["sql"],
         ["sql", "SELECT 1", "SELECT 2"],
         ["sql", "--xml", "SELECT 1"],
         ["sql", "--csv", "--json", "SELECT 1"],

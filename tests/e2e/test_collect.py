@@ -687,6 +687,23 @@ def test_damaged_lmdb(shop, where, damage):
         assert result.code in (0, 1), result
 
 
+@pytest.mark.parametrize("where", ["journal", "view"])
+def test_moved_away(shop, where):
+    """What the message about a damaged one advises. No row of the tables is lost, and no line is taken twice."""
+    shop.put("a.txt", lines(500))
+    collect(shop)
+    tables = {path: path.read_bytes() for path in parquet_files(shop)}
+    os.rename(shop.dir / "data" / where, shop.dir / "away")
+    shop.put("b.txt", lines(10, start=1_710_000_000))
+    result = shop.run("collect", "--once")
+    assert {path: path.read_bytes() for path in tables if path.exists()} == tables, result
+    if result.code == 0:
+        assert rows(shop) == 510
+        assert accounts(shop) == expected(shop, lines(500) + lines(10, start=1_710_000_000))
+    else:
+        assert f"data/{where}" in result.err, result
+
+
 def test_lock_of_another_program_on_a_file(shop):
     """Somebody's lock on an order file does not stop or hang us."""
     path = shop.put("a.txt", lines(5))
