@@ -23,7 +23,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RELEASE = ROOT / "build/release"
+RELEASE = pathlib.Path(os.environ.get("BENCH_BUILD", ROOT / "build/release"))
 PUNCHCARD = pathlib.Path(os.environ.get("PUNCHCARD", RELEASE / "src/punchcard"))
 DUCK = RELEASE / "bench/bench_duck"
 WORK = ROOT / "build/bench"
@@ -365,6 +365,7 @@ def machine():
         cores=len(os.sched_getaffinity(0)),
         memory=first("/proc/meminfo", "MemTotal"),
         kernel=platform.release(),
+        load=os.getloadavg()[0],
         punchcard=run(PUNCHCARD, "--version").out.strip(),
     )
 
@@ -390,6 +391,8 @@ def main():
     failed = 0
     about = machine()
     print(f"{about['punchcard']}, {about['cores']} cores, {about['cpu']}")
+    if about["load"] > 0.5:
+        print(f"others are at work here (load {about['load']:.1f}): the figures will be worse than they are")
     try:
         for name in BENCHES:
             if args.bench and name not in args.bench:
