@@ -2,6 +2,7 @@
 #include "base/decimal.h"
 #include "base/tz.h"
 #include "cli/command.h"
+#include "cli/number.h"
 #include "config/config.h"
 #include "config/deployment.h"
 
@@ -357,10 +358,11 @@ static void print_json(FILE *out, const struct arguments *args, const struct gen
 
 static void print_summary(FILE *out, const struct arguments *args, const struct generate_counts *counts, double seconds)
 {
-	fprintf(out, "%" PRIu64 " orders in %" PRIu64 " lines (%.1f MB)", counts->orders, counts->lines,
-		(double)counts->bytes / 1e6);
+	char n[4][NUMBER_TEXT_MAX];
+	fprintf(out, "%s orders in %s lines (%.1f MB)", number_text(counts->orders, n[0]),
+		number_text(counts->lines, n[1]), (double)counts->bytes / 1e6);
 	if (args->options.dir)
-		fprintf(out, ", %" PRIu64 " file%s in %s", counts->files, counts->files == 1 ? "" : "s",
+		fprintf(out, ", %s file%s in %s", number_text(counts->files, n[0]), counts->files == 1 ? "" : "s",
 			args->options.dir);
 	if (!args->options.rate) {
 		char from[11];
@@ -371,9 +373,9 @@ static void print_summary(FILE *out, const struct arguments *args, const struct 
 	}
 	fprintf(out, ", in %.1f s\n", seconds);
 	if (args->options.dirty_ppb)
-		fprintf(out,
-			"faults: %" PRIu64 " duplicates, %" PRIu64 " late, %" PRIu64 " torn, %" PRIu64 " unknown\n",
-			counts->duplicates, counts->late, counts->torn, counts->unknown);
+		fprintf(out, "faults: %s duplicates, %s late, %s torn, %s unknown\n",
+			number_text(counts->duplicates, n[0]), number_text(counts->late, n[1]),
+			number_text(counts->torn, n[2]), number_text(counts->unknown, n[3]));
 }
 
 /* ---- */
