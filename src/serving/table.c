@@ -52,6 +52,10 @@ static int append_visible(struct buf *out, struct slice text)
 {
 	size_t done = 0;
 	for (size_t i = 0; i < text.len;) {
+		if (text.data[i] >= 0x20 && text.data[i] < 0x7f) {
+			i++;
+			continue;
+		}
 		uint32_t codepoint = 0;
 		const size_t size = utf8_step(text.data + i, text.len - i, &codepoint);
 		const bool is_control = size == 0 || codepoint < 0x20 || (codepoint >= 0x7f && codepoint < 0xa0);
@@ -79,9 +83,14 @@ static size_t measure(struct slice text)
 {
 	size_t width = 0;
 	for (size_t i = 0; i < text.len;) {
+		if ((unsigned char)text.data[i] < 0x80) {
+			width++;
+			i++;
+			continue;
+		}
 		uint32_t codepoint = 0;
 		const size_t size = utf8_step(text.data + i, text.len - i, &codepoint);
-		const int columns = codepoint < 0x80 ? 1 : wcwidth((wchar_t)codepoint);
+		const int columns = size ? wcwidth((wchar_t)codepoint) : 1;
 		width += columns < 0 ? 1 : (size_t)columns;
 		i += size ? size : 1;
 	}
