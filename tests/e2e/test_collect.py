@@ -7,6 +7,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 import zoneinfo
@@ -15,7 +16,7 @@ from decimal import Decimal
 import oracle
 import pytest
 
-from conftest import COFFEE, classic, lines, make_shop
+from conftest import COFFEE, Shop, classic, lines, make_shop
 
 COLUMNS = (
     "event_id, line_no, kind, cust_id, odr_menu, odr_sku, odr_qty::VARCHAR, odr_prc::VARCHAR, odr_amt::VARCHAR,"
@@ -581,14 +582,52 @@ def test_what_is_no_file(shop):
         assert name in shop.names()
 
 
-def test_unreadable_file(shop):
-    shop.put("a.txt", lines(5))
+@pytest.fixture
+def nobodys_shop(pc):
+    """A deployment of somebody who is not root, for whom a file can be unreadable; its runs are theirs."""
+    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    directory = tempfile.mkdtemp(prefix="punchcard-nobody-")
+    try:
+        os.chmod(directory, 0o777)
+        try:
+            made = pc("init", os.path.join(directory, "shop"), **user)
+        except PermissionError:
+            pytest.skip(f"{pc.binary} is where only root can run it")
+        if made.code != 0:
+            pytest.skip(f"cannot run as another user: {made.err}")
+        shop = Shop(pc, os.path.join(directory, "shop"))
+        shop.run = lambda *args, **options: pc("-C", shop.dir, *args, **{**user, **options})
+        yield shop
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_unreadable_file(nobodys_shop):
+    """Said, left there, and taken once it can be read; the others go on."""
+    shop = nobodys_shop
+    path = shop.put("a.txt", lines(5))
+    os.chmod(path, 0)
     shop.put("b.txt", lines(5, start=1_710_000_000))
-    if os.geteuid() == 0:
-        pytest.skip("root reads everything; test_what_is_no_file has a link that cannot be read")
-    os.chmod(shop.spool / "a.txt", 0)
     result = shop.ok("collect", "--once", code=1)
-    assert "a.txt" in result.err and rows(shop) == 5
+    assert "a.txt" in result.err and "ermission denied" in result.err
+    assert rows(shop) == 5 and "a.txt" in shop.names()
+    os.chmod(path, 0o644)
+    collect(shop)
+    assert rows(shop) == 10
+
+
+def test_a_spool_that_cannot_be_changed(nobodys_shop):
+    """The file is taken but cannot be renamed: said, and its lines come once, however often it is tried."""
+    shop = nobodys_shop
+    shop.put("a.txt", lines(5))
+    os.chmod(shop.spool, 0o555)
+    for _ in range(2):
+        result = shop.ok("collect", "--once", code=1)
+        assert "a.txt" in result.err
+        assert rows(shop) == 5
+    os.chmod(shop.spool, 0o777)
+    collect(shop)
+    assert rows(shop) == 5 and shop.names() == ["a.txt.COMPLETED"]
 
 
 def test_spool_is_missing(shop):
