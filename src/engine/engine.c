@@ -71,6 +71,7 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
 	if (!engine)
 		return error_no_memory(err, sizeof(*engine));
 	atomic_init(&engine->stopped, false);
+	atomic_init(&engine->handovers, 0);
 	pthread_mutex_init(&engine->lock, NULL);
 	const int rc = open_database(engine, options, err);
 	if (rc < 0) {

@@ -15,14 +15,23 @@ struct registered;
 struct engine {
 	duckdb_database database;
 	duckdb_connection connection;
-	atomic_bool stopped;        /* engine_interrupt was called */
-	uint32_t macros;            /* of the prelude: a bit for each that is made */
+	atomic_bool stopped; /* engine_interrupt was called */
+	uint32_t macros;     /* of the prelude: a bit for each that is made */
+	/* Counts what goes between our code on this thread and on DuckDB's. DuckDB hands the memory over by locks of its own;
+	 * this tells TSan, which does not see those. */
+	atomic_uint handovers;
 	struct registered *sources; /* engine_register_source; owned by DuckDB's catalog */
 	/* The first error of a source in the statement that runs: DuckDB carries a text only, this keeps code and message.
 	 * Written by DuckDB's threads under the lock. */
 	pthread_mutex_t lock;
 	struct error source_error;
 };
+
+/* What our code wrote before, on any thread, is there for what it does behind this. */
+static inline void engine_hand_over(struct engine *engine)
+{
+	atomic_fetch_add_explicit(&engine->handovers, 1, memory_order_acq_rel);
+}
 
 /* Before a statement: forgets the last source error; ERROR_INTERRUPTED after engine_interrupt. */
 int engine_begin(struct engine *engine, struct error *err);

@@ -165,6 +165,7 @@ static void fill_source(duckdb_function_info info, duckdb_data_chunk output)
 {
 	struct source_scan *const scan = duckdb_function_get_init_data(info);
 	const struct registered *const registered = scan->registered;
+	engine_hand_over(registered->engine);
 	struct engine_batch batch;
 	batch.scan = scan;
 	for (unsigned i = 0; i < registered->source.n_columns; i++) {
@@ -190,6 +191,7 @@ static void fill_source(duckdb_function_info info, duckdb_data_chunk output)
 	}
 	assert(rows <= ENGINE_BATCH_ROWS);
 	duckdb_data_chunk_set_size(output, rows);
+	engine_hand_over(registered->engine);
 }
 
 static struct registered *copy_source(struct engine *engine, const struct engine_source *source)

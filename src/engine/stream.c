@@ -42,7 +42,9 @@ int engine_fetch(struct engine *engine, duckdb_result *result, duckdb_data_chunk
 {
 	if (atomic_load(&engine->stopped))
 		return error_set(err, ERROR_INTERRUPTED, "interrupted");
+	engine_hand_over(engine);
 	duckdb_data_chunk next = duckdb_fetch_chunk(*result);
+	engine_hand_over(engine);
 	if (!next && duckdb_result_error_type(result) != DUCKDB_ERROR_INVALID)
 		return engine_translate(engine, duckdb_result_error_type(result), duckdb_result_error(result), err);
 	*chunk = next;
