@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#define EMPTY        UINT32_MAX
-#define SLOTS_MIN    1024u
-#define ACCOUNTS_MAX (UINT32_MAX / 4)
+#define EMPTY          UINT32_MAX
+#define SLOTS_BITS_MIN 10u
+#define SLOTS_MIN      (1u << SLOTS_BITS_MIN)
+#define ACCOUNTS_MAX   (UINT32_MAX / 4)
 /* How many rows ahead the account of a row is asked from memory: a random access costs more than a row's work. */
 #define PREFETCH_ROWS 16u
 
@@ -27,6 +28,7 @@ struct fold {
 	uint32_t cap;
 	uint32_t *slots; /* open addressing, linear probing; index of the member */
 	uint32_t slots_mask;
+	uint32_t slots_bits; /* slots_mask is 2^slots_bits - 1 */
 	struct buf texts;
 	uint32_t source_at; /* of the running table function scan */
 };
@@ -45,6 +47,7 @@ int fold_new(const struct programme *programme, enum customer_id_type id_type, s
 	fold->id_type = id_type;
 	fold->slots = slots;
 	fold->slots_mask = SLOTS_MIN - 1;
+	fold->slots_bits = SLOTS_BITS_MIN;
 	*out = fold;
 	return 0;
 }
@@ -62,16 +65,17 @@ void fold_free(struct fold *fold)
 	free(fold);
 }
 
-/* Fibonacci hashing spreads runs of numbers over the table. */
-static uint32_t hash_number(int64_t number)
+/* Fibonacci hashing: the upper bits of the product spread runs of numbers evenly over the table. */
+static uint32_t hash_number(const struct fold *fold, int64_t number)
 {
-	return (uint32_t)(((uint64_t)number * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
+	return (uint32_t)(((uint64_t)number * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - fold->slots_bits));
 }
 
 static uint32_t hash_id(const struct fold *fold, const struct customer_id *id)
 {
-	return fold->id_type == CUSTOMER_ID_INTEGER ? hash_number(id->number)
-						    : (uint32_t)XXH3_64bits(id->text.data, id->text.len);
+	if (fold->id_type == CUSTOMER_ID_INTEGER)
+		return hash_number(fold, id->number);
+	return (uint32_t)(XXH3_64bits(id->text.data, id->text.len) >> (64 - fold->slots_bits));
 }
 
 static bool is_member(const struct fold *fold, const struct member *member, const struct customer_id *id)
@@ -99,10 +103,11 @@ static int grow_slots(struct fold *fold, struct error *err)
 		return error_no_memory(err, n * sizeof(*slots));
 	memset(slots, 0xff, n * sizeof(*slots));
 	const uint32_t mask = (uint32_t)(n - 1);
+	fold->slots_bits++;
 	for (uint32_t i = 0; i < fold->count; i++) {
 		struct customer_id id;
 		member_id(fold, &fold->members[i], &id);
-		uint32_t at = hash_id(fold, &id) & mask;
+		uint32_t at = hash_id(fold, &id);
 		while (slots[at] != EMPTY)
 			at = (at + 1) & mask;
 		slots[at] = i;
@@ -145,8 +150,8 @@ static int add_member(struct fold *fold, const struct customer_id *id, uint32_t 
 	}
 	account_init(&fold->accounts[fold->count]);
 	fold->slots[slot] = fold->count++;
-	/* At most three quarters full. */
-	if (fold->count > fold->slots_mask / 4 * 3)
+	/* At most half full: a probe more is a cache miss more. */
+	if (fold->count > fold->slots_mask / 2)
 		rc = grow_slots(fold, err);
 	return rc;
 }
@@ -154,7 +159,7 @@ static int add_member(struct fold *fold, const struct customer_id *id, uint32_t 
 int fold_order(struct fold *fold, const struct customer_id *id, int64_t time_us, int64_t eligible_minor,
 	       struct error *err)
 {
-	uint32_t at = hash_id(fold, id) & fold->slots_mask;
+	uint32_t at = hash_id(fold, id);
 	while (fold->slots[at] != EMPTY && !is_member(fold, &fold->members[fold->slots[at]], id))
 		at = (at + 1) & fold->slots_mask;
 	uint32_t member = fold->slots[at];
@@ -202,13 +207,15 @@ static int open_order(const struct fold *fold, struct open_order *order, const s
 	return 0;
 }
 
-/* Asks for the slot and the account of a row that comes soon; a wrong guess costs nothing. */
-static void prefetch(const struct fold *fold, const int64_t *ids, uint32_t row, uint32_t rows)
+/* Asks for the slot and the account of a row that comes soon; a wrong guess costs nothing. Inlined by force: GCC takes a
+ * function that only prefetches for one without effect, and drops its calls. */
+static inline __attribute__((always_inline)) void prefetch(const struct fold *fold, const int64_t *ids, uint32_t row,
+							   uint32_t rows)
 {
 	if (row + 2 * PREFETCH_ROWS < rows)
-		__builtin_prefetch(&fold->slots[hash_number(ids[row + 2 * PREFETCH_ROWS]) & fold->slots_mask]);
+		__builtin_prefetch(&fold->slots[hash_number(fold, ids[row + 2 * PREFETCH_ROWS])]);
 	if (row + PREFETCH_ROWS < rows) {
-		const uint32_t member = fold->slots[hash_number(ids[row + PREFETCH_ROWS]) & fold->slots_mask];
+		const uint32_t member = fold->slots[hash_number(fold, ids[row + PREFETCH_ROWS])];
 		if (member != EMPTY) {
 			__builtin_prefetch(&fold->accounts[member], 1);
 			__builtin_prefetch((const char *)&fold->accounts[member] + 64, 1);
@@ -326,7 +333,7 @@ int fold_sort(struct fold *fold, struct error *err)
 	for (uint32_t i = 0; i < n; i++) {
 		struct customer_id id;
 		member_id(fold, &members[i], &id);
-		uint32_t at = hash_id(fold, &id) & fold->slots_mask;
+		uint32_t at = hash_id(fold, &id);
 		while (fold->slots[at] != EMPTY)
 			at = (at + 1) & fold->slots_mask;
 		fold->slots[at] = i;

@@ -184,8 +184,6 @@ static int run(struct refresh *refresh, struct refresh_report *report, struct er
 	if (rc == 0)
 		rc = fold_history(refresh, err);
 	if (rc == 0)
-		rc = fold_sort(refresh->fold, err);
-	if (rc == 0)
 		rc = write_partition(refresh, staged, err);
 	if (rc == 0) {
 		report->customers = fold_count(refresh->fold);
