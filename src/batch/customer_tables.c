@@ -4,6 +4,7 @@
 #include "base/tz.h"
 #include "base/utf8.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Names in SQL that no model has. */
@@ -34,111 +35,6 @@ enum bad_column {
 	BAD_COLUMNS,
 };
 
-uint64_t customer_file_bad_lines(const struct customer_file *file)
-{
-	uint64_t n = 0;
-	for (unsigned i = CUSTOMER_GOOD + 1; i < CUSTOMER_REASONS; i++)
-		n += file->counts[i];
-	return n;
-}
-
-/* A scan over files; while `reader` is open, of files[at]. */
-struct scan {
-	struct customer_files *all;
-	struct customer_file *files;
-	size_t n_files;
-	size_t at;
-	struct customer_format *format; /* the reader's own */
-	struct customer_reader *reader;
-	uint64_t counts[CUSTOMER_REASONS]; /* of the reader's file, so far */
-	struct buf text;                   /* of a quarantined line */
-};
-
-static void close_file(struct scan *scan)
-{
-	customer_reader_close(scan->reader);
-	customer_format_free(scan->format);
-	scan->reader = NULL;
-	scan->format = NULL;
-}
-
-static int open_file(struct scan *scan, struct error *err)
-{
-	const struct landed_file *const landed = scan->files[scan->at].landed;
-	memset(scan->counts, 0, sizeof(scan->counts));
-	int rc = customer_format_new(scan->all->config, landed->format, &scan->format, err);
-	if (rc == 0)
-		rc = customer_reader_open(landed->path, landed->shown, scan->format, &scan->reader, err);
-	if (rc < 0)
-		close_file(scan);
-	return rc;
-}
-
-/* The file was read to its end: what was counted holds. */
-static void keep_counts(struct scan *scan)
-{
-	struct customer_file *const file = &scan->files[scan->at];
-	pthread_mutex_lock(&scan->all->lock);
-	memcpy(file->counts, scan->counts, sizeof(file->counts));
-	file->saw_header = customer_reader_saw_header(scan->reader);
-	file->is_counted = true;
-	pthread_mutex_unlock(&scan->all->lock);
-}
-
-/* The next line, good or bad, of any file; line->end behind the last file. */
-static int next_line(struct scan *scan, struct customer_line *line, struct error *err)
-{
-	for (; scan->at < scan->n_files; scan->at++) {
-		int rc = scan->reader ? 0 : open_file(scan, err);
-		if (rc == 0)
-			rc = customer_reader_next(scan->reader, line, err);
-		if (rc < 0)
-			return rc;
-		if (!line->end) {
-			scan->counts[line->reason]++;
-			return 0;
-		}
-		keep_counts(scan);
-		close_file(scan);
-	}
-	line->end = true;
-	return 0;
-}
-
-int customer_file_count(struct customer_files *files, struct customer_file *file, struct error *err)
-{
-	struct scan scan = {.all = files, .files = file, .n_files = 1};
-	struct customer_line line = {0};
-	int rc;
-	do {
-		rc = next_line(&scan, &line, err);
-	} while (rc == 0 && !line.end);
-	close_file(&scan);
-	return rc;
-}
-
-static int start_scan(struct customer_files *all, struct customer_file *files, size_t n_files, void **state,
-		      struct error *err)
-{
-	struct scan *const scan = calloc(1, sizeof(*scan));
-	if (!scan)
-		return error_no_memory(err, sizeof(*scan));
-	scan->all = all;
-	scan->files = files;
-	scan->n_files = n_files;
-	*state = scan;
-	return 0;
-}
-
-static void stop_scan(void *context, void *state)
-{
-	(void)context;
-	struct scan *const scan = state;
-	close_file(scan);
-	buf_release(&scan->text);
-	free(scan);
-}
-
 static void put_text(struct engine_batch *batch, unsigned column, uint32_t row, struct slice text)
 {
 	if (text.len)
@@ -154,12 +50,12 @@ static void put_date(struct engine_batch *batch, unsigned column, uint32_t row, 
 		engine_batch_null(batch, column, row);
 }
 
-static void put_row(struct engine_batch *batch, uint32_t at, size_t file_no, const struct customer_line *line,
+static void put_row(struct engine_batch *batch, uint32_t at, const struct customer_ahead_row *from,
 		    enum customer_id_type id_type)
 {
-	const struct customer_row *const row = &line->row;
-	((int64_t *)engine_batch_values(batch, ROW_FILE_NO))[at] = (int64_t)file_no;
-	((int64_t *)engine_batch_values(batch, ROW_LINE))[at] = (int64_t)line->number;
+	const struct customer_row *const row = &from->row;
+	((int64_t *)engine_batch_values(batch, ROW_FILE_NO))[at] = (int64_t)from->file_no;
+	((int64_t *)engine_batch_values(batch, ROW_LINE))[at] = (int64_t)from->line;
 	if (id_type == CUSTOMER_ID_INTEGER)
 		((int64_t *)engine_batch_values(batch, ROW_ID))[at] = row->id_number;
 	else
@@ -178,27 +74,31 @@ static void put_row(struct engine_batch *batch, uint32_t at, size_t file_no, con
 
 static int start_rows(void *context, void **state, struct error *err)
 {
-	struct customer_files *const files = context;
-	return start_scan(files, files->files, files->n_files, state, err);
+	struct customer_ahead *ahead = NULL;
+	const int rc = customer_ahead_start(context, &ahead, err);
+	if (rc == 0)
+		*state = ahead;
+	return rc;
 }
 
 static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
+	static_assert(CUSTOMER_AHEAD_ROWS <= ENGINE_BATCH_ROWS, "a batch goes into a batch");
 	const struct customer_files *const files = context;
-	struct scan *const scan = state;
-	struct customer_line line;
-	uint32_t n = 0;
-	while (n < ENGINE_BATCH_ROWS) {
-		const int rc = next_line(scan, &line, err);
-		if (rc < 0)
-			return rc;
-		if (line.end)
-			break;
-		if (line.reason == CUSTOMER_GOOD)
-			put_row(batch, n++, scan->at + 1, &line, files->config->customer_id);
-	}
-	*rows = n;
+	const struct customer_ahead_batch *from = NULL;
+	const int rc = customer_ahead_next(state, &from, err);
+	if (rc < 0)
+		return rc;
+	for (uint32_t at = 0; at < from->n_rows; at++)
+		put_row(batch, at, &from->rows[at], files->config->customer_id);
+	*rows = from->n_rows;
 	return 0;
+}
+
+static void stop_rows(void *context, void *state)
+{
+	(void)context;
+	customer_ahead_stop(state);
 }
 
 static enum engine_type id_engine_type(enum customer_id_type id_type)
@@ -227,7 +127,7 @@ static int register_rows(struct engine *engine, struct customer_files *files, st
 							      .n_columns = ROW_COLUMNS,
 							      .start = start_rows,
 							      .fill = fill_rows,
-							      .stop = stop_scan,
+							      .stop = stop_rows,
 							      .context = files},
 				      err);
 }
@@ -415,33 +315,56 @@ int customer_tables_feed(struct engine *engine, const char *path, enum customer_
 	return rc;
 }
 
+struct bad_scan {
+	struct customer_scan *scan;
+	struct buf text; /* of one line */
+};
+
 static int start_bad(void *context, void **state, struct error *err)
 {
 	struct customer_files *const files = context;
-	return start_scan(files, files->quarantined, 1, state, err);
+	struct bad_scan *const bad = calloc(1, sizeof(*bad));
+	if (!bad)
+		return error_no_memory(err, sizeof(*bad));
+	const int rc = customer_scan_open(files, files->quarantined, 1, &bad->scan, err);
+	if (rc < 0)
+		free(bad);
+	else
+		*state = bad;
+	return rc;
+}
+
+static void stop_bad(void *context, void *state)
+{
+	(void)context;
+	struct bad_scan *const bad = state;
+	customer_scan_close(bad->scan);
+	buf_release(&bad->text);
+	free(bad);
 }
 
 static int fill_bad(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
-	const struct landed_file *const landed = ((const struct customer_files *)context)->quarantined->landed;
-	struct scan *const scan = state;
+	const struct customer_files *const files = context;
+	const struct landed_file *const landed = files->files[files->quarantined].landed;
+	struct bad_scan *const bad = state;
 	struct customer_line line;
 	uint32_t n = 0;
 	while (n < ENGINE_BATCH_ROWS) {
-		const int rc = next_line(scan, &line, err);
+		const int rc = customer_scan_next(bad->scan, &line, err);
 		if (rc < 0)
 			return rc;
 		if (line.end)
 			break;
 		if (line.reason == CUSTOMER_GOOD)
 			continue;
-		buf_clear(&scan->text);
-		if (utf8_escape(&scan->text, line.raw.data, line.raw.len, LIMIT_QUARANTINE_TEXT_BYTES) < 0)
+		buf_clear(&bad->text);
+		if (utf8_escape(&bad->text, line.raw.data, line.raw.len, LIMIT_QUARANTINE_TEXT_BYTES) < 0)
 			return error_no_memory(err, LIMIT_QUARANTINE_TEXT_BYTES);
 		engine_batch_text(batch, BAD_FILE, n, slice_of(landed->name));
 		((int64_t *)engine_batch_values(batch, BAD_LINE))[n] = (int64_t)line.number;
 		engine_batch_text(batch, BAD_REASON, n, slice_of(customer_reason_code(line.reason)));
-		engine_batch_text(batch, BAD_TEXT, n, (struct slice){scan->text.data, scan->text.len});
+		engine_batch_text(batch, BAD_TEXT, n, (struct slice){bad->text.data, bad->text.len});
 		((int64_t *)engine_batch_values(batch, BAD_TIME))[n] = landed->mtime_us;
 		n++;
 	}
@@ -464,19 +387,19 @@ static int register_bad(struct engine *engine, struct customer_files *files, str
 							      .n_columns = BAD_COLUMNS,
 							      .start = start_bad,
 							      .fill = fill_bad,
-							      .stop = stop_scan,
+							      .stop = stop_bad,
 							      .context = files},
 				      err);
 }
 
-int customer_tables_quarantine(struct engine *engine, struct customer_files *files, struct customer_file *file,
-			       const char *path, struct error *err)
+int customer_tables_quarantine(struct engine *engine, struct customer_files *files, size_t index, const char *path,
+			       struct error *err)
 {
 	int rc = files->has_bad_source ? 0 : register_bad(engine, files, err);
 	if (rc < 0)
 		return rc;
 	files->has_bad_source = true;
-	files->quarantined = file;
+	files->quarantined = index;
 	_cleanup_buf_ struct buf sql = {0};
 	if (buf_append_text(&sql, "COPY (SELECT * FROM " BAD_SOURCE "())") < 0 || append_target(&sql, path) < 0)
 		return error_no_memory(err, sql.len);

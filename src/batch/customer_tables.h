@@ -8,42 +8,14 @@
  *     engine_close(engine);
  *
  * The functions belong to the engine's thread. The files are read from the engine's threads, several times at once if a
- * model asks for that; each scan has a reader of its own, and counts are written under the lock.
+ * model asks for that (src/batch/customer_scan.h).
  */
 #ifndef PUNCHCARD_BATCH_CUSTOMER_TABLES_H
 #define PUNCHCARD_BATCH_CUSTOMER_TABLES_H
 
-#include "batch/customer_reader.h"
-#include "batch/landing.h"
+#include "batch/customer_scan.h"
 #include "engine/engine.h"
 #include "store/view.h"
-
-#include <pthread.h>
-
-/* One landed (or staged) file, and what was found in it. */
-struct customer_file {
-	const struct landed_file *landed;
-	const struct customer_format *format; /* what describes it; shared by files of the same format */
-	bool is_counted;                      /* it was read to its end: the members below are set */
-	bool saw_header;
-	uint64_t counts[CUSTOMER_REASONS]; /* lines by reason; [CUSTOMER_GOOD] is the good ones */
-};
-
-/* All files, in the order of loading. */
-struct customer_files {
-	struct customer_file *files;
-	size_t n_files;
-	const struct config *config;
-	pthread_mutex_t lock;
-	struct customer_file *quarantined; /* customer_tables_quarantine's: what is being written … */
-	bool has_bad_source;               /* … and whether the engine knows how to read it */
-};
-
-/* Lines of a counted file that are not good. */
-uint64_t customer_file_bad_lines(const struct customer_file *file);
-
-/* Reads a file to its end and counts its lines, without an engine. The errors of customer_reader_next. */
-int customer_file_count(struct customer_files *files, struct customer_file *file, struct error *err);
 
 /* Makes the view `customers` (models/customers_cln.sql describes it) of all good lines of all files. They are read when a
  * statement asks for them, from landed->path as it is then, and counted when they are read to their end. `files` must
@@ -60,9 +32,9 @@ int customer_tables_clean(struct engine *engine, const char *models_dir, const c
 int customer_tables_feed(struct engine *engine, const char *path, enum customer_id_type id_type, struct view *view,
 			 uint64_t *customers, struct error *err);
 
-/* Writes the bad lines of one of the files to a new Parquet file `path` (file, line, reason, text, quarantined_at) and
+/* Writes the bad lines of files->files[index] to a new Parquet file `path` (file, line, reason, text, quarantined_at) and
  * flushes it. As for customer_tables_attach, `files` must outlive the engine. */
-int customer_tables_quarantine(struct engine *engine, struct customer_files *files, struct customer_file *file,
-			       const char *path, struct error *err);
+int customer_tables_quarantine(struct engine *engine, struct customer_files *files, size_t index, const char *path,
+			       struct error *err);
 
 #endif

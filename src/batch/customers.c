@@ -198,8 +198,9 @@ static char *quarantine_name(const struct customer_file *file)
 }
 
 /* Makes the quarantine file of one counted file, if it needs one and has none. */
-static int quarantine_file(struct load *load, struct customer_file *file, struct error *err)
+static int quarantine_file(struct load *load, size_t index, struct error *err)
 {
+	const struct customer_file *const file = &load->all.files[index];
 	assert(file->is_counted);
 	if (customer_file_bad_lines(file) == 0)
 		return 0;
@@ -212,7 +213,7 @@ static int quarantine_file(struct load *load, struct customer_file *file, struct
 		return 0;
 	int rc = open_engine(load, err);
 	if (rc == 0)
-		rc = customer_tables_quarantine(load->engine, &load->all, file, tmp, err);
+		rc = customer_tables_quarantine(load->engine, &load->all, index, tmp, err);
 	return rc < 0 ? rc : file_rename(tmp, path, err);
 }
 
@@ -220,7 +221,7 @@ static int quarantine_all(struct load *load, struct error *err)
 {
 	int rc = 0;
 	for (size_t i = 0; i < load->all.n_files && rc == 0; i++)
-		rc = quarantine_file(load, &load->all.files[i], err);
+		rc = quarantine_file(load, i, err);
 	return rc;
 }
 
@@ -303,7 +304,7 @@ static int count_all(struct load *load, struct error *err)
 	int rc = 0;
 	for (size_t i = 0; i < load->all.n_files && rc == 0; i++)
 		if (!load->all.files[i].is_counted)
-			rc = customer_file_count(&load->all, &load->all.files[i], err);
+			rc = customer_file_count(&load->all, i, err);
 	return rc;
 }
 
@@ -351,10 +352,10 @@ static int make_table(struct load *load, struct error *err)
 static int check_files(struct load *load, size_t n_paths, struct error *err)
 {
 	for (size_t i = 0; i < n_paths; i++) {
-		struct customer_file *const file = &load->all.files[load->given[i].index];
-		int rc = file->is_counted ? 0 : customer_file_count(&load->all, file, err);
+		const size_t index = load->given[i].index;
+		int rc = load->all.files[index].is_counted ? 0 : customer_file_count(&load->all, index, err);
 		if (rc == 0)
-			rc = quarantine_file(load, file, err);
+			rc = quarantine_file(load, index, err);
 		if (rc < 0)
 			return rc;
 	}
