@@ -69,7 +69,7 @@ static inline char *put_slice(char *p, struct slice s)
 struct reader {
 	const unsigned char *at;
 	const unsigned char *end;
-	bool bad; /* something was read past the end, or was no varint; what was read then is 0 */
+	bool bad; /* something was read past the end, or was no shortest varint; what was read then is 0 */
 };
 
 static inline struct reader reader_of(struct slice s)
@@ -83,7 +83,7 @@ static inline uint64_t read_varint(struct reader *r)
 	uint64_t value = 0;
 	for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
 		const unsigned char byte = *r->at++;
-		if (shift == 63 && byte > 1)
+		if ((shift == 63 && byte > 1) || (shift && byte == 0))
 			break;
 		value |= (uint64_t)(byte & 0x7f) << shift;
 		if (byte < 0x80)

@@ -9,7 +9,7 @@
  *     then records, each
  *     1          kind: 1 event with an id, 2 event with an implicit id, 3 quarantined line, 4 file
  *       file:         text label
- *       event:        varint line - last line (mod 2^64) · [text id] · customer · signed time_us - last time_us · text store ·
+ *       event:        varint line - last line (mod 2^64) · [text id] · customer · signed time_us - last time_us (mod 2^64) · text store ·
  *                     varint n_lines · n × (text menu, text sku, signed qty_milli, signed price_minor, signed amount_minor)
  *       customer:     1 byte: 0 guest; 1 signed number; 2 text
  *       quarantined:  varint line - last line (mod 2^64) · varint reason · text · signed time_us
@@ -122,7 +122,7 @@ int block_writer_event(struct block_writer *w, const struct event *event, bool i
 	if (!implicit_id)
 		p = put_slice(p, event->id);
 	p = put_customer(p, &event->customer);
-	p = put_signed(p, event->time_us - w->last_time_us);
+	p = put_signed(p, (int64_t)((uint64_t)event->time_us - (uint64_t)w->last_time_us));
 	p = put_slice(p, event->store);
 	p = put_varint(p, event->n_lines);
 	for (uint32_t i = 0; i < event->n_lines; i++) {
@@ -156,6 +156,26 @@ int block_writer_quarantined(struct block_writer *w, uint64_t line, enum quarant
 	w->last_line = line;
 	w->n_quarantined++;
 	return 0;
+}
+
+struct block_writer_mark block_writer_mark(const struct block_writer *w)
+{
+	return (struct block_writer_mark){.len = w->buf.len,
+					  .last_time_us = w->last_time_us,
+					  .last_line = w->last_line,
+					  .n_events = w->n_events,
+					  .n_lines = w->n_lines,
+					  .n_quarantined = w->n_quarantined};
+}
+
+void block_writer_rewind(struct block_writer *w, const struct block_writer_mark *mark)
+{
+	w->buf.len = mark->len;
+	w->last_time_us = mark->last_time_us;
+	w->last_line = mark->last_line;
+	w->n_events = mark->n_events;
+	w->n_lines = mark->n_lines;
+	w->n_quarantined = mark->n_quarantined;
 }
 
 struct slice block_writer_finish(struct block_writer *w)
@@ -289,7 +309,7 @@ static int read_event(struct block_reader *r, bool implicit_id, struct block_rec
 		event->id = read_slice(&r->at);
 	if (rc == 0)
 		rc = read_customer(&r->at, &event->customer);
-	r->last_time_us += read_signed(&r->at);
+	r->last_time_us = (int64_t)((uint64_t)r->last_time_us + (uint64_t)read_signed(&r->at));
 	event->time_us = r->last_time_us;
 	event->store = read_slice(&r->at);
 	if (rc == 0)

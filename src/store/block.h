@@ -81,6 +81,18 @@ static inline size_t block_writer_size(const struct block_writer *w)
 {
 	return w->buf.len;
 }
+/* Where a block stands, to go back to: what was written since then is forgotten. Good until block_writer_begin. */
+struct block_writer_mark {
+	size_t len;
+	int64_t last_time_us;
+	uint64_t last_line;
+	uint64_t n_events;
+	uint64_t n_lines;
+	uint64_t n_quarantined;
+};
+struct block_writer_mark block_writer_mark(const struct block_writer *w);
+void block_writer_rewind(struct block_writer *w, const struct block_writer_mark *mark);
+/* The whole block, valid until the next begin or release. */
 struct slice block_writer_finish(struct block_writer *w);
 void block_writer_release(struct block_writer *w);
 
