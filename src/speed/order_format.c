@@ -220,13 +220,16 @@ static int read_id(struct order_format *format, const struct slice *fields, stru
 		row->id = slice_trim(fields[format->id_columns[0]]);
 	} else {
 		buf_clear(&format->id);
+		size_t len = 0;
 		for (unsigned i = 0; i < n; i++) {
 			const struct slice part = slice_trim(fields[format->id_columns[i]]);
+			len += part.len;
 			if ((i && buf_append(&format->id, "/", 1) < 0) ||
 			    buf_append(&format->id, part.data, part.len) < 0)
 				return ERROR_NO_MEMORY;
 		}
-		row->id = (struct slice){format->id.data, format->id.len};
+		/* Separators alone name nothing. */
+		row->id = (struct slice){format->id.data, len ? format->id.len : 0};
 	}
 	return row->id.len && row->id.len <= LIMIT_EVENT_ID_BYTES ? 0 : REASON_EVENT_ID;
 }
@@ -277,13 +280,14 @@ static int read_amounts(const struct order_format *format, const struct slice *f
 		return rc;
 	if (!format->mapping->price) {
 		line->price_minor = divide_half_up((__int128)line->amount_minor * 1000, line->qty_milli);
+		rc = line->price_minor <= LIMIT_AMOUNT_MINOR ? 0 : REASON_PRICE;
 	} else if (!format->mapping->amount) {
 		const __int128 product = (__int128)line->price_minor * line->qty_milli;
-		if (product / 1000 > LIMIT_AMOUNT_MINOR)
+		if (product > (__int128)LIMIT_AMOUNT_MINOR * 1000)
 			return REASON_AMOUNT;
 		line->amount_minor = divide_half_up(product, 1000);
 	}
-	return 0;
+	return rc;
 }
 
 static int mapped_row(struct order_format *format, const struct slice *fields, unsigned n_fields, int64_t latest_us,

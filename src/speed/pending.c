@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* What an order may keep in memory: 64 lines of the greatest length, or the most lines of any real length. */
+#define PENDING_BYTES_MAX (64u * LIMIT_LINE_BYTES)
+
 bool pending_is(const struct pending *pending, struct slice id)
 {
 	return pending->id_len && slice_equal((struct slice){pending->texts.data, pending->id_len}, id);
@@ -103,7 +106,7 @@ int pending_add(struct pending *pending, const struct order_row *row, struct sli
 			continue;
 		return slice_equal(raw, text_at(pending, l->raw_at, l->raw_len)) ? PENDING_DUPLICATE : PENDING_REFUSED;
 	}
-	if (pending->n_lines == LIMIT_ORDER_LINES)
+	if (pending->n_lines == LIMIT_ORDER_LINES || pending->texts.len > PENDING_BYTES_MAX)
 		return PENDING_REFUSED;
 	return append(pending, row, raw, line);
 }
