@@ -55,8 +55,8 @@ struct report {
 };
 
 static const char *const OUTCOMES[] = {
-	[INTAKE_TAKEN] = "taken",     [INTAKE_HAD] = "had already", [INTAKE_REUSED] = "name reused",
-	[INTAKE_SKIPPED] = "skipped", [INTAKE_FAILED] = "failed",
+	[INTAKE_TAKEN] = "taken", [INTAKE_HAD] = "had already", [INTAKE_REUSED] = "name reused",
+	[INTAKE_GROWS] = "grows", [INTAKE_SKIPPED] = "skipped", [INTAKE_FAILED] = "failed",
 };
 
 static void clear_progress(const struct report *report)
@@ -117,6 +117,8 @@ static void print_file(const struct report *report, const struct intake_file *fi
 	       number_text(file->counts->lines, lines), number_text(file->counts->rows, rows),
 	       number_text(file->counts->duplicates, duplicates), number_text(file->counts->quarantined, quarantined));
 	print_reasons(file->counts);
+	if (file->outcome == INTAKE_GROWS)
+		printf("    its last line has no end yet and somebody is writing to it: the rest is taken next time\n");
 	if (file->outcome == INTAKE_REUSED)
 		printf("    another file had this name: if these are new orders, give the file a new name and put it "
 		       "into the spool again\n");

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/input.h"
 #include "base/utf8.h"
+#include "loyalty/account.h"
 #include "speed/pending.h"
 
 #include <assert.h>
@@ -39,8 +40,12 @@
 /* … or covers so many whole files: small files share a commit. */
 #define BLOCK_FILES    1000u
 #define SETTLE_POLL_NS 20000000L
-#define MICROS         INT64_C(1000000)
-#define PUT_AWAY_TRIES 100000u
+/* Who keeps writing to a last line without an end is waited for so many times settle_ms. */
+#define SETTLE_WAITS 3
+/* So many bad lines between the lines of an order end it: a block holds them until the order is whole. */
+#define BAD_LINES_IN_ORDER 1000u
+#define MICROS             INT64_C(1000000)
+#define PUT_AWAY_TRIES     100000u
 
 static_assert(REASON_MAX < sizeof(((struct intake_counts *)0)->by_reason) / sizeof(uint64_t),
 	      "a count for each reason");
@@ -51,6 +56,7 @@ struct finished {
 	char *name;
 	bool keep_name;       /* it was put away before */
 	bool has_quarantined; /* lines of it, now or in an earlier run */
+	uint64_t file_bytes;  /* when its end was read */
 	enum intake_outcome outcome;
 	struct intake_counts counts;
 };
@@ -61,6 +67,21 @@ struct mark {
 	uint64_t line;
 	unsigned char digest[INPUT_DIGEST_BYTES];
 	struct intake_counts counts;
+};
+
+/* Where the pending order begins: in the file, and in the block, which holds the bad lines that came between its lines. */
+struct order_start {
+	struct mark mark;
+	struct block_writer_mark block;
+	bool label_written;
+	unsigned bad_lines; /* since then */
+};
+
+/* What came of reading a file. */
+enum ending {
+	ENDING_WHOLE,
+	ENDING_GROWS, /* the last line has no end yet */
+	ENDING_FAULT, /* it cannot be read on */
 };
 
 struct intake {
@@ -93,7 +114,10 @@ struct intake {
 	struct intake_counts had;          /* of earlier runs */
 	enum quarantine_reason all_reason; /* every line goes to quarantine for it; 0: none does */
 	struct buf scratch;
-	struct mark order_start; /* where the pending order begins */
+	struct order_start order_start;
+	bool in_long; /* in a line that is too long, which is consumed in pieces … */
+	struct mark long_start;
+	int64_t waiting_since_us; /* for the end of the last line; 0: not */
 };
 
 static int64_t now_us(void)
@@ -182,9 +206,14 @@ int intake_position_decode(struct slice stored, struct intake_position *out, uns
 	return 0;
 }
 
-/* Where the input stands now. */
+/* Where reading can go on: between two records. */
 static void mark_here(struct intake *intake, struct mark *mark)
 {
+	if (intake->in_long) {
+		*mark = intake->long_start;
+		mark->counts = intake->counts;
+		return;
+	}
 	mark->offset = input_offset(intake->in);
 	mark->line = intake->line;
 	mark->counts = intake->counts;
@@ -258,7 +287,8 @@ static int rename_fresh(const char *from, const char *target, struct error *err)
 static int put_away(struct intake *intake, const struct finished *file, struct error *err)
 {
 	const struct config_source *const source = intake->source;
-	if (file->keep_name)
+	struct stat st;
+	if (file->keep_name || (stat(file->path, &st) == 0 && (uint64_t)st.st_size > file->file_bytes))
 		return 0;
 	if (source->when_done == WHEN_DONE_DELETE && !file->has_quarantined) {
 		if (unlink(file->path) < 0 && errno != ENOENT)
@@ -343,6 +373,16 @@ static bool block_full(const struct intake *intake)
 	return block_writer_size(&intake->block) >= BLOCK_BYTES || intake->n_finished >= BLOCK_FILES;
 }
 
+static bool asked_to_stop(const struct intake *intake)
+{
+	return intake->hooks.stop(intake->hooks.context);
+}
+
+static int interrupted(struct error *err)
+{
+	return error_set(err, ERROR_INTERRUPTED, "interrupted; running again goes on where it stopped");
+}
+
 /* Between two orders: commits a full block with the position behind the last order. */
 static int commit_if_full(struct intake *intake, struct error *err)
 {
@@ -353,8 +393,8 @@ static int commit_if_full(struct intake *intake, struct error *err)
 	int rc = write_position(intake, &here, false, 0, err);
 	if (rc == 0)
 		rc = commit_block(intake, err);
-	if (rc == 0 && intake->hooks.stop(intake->hooks.context))
-		return error_set(err, ERROR_INTERRUPTED, "interrupted; running again goes on where it stopped");
+	if (rc == 0 && asked_to_stop(intake))
+		rc = interrupted(err);
 	return rc == 0 ? begin_block(intake, err) : rc;
 }
 
@@ -442,6 +482,15 @@ static int look_up_id(struct intake *intake, const struct event *event, enum jou
 	return journal_id_add(intake->journal, hash.digest, payload, state, err);
 }
 
+static int quarantine_pending(struct intake *intake, enum quarantine_reason reason, struct error *err)
+{
+	const struct pending *const pending = &intake->pending;
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < pending->n_lines; i++)
+		rc = quarantine(intake, pending_raw(pending, i), pending->lines[i].line, reason, err);
+	return rc;
+}
+
 /* Ends the order that is pending. */
 static int flush_pending(struct intake *intake, struct error *err)
 {
@@ -451,24 +500,40 @@ static int flush_pending(struct intake *intake, struct error *err)
 	struct event event;
 	pending_event(pending, &event);
 	enum journal_id_state state = JOURNAL_ID_NEW;
-	int rc = look_up_id(intake, &event, &state, err);
-	if (rc == 0 && state == JOURNAL_ID_NEW)
+	int64_t total;
+	int rc = 0;
+	if (event_eligible(&event, &total, NULL) < 0 || total > LIMIT_AMOUNT_MINOR)
+		rc = quarantine_pending(intake, REASON_AMOUNT, err);
+	else if ((rc = look_up_id(intake, &event, &state, err)) == 0 && state == JOURNAL_ID_NEW)
 		rc = take_event(intake, &event, false, pending->lines[0].line, err);
 	else if (rc == 0 && state == JOURNAL_ID_SAME)
 		intake->counts.duplicates += pending->n_lines;
-	else
-		for (uint32_t i = 0; rc == 0 && i < pending->n_lines; i++)
-			rc = quarantine(intake, pending_raw(pending, i), pending->lines[i].line, REASON_ID_CONFLICT,
-					err);
+	else if (rc == 0)
+		rc = quarantine_pending(intake, REASON_ID_CONFLICT, err);
 	pending_clear(pending);
 	return rc;
+}
+
+/* Goes back to where the pending order begins: it is read again, with the bad lines in it, when its end can be read. */
+static void give_up_pending(struct intake *intake)
+{
+	if (intake->pending.n_lines == 0)
+		return;
+	block_writer_rewind(&intake->block, &intake->order_start.block);
+	intake->label_written = intake->order_start.label_written;
+	intake->counts = intake->order_start.mark.counts;
+	pending_clear(&intake->pending);
 }
 
 static int take_row_with_id(struct intake *intake, const struct order_row *row, uint64_t line, struct error *err)
 {
 	if (!pending_is(&intake->pending, row->id)) {
-		mark_here(intake, &intake->order_start);
-		intake->order_start.counts.lines--; /* this row is counted already */
+		struct order_start *const start = &intake->order_start;
+		mark_here(intake, &start->mark);
+		start->mark.counts.lines--; /* this row is counted already */
+		start->block = block_writer_mark(&intake->block);
+		start->label_written = intake->label_written;
+		start->bad_lines = 0;
 		if (pending_start(&intake->pending, row, intake->csv.raw, line) < 0)
 			return error_no_memory(err, intake->csv.raw.len);
 		return 0;
@@ -491,7 +556,7 @@ static int take_row_with_id(struct intake *intake, const struct order_row *row, 
 static int reason_of_record(const struct intake *intake, enum csv_result result)
 {
 	if (intake->all_reason)
-		return intake->all_reason;
+		return (int)intake->all_reason;
 	switch (result) {
 	case CSV_BAD_QUOTE:
 		return REASON_BAD_QUOTE;
@@ -522,9 +587,8 @@ static int take_record(struct intake *intake, enum csv_result result, struct err
 		return error_no_memory(err, csv->raw.len);
 	int rc = 0;
 	/* The record is not consumed yet: here the position stands between two orders. */
-	if (reason == 0 && row.id.len && !pending_is(&intake->pending, row.id))
-		rc = flush_pending(intake, err);
-	if (rc == 0 && reason && block_full(intake))
+	if (reason == 0 ? row.id.len && !pending_is(&intake->pending, row.id)
+			: intake->pending.n_lines && intake->order_start.bad_lines++ == BAD_LINES_IN_ORDER)
 		rc = flush_pending(intake, err);
 	if (rc == 0 && intake->pending.n_lines == 0)
 		rc = commit_if_full(intake, err);
@@ -560,10 +624,19 @@ static bool has_settled(struct intake *intake)
 	return false;
 }
 
-enum step { STEP_RECORD, STEP_AGAIN, STEP_END };
+/* Whether it was waited for long enough: the writer's pauses never reach settle_ms. */
+static bool waited_long(struct intake *intake)
+{
+	const int64_t now = now_us();
+	if (intake->waiting_since_us == 0 || now < intake->waiting_since_us)
+		intake->waiting_since_us = now;
+	return now - intake->waiting_since_us >= (int64_t)intake->source->settle_ms * 1000 * SETTLE_WAITS;
+}
 
-/* Finds the next record that can be taken. *fault: the file cannot be read on (the message is in err). */
-static int next_record(struct intake *intake, enum csv_result *result, size_t *used, uint64_t *file_bytes, bool *fault,
+enum step { STEP_RECORD, STEP_AGAIN, STEP_END, STEP_GROWS, STEP_FAULT };
+
+/* Finds the next record that can be taken. STEP_FAULT: the file cannot be read on (the message is in err, the result 0). */
+static int next_record(struct intake *intake, enum csv_result *result, size_t *used, uint64_t *file_bytes,
 		       enum step *step, struct error *err)
 {
 	struct input *const in = intake->in;
@@ -579,15 +652,25 @@ static int next_record(struct intake *intake, enum csv_result *result, size_t *u
 	/* The size is looked at before the last read: a file that grows later is then seen to be longer than this. */
 	struct stat st;
 	*file_bytes = stat(intake->path, &st) == 0 ? (uint64_t)st.st_size : 0;
-	if (*result == CSV_MORE)
+	if (*result == CSV_MORE) {
+		if (*used && !intake->in_long) {
+			mark_here(intake, &intake->long_start);
+			intake->in_long = true;
+		}
 		input_consume(in, *used);
-	if (unterminated && !has_settled(intake))
-		*step = STEP_AGAIN;
+	}
+	if (unterminated && !has_settled(intake)) {
+		*step = waited_long(intake) ? STEP_GROWS : STEP_AGAIN;
+		if (asked_to_stop(intake))
+			return interrupted(err);
+	}
 	const size_t before = input_len(in);
 	if (input_fill(in, err) < 0) {
-		*fault = true;
+		*step = STEP_FAULT;
 		return 0;
 	}
+	if (*step == STEP_GROWS)
+		return 0;
 	if (*result == CSV_MORE || input_len(in) > before)
 		*step = STEP_AGAIN;
 	else if (*result == CSV_END)
@@ -629,26 +712,37 @@ static int take_header(struct intake *intake, struct error *err)
 	}
 }
 
-/* Reads on from the input's position to the end of the file. *fault as in next_record; 0 with *fault unset: complete. */
-static int take_records(struct intake *intake, uint64_t *file_bytes, bool *fault, struct error *err)
+/* Reads on from the input's position to the end of the file and says where to go on. ENDING_FAULT: the message is in err. */
+static int take_records(struct intake *intake, struct mark *mark, uint64_t *file_bytes, enum ending *ending,
+			struct error *err)
 {
 	for (;;) {
 		enum csv_result result;
 		enum step step;
 		size_t used;
-		int rc = next_record(intake, &result, &used, file_bytes, fault, &step, err);
-		if (rc < 0 || *fault)
-			return rc;
-		if (step == STEP_END)
-			return flush_pending(intake, err);
-		if (step == STEP_AGAIN)
-			continue;
-		rc = take_record(intake, result, err);
+		int rc = next_record(intake, &result, &used, file_bytes, &step, err);
+		if (rc == 0 && step == STEP_RECORD)
+			rc = take_record(intake, result, err);
+		if (rc == 0 && step == STEP_END)
+			rc = flush_pending(intake, err);
 		if (rc < 0)
 			return rc;
-		intake->line += intake->csv.n_lines;
-		input_consume(intake->in, used);
+		if (step == STEP_RECORD) {
+			intake->line += intake->csv.n_lines;
+			input_consume(intake->in, used);
+			intake->in_long = false;
+			intake->waiting_since_us = 0;
+		} else if (step != STEP_AGAIN) {
+			*ending = step == STEP_END ? ENDING_WHOLE : step == STEP_GROWS ? ENDING_GROWS : ENDING_FAULT;
+			break;
+		}
 	}
+	if (intake->pending.n_lines)
+		*mark = intake->order_start.mark;
+	else
+		mark_here(intake, mark);
+	give_up_pending(intake);
+	return 0;
 }
 
 /* Files. */
@@ -683,20 +777,20 @@ static int read_position(struct intake *intake, bool *found, struct intake_posit
 	return 0;
 }
 
-/* Whether the text up to the position is the one that was taken; moves there. *fault: the file cannot be read. */
+/* Whether the text up to the position is the one that was taken; moves there. */
 static int same_beginning(struct intake *intake, const struct intake_position *position,
 			  const unsigned char digest[INPUT_DIGEST_BYTES], bool *same, struct error *err)
 {
 	const uint64_t done = input_offset(intake->in);
-	*same = position->bytes == 0; /* it was empty: any file begins so */
-	if (position->bytes < done || position->bytes == 0)
+	*same = false;
+	if (position->bytes < done)
 		return 0;
-	struct error short_error = {0};
-	const int rc = input_skip(intake->in, position->bytes - done, &short_error);
-	if (rc == ERROR_INPUT && !input_is_gzip(intake->in))
-		return 0;
+	struct error fault = {0};
+	const int rc = input_skip(intake->in, position->bytes - done, &fault);
+	if (rc == ERROR_INPUT && input_at_eof(intake->in))
+		return 0; /* it is shorter */
 	if (rc < 0)
-		return error_set(err, rc, "%s", short_error.message);
+		return error_set(err, rc, "%s", fault.message);
 	unsigned char now[INPUT_DIGEST_BYTES];
 	input_digest(intake->in, now);
 	*same = memcmp(now, digest, sizeof(now)) == 0;
@@ -708,6 +802,8 @@ static int open_input(struct intake *intake, struct error *err)
 	input_close(intake->in);
 	intake->in = NULL;
 	intake->line = 0;
+	intake->in_long = false;
+	intake->waiting_since_us = 0;
 	csv_release(&intake->csv);
 	csv_init(&intake->csv, order_format_delimiter(intake->format), order_format_is_csv(intake->format));
 	return input_open(intake->path, &intake->in, err);
@@ -732,7 +828,8 @@ static int go_by_content(struct intake *intake, struct error *err)
 	return open_input(intake, err);
 }
 
-static int remember_finished(struct intake *intake, enum intake_outcome outcome, bool keep_name, struct error *err)
+static int remember_finished(struct intake *intake, enum intake_outcome outcome, bool keep_name, uint64_t file_bytes,
+			     struct error *err)
 {
 	struct finished *const file = &intake->finished[intake->n_finished];
 	file->path = strdup(intake->path);
@@ -743,6 +840,7 @@ static int remember_finished(struct intake *intake, enum intake_outcome outcome,
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	}
 	file->keep_name = keep_name;
+	file->file_bytes = file_bytes;
 	file->outcome = outcome;
 	file->counts = intake->counts;
 	file->has_quarantined = intake->had.quarantined || intake->counts.quarantined;
@@ -750,8 +848,16 @@ static int remember_finished(struct intake *intake, enum intake_outcome outcome,
 	return 0;
 }
 
-/* Opens the file and moves to where it was left: *complete when there was nothing more in it. */
-static int resume(struct intake *intake, bool *complete, struct error *err)
+/* Nothing was taken of what had the name before: the file is read from its beginning as if it were the first. */
+static int start_over(struct intake *intake, struct error *err)
+{
+	const int rc = open_input(intake, err);
+	return rc == 0 && order_format_is_csv(intake->format) ? take_header(intake, err) : rc;
+}
+
+/* Opens the file and moves to where it was left: *complete when there was nothing more in it, or when it was put away and is
+ * none that the position is of: then it was dealt with. */
+static int resume(struct intake *intake, bool was_put_away, bool *complete, struct error *err)
 {
 	int rc = open_input(intake, err);
 	for (;;) {
@@ -770,15 +876,39 @@ static int resume(struct intake *intake, bool *complete, struct error *err)
 		if (rc < 0)
 			return rc;
 		if (same) {
-			intake->line = position.bytes ? position.line : intake->line;
+			intake->line = position.line;
 			intake->had = position.counts;
+			/* Whether there is more is known after a read that finds nothing. */
+			if (input_len(intake->in) == 0 && (rc = input_fill(intake->in, err)) < 0)
+				return rc;
 			*complete = position.complete && input_at_eof(intake->in) && input_len(intake->in) == 0;
 			return 0;
 		}
 		if (intake->all_reason)
 			return error_set(err, ERROR_INPUT, "%s changed while it was read; run again", intake->path);
+		if (position.counts.lines == 0)
+			return start_over(intake, err);
+		*complete = was_put_away;
+		if (was_put_away)
+			return 0;
 		rc = go_by_content(intake, err);
 	}
+}
+
+/* Reads the file from where it stands, and notes how far it came. ENDING_FAULT: the message is in fault. */
+static int read_on(struct intake *intake, bool keep_name, enum ending *ending, struct error *fault, struct error *err)
+{
+	uint64_t file_bytes = 0;
+	struct mark mark;
+	int rc = take_records(intake, &mark, &file_bytes, ending, fault);
+	if (rc < 0)
+		return error_set(err, rc, "%s", fault->message);
+	rc = write_position(intake, &mark, *ending == ENDING_WHOLE, file_bytes, err);
+	if (rc < 0 || *ending == ENDING_FAULT)
+		return rc;
+	if (*ending == ENDING_GROWS)
+		return remember_finished(intake, INTAKE_GROWS, true, file_bytes, err);
+	return remember_finished(intake, intake->all_reason ? INTAKE_REUSED : INTAKE_TAKEN, keep_name, file_bytes, err);
 }
 
 /* Takes one file. A fault of the file itself is reported; the result is negative only when the intake cannot go on. */
@@ -801,31 +931,16 @@ static int take_file(struct intake *intake, const char *name, size_t base_len, s
 		return rc;
 	struct error fault = {0};
 	bool complete = false;
-	bool failed = resume(intake, &complete, &fault) < 0;
-	if (!failed && complete) {
-		if (!base_len)
-			rc = remember_finished(intake, INTAKE_HAD, false, err);
-	} else if (!failed) {
-		uint64_t file_bytes = 0;
-		struct error own = {0};
-		bool unreadable = false;
-		rc = take_records(intake, &file_bytes, &unreadable, &own);
-		/* A fault in the middle of an order: it is taken whole when the file can be read again. */
-		struct mark here;
-		mark_here(intake, &here);
-		const bool mid_order = unreadable && intake->pending.n_lines;
-		const struct mark *const mark = mid_order ? &intake->order_start : &here;
-		if (rc < 0)
-			*err = own;
-		else if ((rc = write_position(intake, mark, !unreadable, file_bytes, err)) == 0 && !unreadable)
-			rc = remember_finished(intake, intake->all_reason ? INTAKE_REUSED : INTAKE_TAKEN, base_len != 0,
-					       err);
-		failed = unreadable;
-		fault = own;
-	}
-	if (rc == 0 && failed && fault.code == ERROR_NO_MEMORY)
+	enum ending ending = ENDING_WHOLE;
+	if (resume(intake, base_len != 0, &complete, &fault) < 0)
+		ending = ENDING_FAULT;
+	else if (!complete)
+		rc = read_on(intake, base_len != 0, &ending, &fault, err);
+	else if (!base_len)
+		rc = remember_finished(intake, INTAKE_HAD, false, (uint64_t)input_stat(intake->in)->st_size, err);
+	if (rc == 0 && fault.code == ERROR_NO_MEMORY)
 		rc = error_set(err, fault.code, "%s", fault.message);
-	if (rc == 0 && failed)
+	if (rc == 0 && ending == ENDING_FAULT)
 		report(intake, name, INTAKE_FAILED, &intake->counts, fault.message);
 	pending_clear(&intake->pending);
 	input_close(intake->in);
@@ -840,7 +955,8 @@ static int take_file(struct intake *intake, const char *name, size_t base_len, s
 	return rc;
 }
 
-/* Whether a file that was put away has become longer since: whoever wrote it had not finished. */
+/* Whether a file that was put away has become longer since (whoever wrote it had not finished), or was being read again for
+ * that reason when the process was killed. */
 static int has_grown(struct intake *intake, const char *name, size_t base_len, const struct stat *st, bool *grown,
 		     struct error *err)
 {
@@ -853,7 +969,7 @@ static int has_grown(struct intake *intake, const char *name, size_t base_len, c
 		rc = begin_block(intake, err);
 	if (rc == 0)
 		rc = read_position(intake, &found, &position, digest, err);
-	*grown = rc == 0 && found && position.complete && (uint64_t)st->st_size > position.file_bytes;
+	*grown = rc == 0 && found && (!position.complete || (uint64_t)st->st_size > position.file_bytes);
 	return rc;
 }
 
@@ -920,6 +1036,8 @@ int intake_source(struct intake *intake, const struct config_source *source, uns
 			       "cannot list %s, the directory of source %s: %s; make it, or correct sources in %s", dir,
 			       source->name, strerror(errno), intake->deployment->config->path);
 	for (int i = 0; i < n; i++) {
+		if (rc == 0 && asked_to_stop(intake) && (rc = commit_block(intake, err)) == 0)
+			rc = interrupted(err);
 		if (rc == 0 && strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0)
 			rc = take_entry(intake, entries[i]->d_name, err);
 		free(entries[i]);

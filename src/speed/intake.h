@@ -13,12 +13,14 @@
  *     same content              had already: only renamed
  *     same beginning, longer    the new lines are taken (also of a file that was completed)
  *     other content             each line is quarantined as file_name_reused, since its lines would have ids that are taken
+ *                               (unless no line was taken of the first one)
  *
  * An event that brings its own id is looked up in the journal's index: with the same payload it is a duplicate, with another
- * payload its lines are quarantined as id_conflict. The lines of one order stand together in a file.
+ * payload its lines are quarantined as id_conflict. The lines of one order stand together in a file; bad lines between them
+ * are set aside without ending it.
  *
- * A file is renamed, moved or deleted only after its last line is durable; one with quarantined lines is never deleted but
- * renamed. One intake belongs to one thread.
+ * A file is renamed, moved or deleted only after its last line is durable, and stays where it is when it has become longer
+ * since it was read; one with quarantined lines is never deleted but renamed. One intake belongs to one thread.
  */
 #ifndef PUNCHCARD_SPEED_INTAKE_H
 #define PUNCHCARD_SPEED_INTAKE_H
@@ -43,6 +45,7 @@ enum intake_outcome {
 	INTAKE_TAKEN,   /* read to its end */
 	INTAKE_HAD,     /* nothing new in it */
 	INTAKE_REUSED,  /* another file had the name; its lines are quarantined */
+	INTAKE_GROWS,   /* somebody is still writing its last line: what is whole was taken, the next run goes on */
 	INTAKE_SKIPPED, /* no regular file */
 	INTAKE_FAILED,  /* could not be read to its end, or not be put away: see message */
 };
@@ -60,7 +63,8 @@ struct intake_hooks {
 	void (*file)(void *context, const struct intake_file *file);
 	/* Something is durable in the journal; lines is how many were read so far. */
 	void (*committed)(void *context, uint64_t lines);
-	/* Asked between blocks: true stops the intake with ERROR_INTERRUPTED, at a position that it can go on from. */
+	/* Asked between files, between blocks and while it waits for the end of a file: true stops the intake with
+	 * ERROR_INTERRUPTED, at a position that it can go on from. */
 	bool (*stop)(void *context);
 	void *context;
 };
