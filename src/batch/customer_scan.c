@@ -25,8 +25,10 @@ int customer_scan_open(struct customer_files *files, size_t first, size_t n, str
 {
 	assert(first + n <= files->n_files);
 	struct customer_scan *const scan = calloc(1, sizeof(*scan));
-	if (!scan)
-		return error_no_memory(err, sizeof(*scan));
+	if (!scan) {
+		error_no_memory(err, sizeof(*scan));
+		return ERROR_NO_MEMORY; /* said plainly, for the analyzer */
+	}
 	scan->files = files;
 	scan->at = first;
 	scan->end = first + n;
