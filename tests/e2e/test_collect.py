@@ -462,18 +462,36 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("what", BAD)
-def test_bad_lines_are_set_aside(shop, what):
-    bad, reason = BAD[what]
-    shop.put("a.txt", GOOD.encode() + bad + GOOD.encode())
+@pytest.fixture(scope="module")
+def bad(pc, tmp_path_factory):
+    """A file for each of BAD, the line between two good ones; all collected at once."""
+    shop = make_shop(pc, tmp_path_factory.mktemp("bad") / "shop")
+    for i, (line, _) in enumerate(BAD.values()):
+        shop.put(f"{i:02d}.txt", GOOD.encode() + line + GOOD.encode())
     told = collect(shop)
+    shop.told = {part["file"]: part for part in told["files"]}
+    shop.quarantined = {}
+    for file, *rest in shop.sql("SELECT file, line, reason, text FROM quarantine"):
+        shop.quarantined.setdefault(os.path.basename(file), []).append(rest)
+    shop.rows = table(shop)
+    return shop
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_lines_are_set_aside(bad, what):
+    name = f"{list(BAD).index(what):02d}.txt"
+    _, reason = BAD[what]
+    told = bad.told[name]
     assert (told["lines"], told["rows"], told["quarantined"]) == (3, 2, 1)
-    ((file, line, found, text),) = shop.sql("SELECT file, line, reason, text FROM quarantine")
-    assert file.endswith("a.txt") and line == 2
+    ((line, found, text),) = bad.quarantined[name]
+    assert line == 2
     assert found == reason or reason is None, found
     assert len(text) <= 16 * 1024 + 10
-    assert accounts(shop) == expected(shop, GOOD * 2)
-    assert [row[0] for row in table(shop)] == ["a.txt:1", "a.txt:3"]
+    assert [row[0] for row in bad.rows if row[0].startswith(name)] == [f"{name}:1", f"{name}:3"]
+
+
+def test_bad_lines_count_for_nobody(bad):
+    assert accounts(bad) == expected(bad, GOOD * 2 * len(BAD))
 
 
 def test_strict(shop):
@@ -512,27 +530,28 @@ def test_header_only(shop):
     assert shop.names() == ["a.csv.COMPLETED", "b.csv.COMPLETED"]
 
 
-@pytest.mark.parametrize(
-    "line, reason",
-    [
-        ("r1,1,5,2024-02-30 12:00:00,tea,1,1.00,1.00\n", "time"),
-        ("r1,1,5,0001-01-01 12:00:00,tea,1,1.00,1.00\n", "time_range"),
-        ("r1,1,5,9999-01-01 12:00:00,tea,1,1.00,1.00\n", "time_range"),
-        ("r1,1,5,2024-02-01 12:00:00,tea,many,1.00,1.00\n", "quantity"),
-        ("r1,1,5,2024-02-01 12:00:00,tea,1,1.00,nan\n", "amount"),
-        ("r1,1,5,2024-02-01 12:00:00,tea,1,1.00\n", "column_count"),
-        (",1,5,2024-02-01 12:00:00,tea,1,1.00,1.00\n", "event_id"),
-        ("r" * 100 + ",1,5,2024-02-01 12:00:00,tea,1,1.00,1.00\n", "event_id"),
-        ('r1,1,5,2024-02-01 12:00:00,"te"a,1,1.00,1.00\n', "bad_quote"),
-    ],
-)
-def test_bad_lines_of_a_mapping(shop, line, reason):
+BAD_MAPPED = [
+    ("r1,1,5,2024-02-30 12:00:00,tea,1,1.00,1.00\n", "time"),
+    ("r1,1,5,0001-01-01 12:00:00,tea,1,1.00,1.00\n", "time_range"),
+    ("r1,1,5,9999-01-01 12:00:00,tea,1,1.00,1.00\n", "time_range"),
+    ("r1,1,5,2024-02-01 12:00:00,tea,many,1.00,1.00\n", "quantity"),
+    ("r1,1,5,2024-02-01 12:00:00,tea,1,1.00,nan\n", "amount"),
+    ("r1,1,5,2024-02-01 12:00:00,tea,1,1.00\n", "column_count"),
+    (",1,5,2024-02-01 12:00:00,tea,1,1.00,1.00\n", "event_id"),
+    ("r" * 100 + ",1,5,2024-02-01 12:00:00,tea,1,1.00,1.00\n", "event_id"),
+    ('r1,1,5,2024-02-01 12:00:00,"te"a,1,1.00,1.00\n', "bad_quote"),
+]
+
+
+def test_bad_lines_of_a_mapping(shop):
     simple_shop(shop)
     good = "g{0},1,5,2024-02-01 12:00:00,tea,1,1.00,1.00\n"
-    shop.put("a.csv", SIMPLE_HEADER + good.format(1) + line + good.format(2))
+    for i, (line, _) in enumerate(BAD_MAPPED):
+        shop.put(f"{i}.csv", SIMPLE_HEADER + good.format(2 * i) + line + good.format(2 * i + 1))
     told = collect(shop)
-    assert (told["rows"], told["quarantined"]) == (2, 1)
-    assert shop.reasons() == {reason: 1}
+    assert (told["rows"], told["quarantined"]) == (2 * len(BAD_MAPPED), len(BAD_MAPPED))
+    found = {os.path.basename(file): rest for file, *rest in shop.sql("SELECT file, line, reason FROM quarantine")}
+    assert found == {f"{i}.csv": [3, reason] for i, (_, reason) in enumerate(BAD_MAPPED)}
 
 
 def test_missing_column(shop):

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import lines
 
-BUDGET_S = 25  # of the random kills
+BUDGET_S = 18  # of the random kills
 SEEDS = [int(seed) for seed in os.environ.get("PUNCHCARD_SEEDS", "1 2 3").split()]
 
 

@@ -105,11 +105,15 @@ def test_wrong_configuration(shop, changes, key, expected):
     shop.write_config(**{key: value for key, value in changes.items() if key != "sources"})
     shop.config.update(changes)
     (shop.dir / "punchcard.yaml").write_text(json.dumps(shop.config, indent=1) + "\n")
-    for command in (READ, ["collect", "--once"]):
-        result = shop.run(*command)
-        assert result.code == 2, result
-        assert re.search(rf"punchcard\.yaml:\d+: {key}(?!\w)", result.err), result
-        assert expected in result.err, result
+    result = shop.ok(*READ, code=2)
+    assert re.search(rf"punchcard\.yaml:\d+: {key}(?!\w)", result.err), result
+    assert expected in result.err, result
+
+
+@pytest.mark.parametrize("command", [["collect", "--once"], ["status"], ["sql", "SELECT 1"], ["customer", "1"]])
+def test_every_command_reads_it(shop, command):
+    shop.write_config(customer_id="uuid")
+    assert "punchcard.yaml:" in shop.ok(*command, code=2).err
 
 
 def test_the_line_is_that_of_the_key(shop):
