@@ -1,0 +1,397 @@
+/* Blocks: what goes in comes out, in one go and from any place; what is damaged is seen. */
+#include "store/block.h"
+
+#include "base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define RECORDS_MAX 60u
+#define LINES_MAX   6u
+
+/* A record as it was written, with bytes of its own. */
+struct made {
+	struct block_record record;
+	bool implicit_id;
+	struct order_line lines[LINES_MAX];
+	char texts[8 + 2 * LINES_MAX][24];
+	unsigned n_texts;
+	char file[LIMIT_EVENT_ID_BYTES];
+	char id[LIMIT_EVENT_ID_BYTES + 1];
+};
+
+static struct made made[RECORDS_MAX];
+
+static struct slice make_text(struct random *random, struct made *m, size_t most)
+{
+	char *const text = m->texts[m->n_texts++];
+	const size_t len = random_below(random, most + 1);
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)random_next(random);
+	return (struct slice){text, len};
+}
+
+static int64_t make_number(struct random *random)
+{
+	switch (random_below(random, 6)) {
+	case 0:
+		return 0;
+	case 1:
+		return INT64_MIN;
+	case 2:
+		return INT64_MAX;
+	default:
+		return (int64_t)(random_next(random) >> random_below(random, 64)) * (random_below(random, 2) ? 1 : -1);
+	}
+}
+
+static void make_record(struct random *random, struct made *m, const char *file)
+{
+	m->n_texts = 0;
+	m->record = (struct block_record){.line = random_next(random) >> random_below(random, 64)};
+	snprintf(m->file, sizeof(m->file), "%s", file);
+	m->record.file = slice_of(m->file);
+	if (random_below(random, 4) == 0) {
+		m->record.kind = BLOCK_QUARANTINED;
+		m->record.reason = (enum quarantine_reason)(1 + random_below(random, REASON_MAX));
+		m->record.text = make_text(random, m, 20);
+		m->record.time_us = make_number(random);
+		return;
+	}
+	m->record.kind = BLOCK_EVENT;
+	m->implicit_id = random_below(random, 2);
+	struct event *const event = &m->record.event;
+	if (m->implicit_id) {
+		snprintf(m->id, sizeof(m->id), "%s:%llu", file, (unsigned long long)m->record.line);
+		event->id = slice_of(m->id);
+	} else {
+		event->id = make_text(random, m, 20);
+	}
+	event->time_us = make_number(random);
+	event->store = make_text(random, m, 5);
+	switch (random_below(random, 3)) {
+	case 0:
+		event->customer.guest = true;
+		break;
+	case 1:
+		event->customer.number = make_number(random);
+		break;
+	default:
+		event->customer.text = make_text(random, m, 20);
+		if (event->customer.text.len == 0)
+			event->customer.guest = true;
+	}
+	event->n_lines = 1 + (uint32_t)random_below(random, LINES_MAX);
+	event->lines = m->lines;
+	for (uint32_t i = 0; i < event->n_lines; i++)
+		m->lines[i] = (struct order_line){.menu = make_text(random, m, 20),
+						  .sku = make_text(random, m, 20),
+						  .qty_milli = make_number(random),
+						  .price_minor = make_number(random),
+						  .amount_minor = make_number(random)};
+}
+
+static void assert_slice(struct slice a, struct slice b)
+{
+	assert_int_equal(a.len, b.len);
+	if (a.len)
+		assert_memory_equal(a.data, b.data, a.len);
+}
+
+static void assert_record(const struct block_record *have, const struct block_record *want)
+{
+	assert_int_equal(have->kind, want->kind);
+	assert_int_equal(have->line, want->line);
+	assert_slice(have->file, want->file);
+	if (want->kind == BLOCK_QUARANTINED) {
+		assert_int_equal(have->reason, want->reason);
+		assert_slice(have->text, want->text);
+		assert_int_equal(have->time_us, want->time_us);
+		return;
+	}
+	const struct event *const a = &have->event;
+	const struct event *const b = &want->event;
+	assert_int_equal(a->kind, EVENT_ORDER);
+	assert_slice(a->id, b->id);
+	assert_int_equal(a->customer.guest, b->customer.guest);
+	assert_int_equal(a->customer.number, b->customer.number);
+	assert_slice(a->customer.text, b->customer.text);
+	assert_int_equal(a->time_us, b->time_us);
+	assert_slice(a->store, b->store);
+	assert_int_equal(a->n_lines, b->n_lines);
+	for (uint32_t i = 0; i < a->n_lines; i++) {
+		assert_slice(a->lines[i].menu, b->lines[i].menu);
+		assert_slice(a->lines[i].sku, b->lines[i].sku);
+		assert_int_equal(a->lines[i].qty_milli, b->lines[i].qty_milli);
+		assert_int_equal(a->lines[i].price_minor, b->lines[i].price_minor);
+		assert_int_equal(a->lines[i].amount_minor, b->lines[i].amount_minor);
+	}
+}
+
+static void write_record(struct block_writer *w, const struct made *m)
+{
+	const struct block_record *const r = &m->record;
+	if (r->kind == BLOCK_EVENT)
+		assert_int_equal(block_writer_event(w, &r->event, m->implicit_id, r->line), 0);
+	else
+		assert_int_equal(block_writer_quarantined(w, r->line, r->reason, r->text, r->time_us), 0);
+}
+
+/* A block of random records in `made`. */
+static struct slice make_block(struct random *random, struct block_writer *w, unsigned *n, struct block_counts *counts)
+{
+	*counts = (struct block_counts){.time_us = make_number(random)};
+	assert_int_equal(block_writer_begin(w, SLICE("till"), counts->time_us), 0);
+	*n = (unsigned)random_below(random, RECORDS_MAX + 1);
+	char file[LIMIT_EVENT_ID_BYTES] = "";
+	for (unsigned i = 0; i < *n; i++) {
+		while (i == 0 || random_below(random, 6) == 0) {
+			snprintf(file, sizeof(file), "file %u%.*s", (unsigned)random_below(random, 1000),
+				 (int)random_below(random, 30), "abcdefghijklmnopqrstuvwxyzabcdefgh");
+			assert_int_equal(block_writer_file(w, slice_of(file)), 0);
+			if (i == 0)
+				break;
+		}
+		make_record(random, &made[i], file);
+		write_record(w, &made[i]);
+		if (made[i].record.kind == BLOCK_EVENT) {
+			counts->n_events++;
+			counts->n_lines += made[i].record.event.n_lines;
+		} else {
+			counts->n_quarantined++;
+		}
+	}
+	const struct slice block = block_writer_finish(w);
+	assert_int_equal(block.len, block_writer_size(w));
+	return block;
+}
+
+static void open_block(struct block_reader *r, struct slice block)
+{
+	struct error err = {0};
+	if (block_reader_open(r, block, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+static void test_round_trip(void **state)
+{
+	(void)state;
+	struct block_writer w = {0};
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct random random;
+		random_init(&random, seed);
+		unsigned n;
+		struct block_counts counts;
+		const struct slice block = make_block(&random, &w, &n, &counts);
+		struct block_reader r;
+		struct block_counts have;
+		assert_int_equal(block_counts(block, &have, NULL), 0);
+		assert_memory_equal(&have, &counts, sizeof(have));
+		open_block(&r, block);
+		assert_slice(r.source, SLICE("till"));
+		assert_memory_equal(&r.counts, &counts, sizeof(have));
+		struct block_record record;
+		struct block_place places[RECORDS_MAX];
+		struct slice files[RECORDS_MAX];
+		for (unsigned i = 0; i < n; i++) {
+			places[i] = block_reader_place(&r);
+			files[i] = r.file;
+			assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+			assert_record(&record, &made[i].record);
+		}
+		assert_int_equal(block_reader_next(&r, &record, NULL), 0);
+		assert_int_equal(block_reader_next(&r, &record, NULL), 0);
+		/* From any place. */
+		for (unsigned i = 0; n && i < 20; i++) {
+			const unsigned at = (unsigned)random_below(&random, n);
+			block_reader_go(&r, &places[at], files[at]);
+			for (unsigned k = at; k < n && k < at + 3; k++) {
+				assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+				assert_record(&record, &made[k].record);
+			}
+		}
+		block_reader_release(&r);
+	}
+	block_writer_release(&w);
+	block_reader_release(NULL);
+}
+
+/* What was written behind a mark is forgotten, and what follows reads as if it had never been. */
+static void test_rewind(void **state)
+{
+	(void)state;
+	struct block_writer w = {0};
+	struct block_writer plain = {0};
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		struct random random;
+		random_init(&random, seed);
+		const unsigned n = 1 + (unsigned)random_below(&random, 10);
+		assert_int_equal(block_writer_begin(&w, SLICE("till"), 5), 0);
+		assert_int_equal(block_writer_begin(&plain, SLICE("till"), 5), 0);
+		assert_int_equal(block_writer_file(&w, SLICE("f")), 0);
+		assert_int_equal(block_writer_file(&plain, SLICE("f")), 0);
+		for (unsigned i = 0; i < n; i++) {
+			const struct block_writer_mark mark = block_writer_mark(&w);
+			for (uint64_t k = random_below(&random, 4); k > 0; k--) {
+				make_record(&random, &made[0], "other");
+				assert_int_equal(block_writer_file(&w, SLICE("other")), 0);
+				write_record(&w, &made[0]);
+			}
+			block_writer_rewind(&w, &mark);
+			make_record(&random, &made[0], "f");
+			write_record(&w, &made[0]);
+			write_record(&plain, &made[0]);
+		}
+		assert_slice(block_writer_finish(&w), block_writer_finish(&plain));
+	}
+	block_writer_release(&w);
+	block_writer_release(&plain);
+}
+
+static void test_every_damage_is_seen(void **state)
+{
+	(void)state;
+	struct block_writer w = {0};
+	struct random random;
+	random_init(&random, 7);
+	unsigned n;
+	struct block_counts counts;
+	struct slice block;
+	do {
+		block = make_block(&random, &w, &n, &counts);
+	} while (n < 10);
+	char *const copy = malloc(block.len);
+	assert_non_null(copy);
+	struct block_reader r;
+	struct error err;
+	for (size_t at = 0; at < block.len; at++) {
+		memcpy(copy, block.data, block.len);
+		copy[at] = (char)(copy[at] ^ 1 << random_below(&random, 8));
+		assert_int_equal(block_reader_open(&r, (struct slice){copy, block.len}, &err), ERROR_CORRUPT);
+	}
+	for (size_t len = 0; len < block.len; len++) {
+		char *const part = malloc(len ? len : 1);
+		assert_non_null(part);
+		memcpy(part, block.data, len);
+		assert_int_equal(block_reader_open(&r, (struct slice){part, len}, &err), ERROR_CORRUPT);
+		free(part);
+	}
+	assert_int_equal(block_counts((struct slice){"PCB1", 4}, &counts, &err), ERROR_CORRUPT);
+	free(copy);
+	block_writer_release(&w);
+}
+
+/* An order of the greatest size, and then small ones. */
+static void test_large_order(void **state)
+{
+	(void)state;
+	struct block_writer w = {0};
+	struct order_line *const lines = calloc(LIMIT_ORDER_LINES, sizeof(*lines));
+	assert_non_null(lines);
+	for (uint32_t i = 0; i < LIMIT_ORDER_LINES; i++)
+		lines[i] = (struct order_line){.menu = SLICE("latte"), .amount_minor = i};
+	const struct event event = {
+		.id = SLICE("x"), .customer.number = 1, .lines = lines, .n_lines = LIMIT_ORDER_LINES};
+	const struct event small = {.id = SLICE("y"), .customer.number = 1, .lines = lines, .n_lines = 1};
+	assert_int_equal(block_writer_begin(&w, SLICE("s"), 0), 0);
+	assert_int_equal(block_writer_event(&w, &small, false, 1), 0);
+	assert_int_equal(block_writer_event(&w, &event, false, 2), 0);
+	assert_int_equal(block_writer_event(&w, &small, false, 3), 0);
+	struct block_reader r;
+	struct block_record record;
+	open_block(&r, block_writer_finish(&w));
+	assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+	assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+	assert_int_equal(record.event.n_lines, LIMIT_ORDER_LINES);
+	assert_int_equal(record.event.lines[LIMIT_ORDER_LINES - 1].amount_minor, LIMIT_ORDER_LINES - 1);
+	assert_int_equal(record.file.len, 0);
+	assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+	assert_int_equal(record.event.n_lines, 1);
+	block_reader_release(&r);
+	block_writer_release(&w);
+	free(lines);
+}
+
+static void test_labels(void **state)
+{
+	(void)state;
+	_cleanup_buf_ struct buf label = {0};
+	_cleanup_buf_ struct buf other = {0};
+	char name[300];
+	for (size_t len = 0; len < 255; len++) {
+		memset(name, 'n', len);
+		buf_clear(&label);
+		assert_int_equal(block_label((struct slice){name, len}, &label), 0);
+		assert_true(label.len <= 48);
+		if (len <= 48)
+			assert_slice((struct slice){label.data, label.len}, (struct slice){name, len});
+	}
+	/* Long names that begin alike are told apart, by the same label each time. */
+	memset(name, 'n', 250);
+	buf_clear(&label);
+	assert_int_equal(block_label((struct slice){name, 250}, &label), 0);
+	assert_int_equal(block_label((struct slice){name, 250}, &other), 0);
+	assert_slice((struct slice){label.data, label.len}, (struct slice){other.data, other.len});
+	name[249] = 'm';
+	buf_clear(&other);
+	assert_int_equal(block_label((struct slice){name, 250}, &other), 0);
+	assert_false(slice_equal((struct slice){label.data, label.len}, (struct slice){other.data, other.len}));
+	/* Cut between characters, wherever the boundary falls. */
+	for (size_t shift = 0; shift < 4; shift++) {
+		memset(name, 'n', shift);
+		for (size_t i = shift; i + 3 <= 250; i += 3)
+			memcpy(name + i, "\xe0\xb8\x81", 3);
+		buf_clear(&label);
+		assert_int_equal(block_label((struct slice){name, 200}, &label), 0);
+		const char *const tilde = memchr(label.data, '~', label.len);
+		assert_non_null(tilde);
+		assert_int_equal(((size_t)(tilde - label.data) - shift) % 3, 0);
+	}
+	/* The longest line number behind the longest label is still an id. */
+	struct block_writer w = {0};
+	const struct order_line line = {0};
+	const struct event event = {.customer.guest = true, .lines = &line, .n_lines = 1};
+	buf_clear(&label);
+	memset(name, 'n', 250);
+	assert_int_equal(block_label((struct slice){name, 250}, &label), 0);
+	assert_int_equal(block_writer_begin(&w, SLICE("s"), 0), 0);
+	assert_int_equal(block_writer_file(&w, (struct slice){label.data, label.len}), 0);
+	assert_int_equal(block_writer_event(&w, &event, true, UINT64_C(999999999999999)), 0);
+	struct block_reader r;
+	struct block_record record;
+	open_block(&r, block_writer_finish(&w));
+	assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+	assert_int_equal(record.event.id.len, LIMIT_EVENT_ID_BYTES);
+	block_reader_release(&r);
+	block_writer_release(&w);
+}
+
+static void test_reason_names(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= REASON_MAX; i++) {
+		assert_non_null(quarantine_reason_name(i));
+		for (unsigned k = 1; k < i; k++)
+			assert_string_not_equal(quarantine_reason_name(i), quarantine_reason_name(k));
+	}
+	assert_null(quarantine_reason_name(0));
+	assert_null(quarantine_reason_name(REASON_MAX + 1));
+	assert_string_equal(quarantine_reason_name(REASON_FILE_NAME_REUSED), "file_name_reused");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_every_damage_is_seen),
+		cmocka_unit_test(test_large_order),
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_reason_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
