@@ -239,13 +239,13 @@ class Bench:
     # --- collect ---
 
     def orders_sql(self, source, target):
-        """Classic lines to transactions_cln's columns and partitions."""
+        """Classic lines to transactions_cln's columns and partitions; the menu's names are single words here."""
         return f"""COPY (
             SELECT filename || ':' || line AS event_id, 1 AS line_no, 'order' AS kind, cust_id,
-                regexp_replace(drink, ' [^ ]*$', '') AS odr_menu, NULL::VARCHAR AS odr_sku, 1::DECIMAL(18,3) AS odr_qty,
+                split_part(drink, ' ', 1) AS odr_menu, NULL::VARCHAR AS odr_sku, 1::DECIMAL(18,3) AS odr_qty,
                 price AS odr_prc, price AS odr_amt, make_timestamp(secs * 1000000) AS odr_tms, NULL::VARCHAR AS store,
                 'orders' AS source, make_timestamp((secs + 25200) * 1000000)::DATE AS data_dt
-            FROM (SELECT *, regexp_extract(drink, '[^ ]*$')::DECIMAL(18,2) AS price, row_number() OVER () AS line
+            FROM (SELECT *, split_part(drink, ' ', 2)::DECIMAL(18,2) AS price, row_number() OVER () AS line
                 FROM read_csv('{source}/*.txt', header = false, auto_detect = false, delim = '|', quote = '',
                     escape = '', filename = true,
                     columns = {{'cust_id': 'BIGINT', 'drink': 'VARCHAR', 'secs': 'BIGINT'}})))
