@@ -2,7 +2,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "cli/number.h"
+#include "cli/show.h"
 #include "store/block.h"
 
 #include <getopt.h>
@@ -106,14 +106,20 @@ static void print_file(const struct report *report, const struct intake_file *fi
 	clear_progress(report);
 	if (file->outcome == INTAKE_SKIPPED || file->outcome == INTAKE_FAILED) {
 		fflush(stdout);
-		fprintf(stderr, "punchcard: %s: %s: %s\n", file->source, file->name, file->message);
+		fprintf(stderr, "punchcard: %s: ", file->source);
+		show_text(stderr, slice_of(file->name));
+		fputs(": ", stderr);
+		show_text(stderr, slice_of(file->message));
+		fputc('\n', stderr);
 		return;
 	}
 	if (file->outcome == INTAKE_HAD) {
-		printf("%s: had already, nothing taken\n", file->name);
+		show_text(stdout, slice_of(file->name));
+		puts(": had already, nothing taken");
 		return;
 	}
-	printf("%s: %s lines read = %s taken + %s had already + %s quarantined\n", file->name,
+	show_text(stdout, slice_of(file->name));
+	printf(": %s lines read = %s taken + %s had already + %s quarantined\n",
 	       number_text(file->counts->lines, lines), number_text(file->counts->rows, rows),
 	       number_text(file->counts->duplicates, duplicates), number_text(file->counts->quarantined, quarantined));
 	print_reasons(file->counts);

@@ -1,7 +1,7 @@
 #include "base/json.h"
 #include "base/tz.h"
 #include "cli/command.h"
-#include "cli/number.h"
+#include "cli/show.h"
 #include "serving/lookup.h"
 
 #include <getopt.h>
@@ -25,8 +25,11 @@ static const struct option OPTIONS[] = {
 
 static void row(const char *label, struct slice value)
 {
-	if (value.len)
-		printf("  %-12s %.*s\n", label, (int)value.len, value.data);
+	if (value.len == 0)
+		return;
+	printf("  %-12s ", label);
+	show_text(stdout, value);
+	putchar('\n');
 }
 
 static void row_text(const char *label, const char *value)
@@ -41,10 +44,13 @@ static void print_card(const struct deployment *deployment, const struct custome
 	char n[NUMBER_TEXT_MAX];
 	char line[3 * NUMBER_TEXT_MAX];
 	char when[20];
-	if (card->has_profile && p->name.len)
-		printf("%.*s\n", (int)p->name.len, p->name.data);
-	else
-		printf("Customer %s (no customer file names them yet)\n", id);
+	if (card->has_profile && p->name.len) {
+		show_text(stdout, p->name);
+		putchar('\n');
+	} else {
+		printf("Customer %s (%s)\n", id,
+		       card->has_profile ? "without a name" : "no customer file names them yet");
+	}
 	row_text("customer", id);
 	row("card", p->card);
 	row("email", p->email);

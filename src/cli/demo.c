@@ -4,7 +4,7 @@
 #include "batch/customers.h"
 #include "batch/refresh.h"
 #include "cli/command.h"
-#include "cli/number.h"
+#include "cli/show.h"
 #include "serving/summary.h"
 #include "speed/collect.h"
 

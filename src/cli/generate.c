@@ -2,7 +2,7 @@
 #include "base/decimal.h"
 #include "base/tz.h"
 #include "cli/command.h"
-#include "cli/number.h"
+#include "cli/show.h"
 #include "config/config.h"
 #include "config/deployment.h"
 

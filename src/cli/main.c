@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/show.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -45,7 +46,14 @@ static int code_of_error(int code)
 int cli_fail(const struct error *err)
 {
 	fflush(stdout);
-	fprintf(stderr, "punchcard: %s\n", err->message);
+	fputs("punchcard: ", stderr);
+	/* A message may have several lines, such as the SQL engine's. */
+	for (const char *line = err->message; line;) {
+		const char *const end = strchrnul(line, '\n');
+		show_text(stderr, (struct slice){line, (size_t)(end - line)});
+		fputc('\n', stderr);
+		line = *end ? end + 1 : NULL;
+	}
 	return code_of_error(err->code);
 }
 

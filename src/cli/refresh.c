@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/tz.h"
 #include "cli/command.h"
-#include "cli/number.h"
+#include "cli/show.h"
 #include "speed/collect.h"
 
 #include <getopt.h>

@@ -1,4 +1,4 @@
-#include "cli/number.h"
+#include "cli/show.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -48,4 +48,20 @@ const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX])
 	if (out[len - 1] == '.')
 		out[len - 1] = '\0';
 	return out;
+}
+
+void show_text(FILE *out, struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		const unsigned char byte = (unsigned char)text.data[i];
+		/* C1 controls are C2 80 to C2 9F in UTF-8. */
+		const bool c1 = byte == 0xc2 && i + 1 < text.len && (unsigned char)text.data[i + 1] >= 0x80 &&
+				(unsigned char)text.data[i + 1] < 0xa0;
+		if (c1)
+			fprintf(out, "\\x%02x", (unsigned char)text.data[++i]);
+		else if (byte < 0x20 || byte == 0x7f)
+			fprintf(out, "\\x%02x", byte);
+		else
+			fputc(byte, out);
+	}
 }

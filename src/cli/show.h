@@ -1,10 +1,14 @@
 /*
- * Numbers for people: 1234567 is "1,234,567". Thread: any.
+ * Showing values to people: numbers with their digits in groups (1234567 is "1,234,567"), and text from outside, which must
+ * not play with the terminal. Thread: any.
  */
-#ifndef PUNCHCARD_CLI_NUMBER_H
-#define PUNCHCARD_CLI_NUMBER_H
+#ifndef PUNCHCARD_CLI_SHOW_H
+#define PUNCHCARD_CLI_SHOW_H
+
+#include "base/buf.h"
 
 #include <stdint.h>
+#include <stdio.h>
 
 #define NUMBER_TEXT_MAX 40
 
@@ -15,5 +19,8 @@ const char *number_text(uint64_t value, char out[NUMBER_TEXT_MAX]);
 const char *decimal_text(int64_t value, unsigned scale, unsigned digits, char out[NUMBER_TEXT_MAX]);
 /* Trailing zeros behind the point are dropped: 12500 at scale 3 is "12.5". */
 const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX]);
+
+/* Prints text with its control characters, line feeds too, as \xHH: a name or a path may hold escape sequences. */
+void show_text(FILE *out, struct slice text);
 
 #endif
