@@ -367,7 +367,7 @@ static void test_header_only(void **state)
 	(void)state;
 	shop_open(RECEIPTS_SOURCE);
 	static const char *const HEADERS[] = {RECEIPTS_HEADER, "receipt,line,member,time,item,amount",
-					      "\n" RECEIPTS_HEADER, "", "\n"};
+					      ("\n" RECEIPTS_HEADER), "", "\n"};
 	for (size_t i = 0; i < 5; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "%zu.csv", i);
@@ -465,9 +465,10 @@ static void make_orders(struct buf *text, unsigned n)
 	uint64_t noise = 1;
 	for (unsigned i = 0; i < n; i++) {
 		noise = noise * UINT64_C(6364136223846793005) + 1442695040888963407U;
+		const unsigned long long square = noise * noise;
 		buf_printf(text, "r%u,1,%u,1700000000,%llx%llx,2.00\nbad %llx\nr%u,2,%u,1700000000,cake,%u.00\n", i,
-			   i % 7 + 1, (unsigned long long)noise, (unsigned long long)(noise * noise),
-			   (unsigned long long)~noise, i, i % 7 + 1, i % 90 + 1);
+			   i % 7 + 1, (unsigned long long)noise, square, (unsigned long long)~noise, i, i % 7 + 1,
+			   i % 90 + 1);
 	}
 	assert_non_null(buf_text(text));
 }
@@ -591,13 +592,11 @@ static void test_goes_on_where_it_stopped(void **state)
 	make_lines(&text, n);
 	shop_put_bytes("a.txt", text.data, text.len);
 	unsigned stops = 0;
-	uint64_t rows = 0;
 	for (;; stops++) {
 		unsigned failed;
 		struct error err = {0};
 		seen.stop_after_commits = 1;
 		const int rc = take(&failed, &err);
-		rows += seen.sum.rows;
 		if (rc == 0)
 			break;
 		assert_int_equal(rc, ERROR_INTERRUPTED);

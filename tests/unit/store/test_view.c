@@ -62,7 +62,7 @@ static void assert_walk(struct view *view, const struct customer_id *expected, s
 		bool found = i == n;
 		assert_int_equal(view_walk_next(walk, &id, &record, &found, NULL), 0);
 		assert_int_equal(found, i < n);
-		if (!found)
+		if (!found || i == n)
 			break;
 		assert_int_equal(id.number, expected[i].number);
 		assert_true(slice_equal(id.text, expected[i].text));
