@@ -4,6 +4,7 @@
 #include "shop.h"
 #include "store/block.h"
 
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -465,10 +466,11 @@ static void make_orders(struct buf *text, unsigned n)
 	uint64_t noise = 1;
 	for (unsigned i = 0; i < n; i++) {
 		noise = noise * UINT64_C(6364136223846793005) + 1442695040888963407U;
-		const unsigned long long square = noise * noise;
-		buf_printf(text, "r%u,1,%u,1700000000,%llx%llx,2.00\nbad %llx\nr%u,2,%u,1700000000,cake,%u.00\n", i,
-			   i % 7 + 1, (unsigned long long)noise, square, (unsigned long long)~noise, i, i % 7 + 1,
-			   i % 90 + 1);
+		const uint64_t square = noise * noise;
+		buf_printf(text,
+			   "r%u,1,%u,1700000000,%" PRIx64 "%" PRIx64 ",2.00\nbad %" PRIx64
+			   "\nr%u,2,%u,1700000000,cake,%u.00\n",
+			   i, i % 7 + 1, noise, square, ~noise, i, i % 7 + 1, i % 90 + 1);
 	}
 	assert_non_null(buf_text(text));
 }
