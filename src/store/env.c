@@ -163,6 +163,57 @@ static int check_length(MDB_env *env, const char *dir, const struct env_options 
 	return 0;
 }
 
+/* A code of LMDB. After a failure nothing is left open. */
+static int open_env(const char *path, const struct env_options *options, unsigned flags, MDB_env **out)
+{
+	MDB_env *env = NULL;
+	int rc = mdb_env_create(&env);
+	if (rc != 0)
+		return rc;
+	if ((rc = mdb_env_set_mapsize(env, (size_t)(options->map_gib * GIB))) != 0 ||
+	    (rc = mdb_env_set_maxdbs(env, options->databases)) != 0 ||
+	    (rc = mdb_env_open(env, path, flags, 0666)) != 0) {
+		mdb_env_close(env);
+		return rc;
+	}
+	*out = env;
+	return 0;
+}
+
+static int open_error(int rc, const char *dir, const struct env_options *options, struct error *err)
+{
+	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
+		return error_set(err, ERROR_CORRUPT, "the %s in %s is damaged (%s); %s", options->what, dir,
+				 mdb_strerror(rc), options->remedy);
+	if (rc > 0)
+		return error_errno(err, rc, "cannot open the %s in %s", options->what, dir);
+	return error_set(err, ERROR_IO, "cannot open the %s in %s: %s", options->what, dir, mdb_strerror(rc));
+}
+
+/* Makes an empty environment under another name and renames it when it is whole and durable: one whose making was
+ * interrupted, by a full disk say, could never be opened again. */
+static int make_file(const char *dir, const char *file, const struct env_options *options, struct error *err)
+{
+	_cleanup_free_ char *staged = text_printf("%s.tmp", file);
+	_cleanup_free_ char *lock = text_printf("%s.tmp-lock", file);
+	if (!staged || !lock)
+		return error_no_memory(err, strlen(file));
+	int rc = file_make_dirs(dir, err);
+	if (rc == 0)
+		rc = file_remove_tree(staged, err);
+	if (rc < 0)
+		return rc;
+	MDB_env *env = NULL;
+	const int code = open_env(staged, options, MDB_NOSUBDIR, &env);
+	if (code != 0)
+		return open_error(code, dir, options, err);
+	mdb_env_close(env);
+	rc = file_remove_tree(lock, err);
+	if (rc == 0)
+		rc = file_sync_path(staged, err);
+	return rc < 0 ? rc : file_rename(staged, file, err);
+}
+
 int env_open(const char *dir, const struct env_options *options, MDB_env **out, struct error *err)
 {
 	_cleanup_free_ char *file = text_printf("%s/data.mdb", dir);
@@ -170,33 +221,18 @@ int env_open(const char *dir, const struct env_options *options, MDB_env **out, 
 		return error_no_memory(err, strlen(dir));
 	if (options->read_only && !file_exists(file))
 		return error_set(err, ERROR_NOT_FOUND, "there is no %s in %s yet", options->what, dir);
-	if (!options->read_only) {
-		const int rc = file_make_dirs(dir, err);
+	if (!file_exists(file)) {
+		const int rc = make_file(dir, file, options, err);
 		if (rc < 0)
 			return rc;
 	}
-	MDB_env *env = NULL;
-	int rc = mdb_env_create(&env);
-	if (rc != 0)
-		return env_error(NULL, rc, err, "open LMDB");
-	mdb_env_set_mapsize(env, (size_t)(options->map_gib * GIB));
-	mdb_env_set_maxdbs(env, options->databases);
 	const unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (options->read_only ? MDB_RDONLY : 0u);
-	rc = mdb_env_open(env, dir, flags, 0666);
+	MDB_env *env = NULL;
+	int rc = open_env(dir, options, flags, &env);
 	if (rc == EACCES && options->read_only)
-		rc = mdb_env_open(env, dir, flags | MDB_NOLOCK, 0666);
-	if (rc != 0) {
-		int code;
-		if (rc == ENOENT || rc == EACCES || rc == EROFS)
-			code = error_errno(err, rc, "cannot open the %s in %s", options->what, dir);
-		else if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH || rc == MDB_CORRUPTED)
-			code = error_set(err, ERROR_CORRUPT, "the %s in %s is damaged (%s); %s", options->what, dir,
-					 mdb_strerror(rc), options->remedy);
-		else
-			code = env_error(env, rc, err, "open it");
-		mdb_env_close(env);
-		return code;
-	}
+		rc = open_env(dir, options, flags | MDB_NOLOCK, &env);
+	if (rc != 0)
+		return open_error(rc, dir, options, err);
 	rc = check_length(env, dir, options, err);
 	if (rc < 0) {
 		mdb_env_close(env);

@@ -411,13 +411,37 @@ static void test_what_is_no_journal(void **state)
 	}
 }
 
+/* What a process left that was stopped while it made the file: readers find no journal, and the next writer makes one. */
+static void test_made_by_half(void **state)
+{
+	(void)state;
+	struct error err = {0};
+	char staged[128];
+	snprintf(staged, sizeof(staged), "%s/data.mdb.tmp", dir);
+	assert_int_equal(file_make_dirs(dir, NULL), 0);
+	assert_int_equal(file_write_durable(staged, "half", 4, NULL), 0);
+	assert_int_equal(try_open(true, &err), ERROR_NOT_FOUND);
+	assert_int_equal(try_open(false, &err), 0);
+	assert_int_equal(try_open(true, &err), 0);
+	assert_false(file_exists(staged));
+	char lock[128];
+	snprintf(lock, sizeof(lock), "%s/data.mdb.tmp-lock", dir);
+	assert_false(file_exists(lock));
+	/* A failure names the directory. */
+	char file[128];
+	snprintf(file, sizeof(file), "%s/data.mdb", dir);
+	assert_int_equal(truncate(file, 0), 0);
+	assert_true(try_open(true, &err) < 0);
+	assert_non_null(strstr(err.message, dir));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
-		TEST(test_append_and_read),    TEST(test_abort), TEST(test_ids),
-		TEST(test_positions),          TEST(test_trim),  TEST(test_map_full),
-		TEST(test_what_is_no_journal),
+		TEST(test_append_and_read),    TEST(test_abort),        TEST(test_ids),
+		TEST(test_positions),          TEST(test_trim),         TEST(test_map_full),
+		TEST(test_what_is_no_journal), TEST(test_made_by_half),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
