@@ -1,0 +1,174 @@
+/*
+ * Lets the n-th call fail that changes a file: a library to be preloaded into the program under test.
+ *
+ *     PUNCHCARD_FAIL_AT=7 PUNCHCARD_FAIL_HOW=ENOSPC PUNCHCARD_FAIL_LOG=/tmp/log LD_PRELOAD=libfail_call.so punchcard …
+ *
+ * Counted are, from 1 and over all threads: write, writev, pwrite, pwritev, fsync, fdatasync, rename, renameat, renameat2,
+ * unlink, unlinkat, rmdir, mkdir, ftruncate, and open that makes a file; writes to descriptors up to 2 are not. The n-th does
+ * nothing and fails with EIO or ENOSPC, or instead kills the process (KILL); a write that is to be killed in is done by half
+ * first. The log then says which call it was; without a fault it stays away. FAIL_AT=0 lets all pass, and at the end the log
+ * has how many there were.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define API __attribute__((visibility("default")))
+
+static atomic_long calls;
+static long fail_at = -1;
+static int fail_errno; /* 0: kill */
+
+/* By the system call itself: what is told here is not counted. */
+static void tell(const char *text, long number)
+{
+	const char *const path = getenv("PUNCHCARD_FAIL_LOG");
+	char line[100];
+	const int len = snprintf(line, sizeof(line), "%s %ld\n", text, number);
+	const long fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
+	if (fd >= 0) {
+		syscall(SYS_write, fd, line, (size_t)len);
+		syscall(SYS_close, fd);
+	}
+}
+
+__attribute__((constructor)) static void read_environment(void)
+{
+	const char *const at = getenv("PUNCHCARD_FAIL_AT");
+	const char *const how = getenv("PUNCHCARD_FAIL_HOW");
+	fail_at = at ? strtol(at, NULL, 10) : -1;
+	if (how && strcmp(how, "EIO") == 0)
+		fail_errno = EIO;
+	else if (how && strcmp(how, "ENOSPC") == 0)
+		fail_errno = ENOSPC;
+}
+
+__attribute__((destructor)) static void tell_count(void)
+{
+	if (fail_at == 0)
+		tell("calls", atomic_load(&calls));
+}
+
+/* Counts a call; true when it is the one, and then errno is set. The process is killed in here. `half` (may be NULL) does a
+ * part of the work. */
+static bool fails(const char *name, void (*half)(const void *context), const void *context)
+{
+	const long number = atomic_fetch_add(&calls, 1) + 1;
+	if (number != fail_at)
+		return false;
+	tell(name, number);
+	if (fail_errno == 0) {
+		if (half)
+			half(context);
+		kill(getpid(), SIGKILL);
+		for (;;)
+			pause();
+	}
+	errno = fail_errno;
+	return true;
+}
+
+/* The next definition of a function: the C library's. */
+#define NEXT(name)                     \
+	static __typeof__(name) *next; \
+	if (!next)                     \
+	*(void **)&next = dlsym(RTLD_NEXT, #name)
+
+struct part {
+	int fd;
+	const void *data;
+	size_t len;
+	off_t at; /* -1: where the file stands */
+};
+
+static void write_half(const void *context)
+{
+	const struct part *const part = context;
+	if (part->at < 0)
+		syscall(SYS_write, part->fd, part->data, part->len / 2);
+	else
+		syscall(SYS_pwrite64, part->fd, part->data, part->len / 2, part->at);
+}
+
+API ssize_t write(int fd, const void *data, size_t len)
+{
+	NEXT(write);
+	const struct part part = {fd, data, len, -1};
+	return fd > STDERR_FILENO && fails("write", write_half, &part) ? -1 : next(fd, data, len);
+}
+
+API ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+	NEXT(writev);
+	const struct part part = {fd, parts[0].iov_base, parts[0].iov_len, -1};
+	return fd > STDERR_FILENO && fails("writev", write_half, &part) ? -1 : next(fd, parts, n);
+}
+
+#define PWRITE(name)                                                                   \
+	API ssize_t name(int fd, const void *data, size_t len, off_t at)               \
+	{                                                                              \
+		NEXT(name);                                                            \
+		const struct part part = {fd, data, len, at};                          \
+		return fails(#name, write_half, &part) ? -1 : next(fd, data, len, at); \
+	}
+PWRITE(pwrite)
+PWRITE(pwrite64)
+
+#define PWRITEV(name)                                                                   \
+	API ssize_t name(int fd, const struct iovec *parts, int n, off_t at)            \
+	{                                                                               \
+		NEXT(name);                                                             \
+		const struct part part = {fd, parts[0].iov_base, parts[0].iov_len, at}; \
+		return fails(#name, write_half, &part) ? -1 : next(fd, parts, n, at);   \
+	}
+PWRITEV(pwritev)
+PWRITEV(pwritev64)
+
+/* A function that returns 0 or -1: its parameters with and without their types. */
+#define SIMPLE(name, parameters, arguments)                            \
+	API int name parameters                                        \
+	{                                                              \
+		NEXT(name);                                            \
+		return fails(#name, NULL, NULL) ? -1 : next arguments; \
+	}
+SIMPLE(fsync, (int fd), (fd))
+SIMPLE(fdatasync, (int fd), (fd))
+SIMPLE(rename, (const char *from, const char *to), (from, to))
+SIMPLE(renameat, (int from_dir, const char *from, int to_dir, const char *to), (from_dir, from, to_dir, to))
+SIMPLE(renameat2, (int from_dir, const char *from, int to_dir, const char *to, unsigned flags),
+       (from_dir, from, to_dir, to, flags))
+SIMPLE(unlink, (const char *path), (path))
+SIMPLE(unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+SIMPLE(rmdir, (const char *path), (path))
+SIMPLE(mkdir, (const char *path, mode_t mode), (path, mode))
+SIMPLE(ftruncate, (int fd, off_t len), (fd, len))
+SIMPLE(ftruncate64, (int fd, off_t len), (fd, len))
+
+#define OPEN(name, parameters, arguments)                                                   \
+	API int name parameters                                                             \
+	{                                                                                   \
+		NEXT(name);                                                                 \
+		mode_t mode = 0;                                                            \
+		if (flags & O_CREAT) {                                                      \
+			va_list list;                                                       \
+			va_start(list, flags);                                              \
+			mode = va_arg(list, mode_t);                                        \
+			va_end(list);                                                       \
+		}                                                                           \
+		return (flags & O_CREAT) && fails(#name, NULL, NULL) ? -1 : next arguments; \
+	}
+OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
+OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
+OPEN(openat, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
+OPEN(openat64, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
