@@ -74,7 +74,7 @@ static void test_classic(void **state)
 		{" 7 | flat  white   3.5 | 1700000000 ", 7, "flat  white", 350, 1700000000},
 		{"|latte 0|0", 0, "latte", 0, 0},
 		{"0|latte 0.00|1", 0, "latte", 0, 1},
-		{"9223372036854775807|a 9999999999999.99|1800000000", INT64_MAX, "a", INT64_C(999999999999999),
+		{"9223372036854775807|a 999999999.99|1800000000", INT64_MAX, "a", INT64_C(99999999999),
 		 1800000000},
 		{"1|\xe0\xb8\x81 1|5", 1, "\xe0\xb8\x81", 100, 5},
 		{"1|70 70|5", 1, "70", 7000, 5},
@@ -114,7 +114,7 @@ static void test_classic(void **state)
 		{"1|latte inf|5", REASON_PRICE},
 		{"1|latte 1e3|5", REASON_PRICE},
 		{"1|latte 0x10|5", REASON_PRICE},
-		{"1|latte 10000000000000.01|5", REASON_PRICE},
+		{"1|latte 1000000000.01|5", REASON_PRICE},
 		{"1|latte 1000000000000000000000000000000|5", REASON_PRICE},
 		{"1| 70|5", REASON_PRICE},
 		{"1|latte 70|", REASON_TIME},
@@ -254,11 +254,11 @@ static void test_price_or_amount(void **state)
 		{"x,1,5,3,1.25", 0, 375},
 		{"x,1,5,0.5,0.01", 0, 1},   /* half a hundredth: up */
 		{"x,1,5,0.499,0.01", 0, 0}, /* less: down */
-		{"x,1,5,1,10000000000000.00", 0, LIMIT_AMOUNT_MINOR},
-		{"x,1,5,1.001,10000000000000.00", REASON_AMOUNT, 0},
-		{"x,1,5,1000000000,10000000000000.00", REASON_AMOUNT, 0},
-		{"x,1,5,1000000000,10000.00", 0, LIMIT_AMOUNT_MINOR},
-		{"x,1,5,1000000000,10000.01", REASON_AMOUNT, 0},
+		{"x,1,5,1,1000000000.00", 0, LIMIT_AMOUNT_MINOR},
+		{"x,1,5,1.001,1000000000.00", REASON_AMOUNT, 0},
+		{"x,1,5,1000000000,1000000000.00", REASON_AMOUNT, 0},
+		{"x,1,5,1000000000,1.00", 0, LIMIT_AMOUNT_MINOR},
+		{"x,1,5,1000000000,1.01", REASON_AMOUNT, 0},
 	};
 	for (size_t i = 0; i < sizeof(AMOUNTS) / sizeof(AMOUNTS[0]); i++) {
 		struct order_row row = {0};
@@ -276,9 +276,9 @@ static void test_price_or_amount(void **state)
 		{"x,1,5,3,3.75", 0, 125},
 		{"x,1,5,3,1.00", 0, 33},
 		{"x,1,5,8,1.00", 0, 13}, /* 12.5 */
-		{"x,1,5,0.001,10000000000.00", 0, LIMIT_AMOUNT_MINOR},
-		{"x,1,5,0.001,10000000000.01", REASON_PRICE, 0},
-		{"x,1,5,0.001,10000000000000.00", REASON_PRICE, 0},
+		{"x,1,5,0.001,1000000.00", 0, LIMIT_AMOUNT_MINOR},
+		{"x,1,5,0.001,1000000.01", REASON_PRICE, 0},
+		{"x,1,5,0.001,1000000000.00", REASON_PRICE, 0},
 	};
 	for (size_t i = 0; i < sizeof(PRICES) / sizeof(PRICES[0]); i++) {
 		struct order_row row = {0};

@@ -1,0 +1,463 @@
+/* Files to tables and accounts, end to end: what SQL sees is the same however the files come. */
+#include "speed/collect.h"
+
+#include "base/random.h"
+#include "engine/engine.h"
+#include "shop.h"
+#include "speed/attach.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define ALL_ROWS                                                                                                 \
+	"SELECT concat_ws('|', event_id, line_no, kind, cust_id, odr_menu, odr_qty, odr_prc, odr_amt, odr_tms, " \
+	"source, "                                                                                               \
+	"data_dt) AS a FROM transactions_cln ORDER BY a"
+#define ALL_ACCOUNTS                                                                                                  \
+	"SELECT concat_ws('|', cust_id, orders, visits, spend, points, points_earned, first_order, last_order) AS a " \
+	"FROM accounts ORDER BY cust_id"
+#define ALL_QUARANTINE "SELECT concat_ws('|', file, line, reason, text) AS a FROM quarantine ORDER BY a"
+
+static struct intake_counts sum;
+
+static void on_file(void *context, const struct intake_file *file)
+{
+	(void)context;
+	assert_int_equal(file->counts->lines,
+			 file->counts->rows + file->counts->duplicates + file->counts->quarantined);
+	sum.lines += file->counts->lines;
+	sum.rows += file->counts->rows;
+	sum.events += file->counts->events;
+	sum.duplicates += file->counts->duplicates;
+	sum.quarantined += file->counts->quarantined;
+}
+
+static void on_committed(void *context, uint64_t lines)
+{
+	(void)context;
+	(void)lines;
+}
+
+static bool go_on(void *context)
+{
+	(void)context;
+	return false;
+}
+
+static const struct intake_hooks HOOKS = {.file = on_file, .committed = on_committed, .stop = go_on};
+
+static int collect(struct error *err)
+{
+	unsigned failed = 0;
+	sum = (struct intake_counts){0};
+	const int rc = collect_once(shop, &HOOKS, &failed, err);
+	assert_int_equal(failed, 0);
+	return rc;
+}
+
+static void collect_well(void)
+{
+	struct error err = {0};
+	if (collect(&err) < 0)
+		fail_msg("%s", err.message);
+}
+
+struct opened {
+	struct engine *engine;
+	struct attached *attached;
+};
+
+static void open_tables(struct opened *o)
+{
+	struct error err = {0};
+	*o = (struct opened){0};
+	if (engine_open(&(const struct engine_options){.threads = 2}, &o->engine, &err) < 0 ||
+	    speed_attach(o->engine, shop, &o->attached, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+static void close_tables(struct opened *o)
+{
+	engine_close(o->engine);
+	speed_detach(o->attached);
+}
+
+static void read_sql(struct opened *o, const char *sql, struct buf *out)
+{
+	struct engine_scan *scan = NULL;
+	struct error err = {0};
+	uint32_t rows = 0;
+	if (engine_scan_open(o->engine, sql, &scan, &err) < 0)
+		fail_msg("%s", err.message);
+	int rc;
+	while ((rc = engine_scan_next(scan, &rows, &err)) == 0 && rows)
+		for (uint32_t row = 0; row < rows; row++) {
+			const struct slice text = engine_scan_text(scan, 0, row);
+			assert_int_equal(buf_append(out, text.data, text.len), 0);
+			assert_int_equal(buf_append_text(out, "\n"), 0);
+		}
+	if (rc < 0)
+		fail_msg("%s", err.message);
+	engine_scan_close(scan);
+}
+
+static void read_all(struct buf *out)
+{
+	struct opened o;
+	buf_clear(out);
+	open_tables(&o);
+	read_sql(&o, ALL_ROWS, out);
+	read_sql(&o, ALL_ACCOUNTS, out);
+	close_tables(&o);
+	assert_non_null(buf_text(out));
+}
+
+static void assert_sql(const char *sql, const char *expected)
+{
+	struct opened o;
+	_cleanup_buf_ struct buf have = {0};
+	open_tables(&o);
+	read_sql(&o, sql, &have);
+	close_tables(&o);
+	assert_string_equal(buf_text(&have), expected);
+}
+
+static int64_t count(struct opened *o, const char *sql)
+{
+	int64_t n = -1;
+	struct error err = {0};
+	if (engine_run_int64(o->engine, sql, &n, &err) < 0)
+		fail_msg("%s", err.message);
+	return n;
+}
+
+static void remove_data(const char *name)
+{
+	_cleanup_free_ char *path = shop_path(name);
+	assert_int_equal(file_remove_tree(path, NULL), 0);
+}
+
+static void empty_spool(void)
+{
+	_cleanup_free_ char *path = shop_path("spool");
+	assert_int_equal(file_remove_tree(path, NULL), 0);
+	assert_int_equal(mkdir(path, 0777), 0);
+}
+
+/* --- by hand ---------------------------------------------------------------------------------------------------------- */
+
+static void test_tables(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SOURCE);
+	assert_sql(ALL_ROWS, "");
+	assert_sql(ALL_ACCOUNTS, "");
+	assert_sql(ALL_QUARANTINE, "");
+	collect_well();
+	assert_sql(ALL_ROWS, "");
+	shop_put("a.csv", RECEIPTS_HEADER "r1,1,5,1699981199,tea,2.00\nr1,2,5,1699981199,cake,13.00\n"
+					  "r2,1,5,1699981200,tea,2.00\nr3,1,0,1699981200,tea,2.50\nbad\n");
+	collect_well();
+	assert_int_equal(sum.lines, 5);
+	assert_sql(ALL_ROWS, "r1|1|order|5|tea|1.000|2.00|2.00|2023-11-14 16:59:59|till|2023-11-14\n"
+			     "r1|2|order|5|cake|1.000|13.00|13.00|2023-11-14 16:59:59|till|2023-11-14\n"
+			     "r2|1|order|5|tea|1.000|2.00|2.00|2023-11-14 17:00:00|till|2023-11-15\n"
+			     "r3|1|order|tea|1.000|2.50|2.50|2023-11-14 17:00:00|till|2023-11-15\n");
+	/* 1 point for 10.00 */
+	assert_sql(ALL_ACCOUNTS, "5|2|2|17.00|1.700|1.700|2023-11-14 16:59:59|2023-11-14 17:00:00\n");
+	assert_sql(ALL_QUARANTINE, "a.csv|6|column_count|bad\n");
+	collect_well();
+	assert_int_equal(sum.lines, 0);
+	assert_sql("SELECT CAST(count(*) AS VARCHAR) FROM transactions_cln", "4\n");
+}
+
+/* What is durable in the journal is seen before the consumers have it, and once. */
+static void test_the_tail(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	shop_put("a.txt", "1|latte 70|1700000000\n");
+	collect_well();
+	shop_put("b.txt", "1|mocha 80|1700000001\nbad\n");
+	struct journal *journal = NULL;
+	struct intake *intake = NULL;
+	unsigned failed = 0;
+	assert_int_equal(journal_open(shop->journal_dir, &(const struct journal_options){.map_gib = 1}, &journal, NULL),
+			 0);
+	assert_int_equal(intake_open(shop, journal, &HOOKS, &intake, NULL), 0);
+	assert_int_equal(intake_source(intake, &shop->config->sources[0], &failed, NULL), 0);
+	intake_close(intake);
+	journal_close(journal);
+	const char *const rows = "a.txt:1|1|order|1|latte|1.000|70.00|70.00|2023-11-14 22:13:20|till|2023-11-15\n"
+				 "b.txt:1|1|order|1|mocha|1.000|80.00|80.00|2023-11-14 22:13:21|till|2023-11-15\n";
+	assert_sql(ALL_ROWS, rows);
+	assert_sql(ALL_QUARANTINE, "b.txt|2|column_count|bad\n");
+	assert_sql("SELECT CAST(orders AS VARCHAR) FROM accounts", "1\n");
+	for (int i = 0; i < 2; i++) {
+		struct error err = {0};
+		if (collect_drain(shop, &err) < 0)
+			fail_msg("%s", err.message);
+		assert_sql(ALL_ROWS, rows);
+		assert_sql(ALL_QUARANTINE, "b.txt|2|column_count|bad\n");
+		assert_sql("SELECT CAST(orders AS VARCHAR) FROM accounts", "2\n");
+	}
+}
+
+static void test_drain_of_nothing(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	assert_int_equal(collect_drain(shop, NULL), 0);
+	_cleanup_free_ char *file = shop_path("data/journal/data.mdb");
+	assert_false(file_exists(file));
+}
+
+/* Lost accounts are made again: from the journal where it has all, else from the table. */
+static void test_lost_view(void **state)
+{
+	(void)state;
+	static const char *const RETENTION[] = {"", "journal: {retention_hours: 0}\n"};
+	for (int trimmed = 0; trimmed < 2; trimmed++) {
+		_cleanup_free_ char *config = text_printf("%s%s", RETENTION[trimmed], RECEIPTS_SOURCE);
+		_cleanup_buf_ struct buf before = {0};
+		_cleanup_buf_ struct buf after = {0};
+		remove_data("data");
+		shop_open(config);
+		for (unsigned i = 0; i < 3; i++) {
+			char name[16];
+			_cleanup_free_ char *text =
+				text_printf(RECEIPTS_HEADER "r%u,1,5,%u,tea,2.%02u\nr%u,2,5,%u,bun,1.00\nbad\n", i,
+					    1700000000 + i * 50000, i, i, 1700000000 + i * 50000);
+			snprintf(name, sizeof(name), "%d-%u.csv", trimmed, i);
+			shop_put(name, text);
+			collect_well();
+		}
+		read_all(&before);
+		remove_data("data/view");
+		/* Gone until a writer comes. */
+		assert_sql(ALL_ACCOUNTS, "");
+		collect_well();
+		read_all(&after);
+		assert_string_equal(before.data, after.data);
+		remove_data("data/view");
+		_cleanup_free_ char *more = text_printf(RECEIPTS_HEADER "m,1,6,1700000000,tea,9.00\n");
+		shop_put(trimmed ? "1-more.csv" : "0-more.csv", more);
+		collect_well();
+		assert_sql("SELECT concat_ws('|', cust_id, orders) FROM accounts ORDER BY cust_id", "5|3\n6|1\n");
+	}
+}
+
+/* A consumer that cannot go on stops the run with its message; the other has all, and the next run goes on. */
+static void test_a_consumer_fails(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	shop_put("a.txt", "1|latte 70|1700000000\n");
+	collect_well();
+	_cleanup_free_ char *staged = text_printf("%s/transactions_cln.parquet", shop->tmp_dir);
+	assert_int_equal(mkdir(staged, 0777), 0);
+	shop_put("b.txt", "1|latte 70|1700100000\nbad\n2|tea 30|1700000005\n");
+	struct error err = {0};
+	assert_true(collect(&err) < 0);
+	assert_non_null(strstr(err.message, "writing the table transactions_cln"));
+	assert_sql("SELECT concat_ws('|', cust_id, orders) FROM accounts ORDER BY cust_id", "1|2\n2|1\n");
+	assert_sql("SELECT event_id FROM transactions_cln ORDER BY event_id", "a.txt:1\nb.txt:1\nb.txt:3\n");
+	assert_int_equal(rmdir(staged), 0);
+	collect_well();
+	assert_sql("SELECT concat_ws('|', cust_id, orders) FROM accounts ORDER BY cust_id", "1|2\n2|1\n");
+	assert_sql("SELECT event_id FROM transactions_cln ORDER BY event_id", "a.txt:1\nb.txt:1\nb.txt:3\n");
+	assert_sql(ALL_QUARANTINE, "b.txt|2|column_count|bad\n");
+}
+
+/* The view cannot even be opened: what was begun ends well. */
+static void test_a_consumer_does_not_start(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	shop_put("a.txt", "1|latte 70|1700000000\n");
+	_cleanup_free_ char *view = shop_path("data/view/data.mdb");
+	assert_int_equal(file_make_dirs(shop->view_dir, NULL), 0);
+	assert_int_equal(file_write_durable(view, "no LMDB file", 12, NULL), 0);
+	struct error err = {0};
+	assert_int_equal(collect(&err), ERROR_CORRUPT);
+	assert_non_null(strstr(err.message, "data/view"));
+	assert_true(spool_has("a.txt"));
+	remove_data("data/view");
+	collect_well();
+	assert_sql("SELECT concat_ws('|', cust_id, orders) FROM accounts", "1|1\n");
+}
+
+/* --- any files -------------------------------------------------------------------------------------------------------- */
+
+#define ORDERS_MAX 120u
+
+struct made_order {
+	unsigned id;
+	unsigned customer; /* 0: guest */
+	unsigned time_s;
+	unsigned n_lines;
+	unsigned amounts[4];
+};
+
+static void print_order(struct buf *out, const struct made_order *order)
+{
+	for (unsigned i = 0; i < order->n_lines; i++)
+		buf_printf(out, "r%u,%u,%u,%u,item %u,%u.%02u\n", order->id, i + 1, order->customer, order->time_s,
+			   order->amounts[i] % 5, order->amounts[i] / 100, order->amounts[i] % 100);
+}
+
+static void put_file(const char *name, struct buf *text)
+{
+	shop_put(name, buf_text(text));
+	buf_clear(text);
+	buf_append_text(text, RECEIPTS_HEADER);
+}
+
+static void test_any_order_of_arrival(void **state)
+{
+	(void)state;
+	const char *const text_seed = getenv("PUNCHCARD_SEED");
+	const uint64_t first_seed = text_seed ? strtoull(text_seed, NULL, 10) : 1;
+	static struct made_order orders[ORDERS_MAX];
+	static unsigned sent[ORDERS_MAX * 2];
+	_cleanup_buf_ struct buf expected = {0};
+	_cleanup_buf_ struct buf have = {0};
+	_cleanup_buf_ struct buf text = {0};
+	for (uint64_t seed = first_seed; seed < first_seed + 6; seed++) {
+		struct random random;
+		random_init(&random, seed);
+		const unsigned n = 1 + (unsigned)random_below(&random, ORDERS_MAX);
+		for (unsigned i = 0; i < n; i++) {
+			struct made_order *const o = &orders[i];
+			o->id = i;
+			o->customer = (unsigned)random_below(&random, 12);
+			o->time_s = 1600000000 + (unsigned)random_below(&random, 40 * 86400);
+			o->n_lines = 1 + (unsigned)random_below(&random, 4);
+			for (unsigned k = 0; k < o->n_lines; k++)
+				o->amounts[k] = (unsigned)random_below(&random, 5000);
+			sent[i] = i;
+		}
+		/* At once. */
+		remove_data("data");
+		empty_spool();
+		shop_open(RECEIPTS_SOURCE);
+		buf_clear(&text);
+		buf_append_text(&text, RECEIPTS_HEADER);
+		for (unsigned i = 0; i < n; i++)
+			print_order(&text, &orders[i]);
+		put_file("all.csv", &text);
+		collect_well();
+		read_all(&expected);
+
+		/* Shuffled, with duplicates, in many files and runs, and now and then the view is lost. */
+		unsigned n_sent = n;
+		while (random_below(&random, 20) && n_sent < 2 * n)
+			sent[n_sent++] = (unsigned)random_below(&random, n);
+		for (unsigned i = n_sent; i > 1; i--) {
+			const unsigned j = (unsigned)random_below(&random, i);
+			const unsigned swap = sent[i - 1];
+			sent[i - 1] = sent[j];
+			sent[j] = swap;
+		}
+		remove_data("data");
+		empty_spool();
+		shop_open(random_below(&random, 2) ? RECEIPTS_SOURCE
+						   : "journal: {retention_hours: 0}\n" RECEIPTS_SOURCE);
+		uint64_t lines = 0;
+		uint64_t rows = 0;
+		uint64_t events = 0;
+		for (unsigned i = 0; i < n_sent; i++) {
+			char name[32];
+			print_order(&text, &orders[sent[i]]);
+			if (i + 1 < n_sent && random_below(&random, 6))
+				continue;
+			/* Neither sorted by time nor by name. */
+			snprintf(name, sizeof(name), "%04x-%u.csv", (unsigned)random_below(&random, 65536), i);
+			put_file(name, &text);
+			if (i + 1 < n_sent && random_below(&random, 4))
+				continue;
+			collect_well();
+			lines += sum.lines;
+			rows += sum.rows;
+			events += sum.events;
+			assert_int_equal(sum.quarantined, 0);
+			if (random_below(&random, 5) == 0)
+				remove_data("data/view");
+		}
+		collect_well();
+		assert_int_equal(events, n);
+		assert_true(lines >= rows);
+		read_all(&have);
+		if (strcmp(have.data, expected.data) != 0)
+			fail_msg("not the same: PUNCHCARD_SEED=%llu", (unsigned long long)seed);
+	}
+}
+
+/* --- readers beside a writer ------------------------------------------------------------------------------------------ */
+
+#define LINES_A_FILE 3000u
+#define FILES        8u
+
+/* A process of its own, as it is in life: LMDB must not be opened twice in one. */
+static pid_t start_collecting(void)
+{
+	const pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		unsigned failed = 0;
+		_exit(collect_once(shop, &HOOKS, &failed, NULL) == 0 ? 0 : 1);
+	}
+	return pid;
+}
+
+/* Each row once, at any moment: none is seen both in a file and in the journal's tail, and none is in neither. */
+static void test_reading_while_collecting(void **state)
+{
+	(void)state;
+	shop_open("journal: {retention_hours: 0}\n" CLASSIC_SOURCE);
+	int64_t least = 0;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned f = 0; f < FILES; f++) {
+			_cleanup_buf_ struct buf text = {0};
+			char name[32];
+			for (unsigned i = 0; i < LINES_A_FILE; i++)
+				buf_printf(&text, "%u|latte 70|%u\n", i % 50 + 1, 1700000000 + i * 60 + f);
+			snprintf(name, sizeof(name), "%u-%u.txt", round, f);
+			shop_put(name, buf_text(&text));
+		}
+		const pid_t writer = start_collecting();
+		int status = -1;
+		bool last;
+		do {
+			last = waitpid(writer, &status, WNOHANG) == writer;
+			struct opened o;
+			open_tables(&o);
+			const int64_t n = count(&o, "SELECT count(*) FROM transactions_cln");
+			assert_int_equal(count(&o, "SELECT count(*) FROM transactions_cln"), n); /* one moment */
+			assert_int_equal(count(&o, "SELECT count(DISTINCT event_id) FROM transactions_cln"), n);
+			assert_true(n >= least && n % LINES_A_FILE == 0);
+			assert_true(count(&o, "SELECT CAST(coalesce(sum(orders), 0) AS BIGINT) FROM accounts") <=
+				    (int64_t)(round + 1) * FILES * LINES_A_FILE);
+			close_tables(&o);
+			least = n;
+		} while (!last);
+		assert_int_equal(status, 0);
+		assert_int_equal(least, (round + 1) * FILES * LINES_A_FILE);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_shop, remove_shop)
+	const struct CMUnitTest tests[] = {
+		TEST(test_tables),
+		TEST(test_the_tail),
+		TEST(test_drain_of_nothing),
+		TEST(test_lost_view),
+		TEST(test_a_consumer_fails),
+		TEST(test_a_consumer_does_not_start),
+		TEST(test_any_order_of_arrival),
+		TEST(test_reading_while_collecting),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
