@@ -25,6 +25,7 @@ static struct config_menu_item MENU[] = {{.name = (char[]){"espresso"}, .price_m
 
 struct fixture {
 	char dir[64];
+	char taken_dir[128]; /* what options point to must live as long as they */
 	struct tz *utc;
 	struct generate_options options; /* 1,000 orders over January 2021 into dir */
 	struct generate_counts counts;
@@ -232,11 +233,10 @@ static void overwrites_nothing(void **state)
 	f->options.files = 3;
 	static const char *const THERE[] = {"orders-7-000003.txt", "orders-7-000002.txt.DONE",
 					    "taken/orders-7-000001.txt"};
-	char taken[128];
-	(void)snprintf(taken, sizeof(taken), "%s/taken", f->dir);
-	assert_int_equal(file_make_dirs(taken, NULL), 0);
+	(void)snprintf(f->taken_dir, sizeof(f->taken_dir), "%s/taken", f->dir);
+	assert_int_equal(file_make_dirs(f->taken_dir, NULL), 0);
 	f->options.taken_suffix = ".DONE";
-	f->options.taken_dir = taken;
+	f->options.taken_dir = f->taken_dir;
 	for (unsigned i = 0; i < 3; i++) {
 		char path[256];
 		(void)snprintf(path, sizeof(path), "%s/%s", f->dir, THERE[i]);
@@ -244,7 +244,7 @@ static void overwrites_nothing(void **state)
 		assert_int_equal(generate_run(&f->options, &f->counts, &f->err), ERROR_EXISTS);
 		assert_non_null(strstr(f->err.message, THERE[i]));
 		assert_int_equal(f->counts.lines, 0);
-		assert_int_equal(count_files(f->dir) + count_files(taken), 2); /* and the directory */
+		assert_int_equal(count_files(f->dir) + count_files(f->taken_dir), 2); /* and the directory */
 		assert_int_equal(unlink(path), 0);
 	}
 }
