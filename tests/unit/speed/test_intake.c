@@ -1,6 +1,7 @@
 /* Files into the journal: every line once, whatever happens to the files and to the process. */
 #include "speed/intake.h"
 
+#include "base/limits.h"
 #include "shop.h"
 #include "store/block.h"
 
@@ -447,14 +448,19 @@ static void test_amounts_of_an_order(void **state)
 {
 	(void)state;
 	shop_open(RECEIPTS_SOURCE);
-	shop_put("a.csv", RECEIPTS_HEADER "r1,1,5,1700000000,gold,9999999999999.99\n"
-					  "r1,2,5,1700000000,tea,0.02\n"
-					  "r2,1,5,1700000000,gold,9999999999999.99\n"
-					  "r2,2,5,1700000000,tea,0.01\n");
+	const long long most = LIMIT_AMOUNT_MINOR - 1;
+	_cleanup_free_ char *text = text_printf(RECEIPTS_HEADER "r1,1,5,1700000000,gold,%lld.%02lld\n"
+								"r1,2,5,1700000000,tea,0.02\n"
+								"r2,1,5,1700000000,gold,%lld.%02lld\n"
+								"r2,2,5,1700000000,tea,0.01\n",
+						most / 100, most % 100, most / 100, most % 100);
+	_cleanup_free_ char *expected =
+		text_printf("! a.csv:2 amount\n! a.csv:3 amount\nr2/1 5 gold %lld @4\nr2/2 5 tea 1 @4\n", most);
+	shop_put("a.csv", text);
 	take_well();
 	assert_counts(4, 2, 0, 2);
 	assert_int_equal(seen.sum.by_reason[REASON_AMOUNT], 2);
-	assert_journal("! a.csv:2 amount\n! a.csv:3 amount\nr2/1 5 gold 999999999999999 @4\nr2/2 5 tea 1 @4\n");
+	assert_journal(expected);
 }
 
 /* --- files that are cut off ------------------------------------------------------------------------------------------- */

@@ -128,6 +128,9 @@ static void test_classic(void **state)
 	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++)
 		assert_reason(format, BAD[i].text, BAD[i].reason);
 	for (int over = 0; over < 2; over++) {
+		const long long price = LIMIT_AMOUNT_MINOR + over;
+		_cleanup_free_ char *most = text_printf("1|latte %lld.%02lld|5", price / 100, price % 100);
+		assert_reason(format, most, over ? REASON_PRICE : 0);
 		_cleanup_free_ char *name = repeat('n', LIMIT_NAME_BYTES + (size_t)over);
 		_cleanup_free_ char *line = text_printf("1|%s 70|5", name);
 		assert_reason(format, line, over ? REASON_NAME : 0);
@@ -239,52 +242,45 @@ static void test_all_columns(void **state)
 	order_format_close(format);
 }
 
+/* A row of quantity and money: what becomes of the other of price and amount. */
+static void assert_money(struct order_format *format, const char *quantity, int64_t minor, int reason, int64_t made)
+{
+	struct order_row row = {0};
+	_cleanup_free_ char *text =
+		text_printf("x,1,5,%s,%lld.%02lld", quantity, (long long)minor / 100, (long long)minor % 100);
+	assert_non_null(text);
+	assert_int_equal(read_row(format, text, &row), reason);
+	if (reason == 0) {
+		assert_int_equal(minor == row.line.amount_minor ? row.line.price_minor : row.line.amount_minor, made);
+		assert_true(minor == row.line.amount_minor || minor == row.line.price_minor);
+	}
+}
+
 /* The one of price and amount that is not there is made of the other: half away from zero, within the limits. */
 static void test_price_or_amount(void **state)
 {
 	(void)state;
 #define COMMON "event_id: [id], customer: c, date: t, date_format: '%s', quantity: q, "
+	const int64_t most = LIMIT_AMOUNT_MINOR;
 	struct order_format *format = open_mapped(COMMON "price: p", "id,c,t,q,p");
-	static const struct {
-		const char *text;
-		int reason;
-		int64_t amount;
-	} AMOUNTS[] = {
-		{"x,1,5,3,1.25", 0, 375},
-		{"x,1,5,0.5,0.01", 0, 1},   /* half a hundredth: up */
-		{"x,1,5,0.499,0.01", 0, 0}, /* less: down */
-		{"x,1,5,1,1000000000.00", 0, LIMIT_AMOUNT_MINOR},
-		{"x,1,5,1.001,1000000000.00", REASON_AMOUNT, 0},
-		{"x,1,5,1000000000,1000000000.00", REASON_AMOUNT, 0},
-		{"x,1,5,1000000000,1.00", 0, LIMIT_AMOUNT_MINOR},
-		{"x,1,5,1000000000,1.01", REASON_AMOUNT, 0},
-	};
-	for (size_t i = 0; i < sizeof(AMOUNTS) / sizeof(AMOUNTS[0]); i++) {
-		struct order_row row = {0};
-		assert_int_equal(read_row(format, AMOUNTS[i].text, &row), AMOUNTS[i].reason);
-		if (AMOUNTS[i].reason == 0)
-			assert_int_equal(row.line.amount_minor, AMOUNTS[i].amount);
-	}
+	assert_money(format, "3", 125, 0, 375);
+	assert_money(format, "0.5", 1, 0, 1);   /* half a hundredth: up */
+	assert_money(format, "0.499", 1, 0, 0); /* less: down */
+	assert_money(format, "1", most, 0, most);
+	assert_money(format, "1", most + 1, REASON_PRICE, 0);
+	assert_money(format, "1.001", most, REASON_AMOUNT, 0);
+	assert_money(format, "1000000000", most, REASON_AMOUNT, 0);
+	assert_money(format, "1000000000", most / 1000000000, 0, most);
+	assert_money(format, "1000000000", most / 1000000000 + 1, REASON_AMOUNT, 0);
 	order_format_close(format);
 	format = open_mapped(COMMON "amount: a", "id,c,t,q,a");
-	static const struct {
-		const char *text;
-		int reason;
-		int64_t price;
-	} PRICES[] = {
-		{"x,1,5,3,3.75", 0, 125},
-		{"x,1,5,3,1.00", 0, 33},
-		{"x,1,5,8,1.00", 0, 13}, /* 12.5 */
-		{"x,1,5,0.001,1000000.00", 0, LIMIT_AMOUNT_MINOR},
-		{"x,1,5,0.001,1000000.01", REASON_PRICE, 0},
-		{"x,1,5,0.001,1000000000.00", REASON_PRICE, 0},
-	};
-	for (size_t i = 0; i < sizeof(PRICES) / sizeof(PRICES[0]); i++) {
-		struct order_row row = {0};
-		assert_int_equal(read_row(format, PRICES[i].text, &row), PRICES[i].reason);
-		if (PRICES[i].reason == 0)
-			assert_int_equal(row.line.price_minor, PRICES[i].price);
-	}
+	assert_money(format, "3", 375, 0, 125);
+	assert_money(format, "3", 100, 0, 33);
+	assert_money(format, "8", 100, 0, 13); /* 12.5 */
+	assert_money(format, "0.001", most / 1000, 0, most);
+	assert_money(format, "0.001", most / 1000 + 1, REASON_PRICE, 0);
+	assert_money(format, "0.001", most, REASON_PRICE, 0);
+	assert_money(format, "1", most + 1, REASON_AMOUNT, 0);
 	order_format_close(format);
 }
 
