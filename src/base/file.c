@@ -22,28 +22,6 @@ bool file_exists(const char *path)
 	return lstat(path, &st) == 0;
 }
 
-int file_make_dirs(const char *path, struct error *err)
-{
-	_cleanup_free_ char *copy = strdup(path);
-	if (!copy)
-		return error_no_memory(err, strlen(path));
-	for (char *at = copy + 1; *at; at++) {
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		if (mkdir(copy, 0777) < 0 && errno != EEXIST)
-			return error_errno(err, errno, "cannot make the directory %s", copy);
-		*at = '/';
-	}
-	if (mkdir(copy, 0777) == 0)
-		return 0;
-	const int errnum = errno;
-	struct stat st;
-	if (errnum == EEXIST && stat(copy, &st) == 0 && S_ISDIR(st.st_mode))
-		return 0;
-	return error_errno(err, errnum == EEXIST ? ENOTDIR : errnum, "cannot make the directory %s", copy);
-}
-
 int file_sync(int fd, const char *path, struct error *err)
 {
 	if (fsync(fd) < 0)
@@ -75,6 +53,35 @@ static int sync_parent(const char *path, struct error *err)
 	if (!copy)
 		return error_no_memory(err, strlen(path));
 	return file_sync_dir(dirname(copy), err);
+}
+
+/* mkdir, and a flush of the directory it is in. An existing one is fine. */
+static int make_dir(const char *path, struct error *err)
+{
+	if (mkdir(path, 0777) == 0)
+		return sync_parent(path, err);
+	const int errnum = errno;
+	struct stat st;
+	if (errnum == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return error_errno(err, errnum == EEXIST ? ENOTDIR : errnum, "cannot make the directory %s", path);
+}
+
+int file_make_dirs(const char *path, struct error *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	if (!copy)
+		return error_no_memory(err, strlen(path));
+	for (char *at = copy + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = '\0';
+		const int rc = file_exists(copy) ? 0 : make_dir(copy, err);
+		if (rc < 0)
+			return rc;
+		*at = '/';
+	}
+	return make_dir(copy, err);
 }
 
 int file_rename(const char *from, const char *to, struct error *err)

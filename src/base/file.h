@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Makes `path` and its missing parents, mode 0777 less umask. Existing directories are fine. Does not sync. */
+/* Makes `path` and its missing parents, mode 0777 less umask. Existing directories are fine; new ones
+ * are durable. */
 int file_make_dirs(const char *path, struct error *err);
 /* fsync of an open file; `path` is for the message. Never retried: after a failure the file must be given up. */
 int file_sync(int fd, const char *path, struct error *err);

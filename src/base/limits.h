@@ -33,8 +33,14 @@
 /* Lines of one order. A till's receipt has under 1,000; the bound keeps one event in memory. */
 #define LIMIT_ORDER_LINES 10000u
 
-/* Amounts and prices: |x| in minor units. DECIMAL(18,2) holds 18 digits; a thousand orders of this size still fit. */
-#define LIMIT_AMOUNT_MINOR INT64_C(1000000000000000)
+/* Amounts, prices, and what one order comes to, in minor units: a billion of the currency. No till has more; and ten million
+ * such orders of one customer still fit the sums of an account and DECIMAL(18,2), so that no line that was accepted can stop
+ * the accounts. */
+#define LIMIT_AMOUNT_MINOR INT64_C(100000000000)
+
+/* What the greatest order may earn, in thousandths of a point: a programme that gives more is refused, since a thousand such
+ * orders would no longer fit DECIMAL(18,3). */
+#define LIMIT_POINTS_MILLI INT64_C(1000000000000000)
 
 /* Quantities in thousandths. */
 #define LIMIT_QUANTITY_MILLI INT64_C(1000000000000)

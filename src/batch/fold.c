@@ -30,7 +30,6 @@ struct fold {
 	uint32_t slots_mask;
 	uint32_t slots_bits; /* slots_mask is 2^slots_bits - 1 */
 	struct buf texts;
-	uint32_t source_at; /* of the running table function scan */
 };
 
 int fold_new(const struct programme *programme, enum customer_id_type id_type, struct fold **out, struct error *err)
@@ -375,25 +374,27 @@ void account_row(struct engine_batch *batch, uint32_t row, const struct customer
 	set_int64(batch, 7, row, account->last_us);
 }
 
+/* A statement may scan the accounts more than once, and at the same time: each scan has a position of its own. */
 static int source_start(void *context, void **state, struct error *err)
 {
-	(void)err;
-	struct fold *const fold = context;
-	fold->source_at = 0;
-	*state = fold;
+	(void)context;
+	uint32_t *const at = calloc(1, sizeof(*at));
+	if (!at)
+		return error_no_memory(err, sizeof(*at));
+	*state = at;
 	return 0;
 }
 
 static int source_fill(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
-	(void)state;
 	(void)err;
-	struct fold *const fold = context;
+	const struct fold *const fold = context;
+	uint32_t *const at = state;
 	uint32_t row = 0;
-	for (; row < ENGINE_BATCH_ROWS && fold->source_at < fold->count; row++, fold->source_at++) {
+	for (; row < ENGINE_BATCH_ROWS && *at < fold->count; row++, (*at)++) {
 		struct customer_id id;
 		const struct account *account;
-		fold_account(fold, fold->source_at, &id, &account);
+		fold_account(fold, *at, &id, &account);
 		account_row(batch, row, &id, account, fold->id_type);
 	}
 	*rows = row;
@@ -403,7 +404,7 @@ static int source_fill(void *context, void *state, struct engine_batch *batch, u
 static void source_stop(void *context, void *state)
 {
 	(void)context;
-	(void)state;
+	free(state);
 }
 
 int fold_register(struct fold *fold, struct engine *engine, struct error *err)

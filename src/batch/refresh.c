@@ -14,11 +14,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#define SECONDS_PER_DAY  86400
 #define HASH_BLOCK_BYTES (1u << 20)
 
 struct refresh {
 	const struct deployment *deployment;
 	char date[11];
+	int32_t data_dt;
 	struct fold *fold;
 	struct engine *engine;
 	char *staging; /* directory */
@@ -55,11 +57,18 @@ static int fold_history(struct refresh *refresh, struct error *err)
 		rc = committed_transactions(refresh->deployment, offset, &files, &n_files, err);
 	if (rc < 0 || n_files == 0)
 		return rc;
+	/* The order's time decides, by the programme's zone of today: the partitions are those of the zone in which they were
+	 * written, at most a day and some hours away, and only spare the reading. */
+	const struct tz *const zone = refresh->deployment->programme->timezone;
+	const int64_t end_s = tz_utc_of_local_s(zone, ((int64_t)refresh->data_dt + 1) * SECONDS_PER_DAY);
+	char last_partition[11];
+	civil_format(refresh->data_dt + 2, last_partition);
 	if (!buf_text(&files) ||
 	    buf_printf(&sql,
 		       "SELECT cust_id, line_no, odr_tms, odr_amt FROM read_parquet(%s, hive_partitioning = true, "
-		       "hive_types = {'data_dt': DATE}) WHERE data_dt <= DATE '%s' AND cust_id IS NOT NULL",
-		       files.data, refresh->date) < 0 ||
+		       "hive_types = {'data_dt': DATE}) WHERE data_dt <= DATE '%s' AND odr_tms < make_timestamp(%lld) "
+		       "AND cust_id IS NOT NULL",
+		       files.data, last_partition, (long long)end_s * 1000000) < 0 ||
 	    !buf_text(&sql))
 		return error_no_memory(err, files.len);
 	return fold_scan(refresh->fold, refresh->engine, sql.data, err);
@@ -195,7 +204,7 @@ static int run(struct refresh *refresh, struct refresh_report *report, struct er
 int refresh_loyalty(const struct deployment *deployment, int32_t data_dt, struct refresh_report *report,
 		    struct error *err)
 {
-	struct refresh refresh = {.deployment = deployment};
+	struct refresh refresh = {.deployment = deployment, .data_dt = data_dt};
 	civil_format(data_dt, refresh.date);
 	struct refresh_report made = {0};
 	int rc = run(&refresh, &made, err);

@@ -9,11 +9,32 @@
 #include <string.h>
 #include <unistd.h>
 
+int deployment_check_path(const char *path, struct error *err)
+{
+	const char *const pattern = strpbrk(path, "*?[\\");
+	if (pattern)
+		return error_set(
+			err, ERROR_CONFIG,
+			"%s: no deployment can be below a directory with '%c' in its name: SQL engines take it for a "
+			"pattern of file names; rename it, or put the deployment elsewhere",
+			path, *pattern);
+	if (strchr(path, '='))
+		return error_set(
+			err, ERROR_CONFIG,
+			"%s: no deployment can be below a directory with '=' in its name: SQL engines take it for a "
+			"partition, key=value, of the tables below; rename it, or put the deployment elsewhere",
+			path);
+	return 0;
+}
+
 static int fill_paths(struct deployment *d, const char *dir, struct error *err)
 {
 	char real[PATH_MAX];
 	if (!realpath(dir, real))
 		return error_errno(err, errno, "cannot open the directory %s", dir);
+	const int rc = deployment_check_path(real, err);
+	if (rc < 0)
+		return rc;
 	d->dir = strdup(real);
 	/* "/" would give "//data", which is the same. */
 	d->data_dir = text_printf("%s/data", real);

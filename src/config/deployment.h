@@ -36,6 +36,13 @@ struct deployment {
 	int lock_fd;
 };
 
+/*
+ * Whether files below this path can be read as tables: ERROR_CONFIG when it has one of * ? [ \ (SQL engines take it for a
+ * pattern, and would read other deployments) or a directory named key=value (they take it for a partition, and would put
+ * the value into every row). A relative path is looked at as it is.
+ */
+int deployment_check_path(const char *path, struct error *err);
+
 /* Makes a deployment in `dir` (made if missing; must hold no punchcard.yaml): both files with every key documented, models/,
  * data/ and spool/. ERROR_EXISTS when there is one already, and nothing is changed. */
 int deployment_init(const char *dir, struct error *err);

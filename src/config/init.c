@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct embedded_file *find_embedded(const char *path)
 {
@@ -67,6 +69,20 @@ static int sync_parent(const char *dir, struct error *err)
 	return file_sync_dir(dirname(real), err);
 }
 
+/* Where it will be: before anything is made. */
+static int check_place(const char *dir, struct error *err)
+{
+	char here[PATH_MAX];
+	if (dir[0] != '/') {
+		if (!getcwd(here, sizeof(here)))
+			return error_errno(err, errno, "cannot find out which directory this is");
+		const int rc = deployment_check_path(here, err);
+		if (rc < 0)
+			return rc;
+	}
+	return deployment_check_path(dir, err);
+}
+
 int deployment_init(const char *dir, struct error *err)
 {
 	_cleanup_free_ char *config = text_printf("%s/punchcard.yaml", dir);
@@ -75,7 +91,9 @@ int deployment_init(const char *dir, struct error *err)
 	if (file_exists(config))
 		return error_set(err, ERROR_EXISTS, "%s is a deployment already: %s is there; nothing was changed", dir,
 				 config);
-	int rc = make_dirs(dir, err);
+	int rc = check_place(dir, err);
+	if (rc == 0)
+		rc = make_dirs(dir, err);
 	if (rc == 0)
 		rc = write_models(dir, err);
 	if (rc == 0)

@@ -53,6 +53,12 @@ static int fill_programme(const struct yamldoc *file, const struct programme_fil
 	if (rc == 0)
 		rc = read_positive(file, yamldoc_key("earn[0].per_amount.per"), from->earn[0].per, 2,
 				   LIMIT_AMOUNT_MINOR, &p->earn.per_minor, err);
+	if (rc == 0 &&
+	    (__int128)LIMIT_AMOUNT_MINOR * p->earn.points_milli > (__int128)LIMIT_POINTS_MILLI * p->earn.per_minor)
+		rc = yamldoc_fail(file, err, yamldoc_key("earn[0].per_amount.points"),
+				  "'%s' points for each '%s' is more than sums of points can hold; expected at most "
+				  "1000 points for each 1.00",
+				  from->earn[0].points, from->earn[0].per);
 	if (rc < 0)
 		return rc;
 	struct error why;

@@ -1,6 +1,7 @@
 #include "serving/lookup.h"
 
 #include "base/decimal.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "speed/view_writer.h"
@@ -21,6 +22,13 @@ int lookup_open(const struct deployment *deployment, struct lookup **out, struct
 	int rc = view_writer_open_view(deployment, true, &lookup->view, err);
 	if (rc == 0)
 		rc = view_read_begin(lookup->view, err);
+	_cleanup_free_ char *journal = text_printf("%s/data.mdb", deployment->journal_dir);
+	if (rc == ERROR_NOT_FOUND && journal && file_exists(journal))
+		rc = error_set(
+			err, ERROR_CORRUPT,
+			"the customer view in %s is missing, though orders were taken; `punchcard collect --once` and "
+			"loading any customer file make it again",
+			deployment->view_dir);
 	if (rc < 0 && rc != ERROR_NOT_FOUND) {
 		lookup_close(lookup);
 		return rc;

@@ -31,7 +31,7 @@ struct customer_card {
 	int64_t last_us;
 };
 
-/* A deployment without a view has no customers. Errors: those of view_open but ERROR_NOT_FOUND. */
+/* A deployment without view and journal has no customers; with a journal alone it is damaged. Errors: those of view_open but ERROR_NOT_FOUND. */
 int lookup_open(const struct deployment *deployment, struct lookup **out, struct error *err);
 /* The card's texts live as long as the lookup. ERROR_INPUT: not an id of the deployment's type. */
 int lookup_customer(struct lookup *lookup, const char *text, struct customer_card *out, struct error *err);

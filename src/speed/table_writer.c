@@ -12,10 +12,6 @@
 /* The fast level: files are a fifth of the text, and written once. */
 #define PARQUET_OPTIONS "COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
-/* Up to so many days are written in one pass. */
-#define FEW_DAYS 30u
-#define DAY_US   INT64_C(86400000000)
-
 struct table_writer {
 	const struct deployment *deployment;
 	struct journal *journal;
@@ -65,12 +61,6 @@ uint64_t table_writer_offset(const struct table_writer *writer)
 	return writer->offset;
 }
 
-void table_writer_interrupt(struct table_writer *writer)
-{
-	if (writer->engine)
-		engine_interrupt(writer->engine);
-}
-
 static int open_engine(struct table_writer *writer, struct error *err)
 {
 	if (writer->engine)
@@ -102,14 +92,6 @@ static int publish(const char *from, const char *dir, uint64_t first, uint64_t l
 	return rc < 0 ? rc : file_rename(from, path, err);
 }
 
-static int make_partition(const char *table_dir, const char *dir, struct error *err)
-{
-	if (file_exists(dir))
-		return 0;
-	const int rc = file_make_dirs(dir, err);
-	return rc < 0 ? rc : file_sync_dir(table_dir, err);
-}
-
 /* The rows of one day, in the order of the journal: the lines of an order stay together. The batch layer relies on it. */
 static int write_day(struct table_writer *writer, int32_t day, const char *table_dir, uint64_t first, uint64_t last,
 		     struct error *err)
@@ -126,7 +108,7 @@ static int write_day(struct table_writer *writer, int32_t day, const char *table
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	int rc = engine_run(writer->engine, sql.data, err);
 	if (rc == 0)
-		rc = make_partition(table_dir, dir, err);
+		rc = file_make_dirs(dir, err);
 	return rc < 0 ? rc : publish(staged, dir, first, last, err);
 }
 
@@ -148,7 +130,8 @@ static int write_transactions(struct table_writer *writer, uint64_t first, uint6
 	}
 	writer->rows.days = NULL;
 	day_index_free(days);
-	return rc;
+	/* Partitions that a writer made before it was killed are durable with these. */
+	return rc < 0 ? rc : file_sync_dir(table_dir, err);
 }
 
 static int write_quarantine(struct table_writer *writer, uint64_t first, uint64_t last, struct error *err)

@@ -25,7 +25,5 @@ int table_writer_write(struct table_writer *writer, struct journal_reader *reade
 		       struct error *err);
 /* The offset that is committed. */
 uint64_t table_writer_offset(const struct table_writer *writer);
-/* Stops a write that is under way, from another thread: it ends with ERROR_INTERRUPTED. */
-void table_writer_interrupt(struct table_writer *writer);
 
 #endif

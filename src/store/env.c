@@ -230,13 +230,21 @@ int env_open(const char *dir, const struct env_options *options, MDB_env **out, 
 	MDB_env *env = NULL;
 	int rc = open_env(dir, options, flags, &env);
 	if (rc == EACCES && options->read_only)
-		rc = open_env(dir, options, flags | MDB_NOLOCK, &env);
+		return error_set(err, ERROR_IO,
+				 "cannot open the %s in %s: permission denied. Readers need to read data.mdb there, and to "
+				 "write lock.mdb, in which they register so that a writer leaves them what they read",
+				 options->what, dir);
 	if (rc != 0)
 		return open_error(rc, dir, options, err);
 	rc = check_length(env, dir, options, err);
 	if (rc < 0) {
 		mdb_env_close(env);
 		return rc;
+	}
+	if (!options->read_only) {
+		/* A reader that was killed would pin its pages for as long as somebody has the file open. */
+		int dead;
+		mdb_reader_check(env, &dead);
 	}
 	guard_set(env, dir, file, options);
 	*out = env;

@@ -212,3 +212,35 @@ def test_full_disk(shop, small_disk):
     assert shop.value("SELECT count(*) FROM loyalty") == 0
     ballast.unlink()
     assert refresh(shop, "2023-11-16")["customers"] == 40_000
+
+
+def test_a_model_that_scans_the_accounts_twice(shop):
+    """Each scan has all accounts, whatever the engine does first."""
+    shop.ok("generate", "--orders", 40000, "--customers", 9000)
+    shop.collect()
+    day = str(datetime.date.today())
+    once = refresh(shop, day)["customers"]
+    model = shop.dir / "models/loyalty.sql"
+    whole = model.read_text()
+    model.write_text(whole.replace("a.orders              AS orders", "(SELECT count(*) FROM accounts) AS orders"))
+    refresh(shop, day)
+    assert shop.sql("SELECT count(*), min(orders), max(orders) FROM loyalty") == [(once, once, once)]
+    model.write_text(whole.replace("FROM accounts AS a", "FROM (FROM accounts UNION ALL FROM accounts) AS a"))
+    for _ in range(3):
+        refresh(shop, day)
+        assert shop.value("SELECT count(*) FROM loyalty") == 2 * once
+
+
+def test_another_time_zone_holds_for_the_whole_history(shop):
+    """20:00 UTC is the next day in Bangkok; afterwards it is the same day."""
+    shop.programme["timezone"] = "Asia/Bangkok"
+    shop.write_config()
+    shop.put("a.txt", classic(7, "latte", 70, 1_600_027_200))  # 2020-09-13 20:00 UTC
+    shop.collect()
+    assert refresh(shop, "2020-09-13")["customers"] == 0
+    assert refresh(shop, "2020-09-14")["customers"] == 1
+    shop.programme["timezone"] = "UTC"
+    shop.write_config()
+    shop.collect()
+    assert refresh(shop, "2020-09-12")["customers"] == 0
+    assert refresh(shop, "2020-09-13")["customers"] == 1

@@ -13,11 +13,12 @@
 #include <cmocka.h>
 
 #define UNTOUCHED INT64_C(-777)
+#define MOST      INT64_C(1000000000000000)
 
 static int parse(const char *text, int scale, char mark, int64_t *out)
 {
 	*out = UNTOUCHED;
-	return decimal_parse(text, strlen(text), scale, mark, LIMIT_AMOUNT_MINOR, out);
+	return decimal_parse(text, strlen(text), scale, mark, MOST, out);
 }
 
 static void test_parses_decimals(void **state)
@@ -43,8 +44,8 @@ static void test_parses_decimals(void **state)
 		{"7", 0, '.', 7},
 		{"7.0", 0, '.', 7},
 		{"0.000000001", 9, '.', 1},
-		{"10000000000000", 2, '.', LIMIT_AMOUNT_MINOR},
-		{"-10000000000000.00", 2, '.', -LIMIT_AMOUNT_MINOR},
+		{"10000000000000", 2, '.', MOST},
+		{"-10000000000000.00", 2, '.', -MOST},
 	};
 	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
 		int64_t value;
@@ -65,7 +66,7 @@ static void test_refuses_what_is_no_decimal(void **state)
 		assert_int_equal(value, UNTOUCHED);
 	}
 	int64_t value = UNTOUCHED;
-	assert_int_equal(decimal_parse("1\0002", 3, 2, '.', LIMIT_AMOUNT_MINOR, &value), ERROR_INPUT);
+	assert_int_equal(decimal_parse("1\0002", 3, 2, '.', MOST, &value), ERROR_INPUT);
 	assert_int_equal(value, UNTOUCHED);
 }
 

@@ -383,6 +383,27 @@ static void test_read_only(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_place, remove_place)
 
+/* The engine would take these for patterns or partitions: other deployments' orders, or a value in every row. */
+static void test_paths_that_are_patterns_or_partitions(void **state)
+{
+	const struct place *const place = *state;
+	static const char *const NAMES[] = {"s*", "s?", "s[1]", "a\\b", "store=5", "store=5/shop"};
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+		_cleanup_free_ char *dir = path_in(place->base, NAMES[i]);
+		struct error err = {0};
+		assert_int_equal(deployment_init(dir, &err), ERROR_CONFIG);
+		assert_non_null(strstr(err.message, dir));
+		assert_false(file_exists(dir));
+	}
+	init(place->shop);
+	_cleanup_free_ char *moved = path_in(place->base, "region=de");
+	assert_int_equal(rename(place->shop, moved), 0);
+	struct deployment *d = NULL;
+	struct error err = {0};
+	assert_int_equal(deployment_open(moved, DEPLOYMENT_READ, "sql", &d, &err), ERROR_CONFIG);
+	assert_non_null(strstr(err.message, "region=de"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +417,7 @@ int main(void)
 		TEST(test_odd_text_in_the_lock),
 		TEST(test_many_writers),
 		TEST(test_read_only),
+		TEST(test_paths_that_are_patterns_or_partitions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

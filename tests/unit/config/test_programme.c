@@ -69,6 +69,10 @@ static void test_refusals(void **state)
 		 "r.yaml:6: earn[0].per_amount.per: this key is missing; expected an amount above 0 with at most two "
 		 "decimals, such "
 		 "as 10.00"},
+		{HEAD "earn:\n  - per_amount:\n      points: 1001\n      per: 1.00\n",
+		 "r.yaml:7: earn[0].per_amount.points: '1001' points for each '1.00' is more than sums of points can "
+		 "hold; "
+		 "expected at most 1000 points for each 1.00"},
 		{HEAD "earn:\n  - per_amount:\n      points: 0\n      per: 10\n",
 		 "r.yaml:7: earn[0].per_amount.points: '0' does not fit; expected a number above 0, at most 1000000, "
 		 "with at most "
