@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/tz.h"
+
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -175,6 +177,16 @@ void json_decimal(struct json *json, int64_t value, unsigned scale)
 	const int len = snprintf(text, sizeof(text), "%s%" PRIu64 ".%0*" PRIu64, value < 0 ? "-" : "", size / unit,
 				 (int)scale, size % unit);
 	json_number(json, (struct slice){text, (size_t)len});
+}
+
+void json_time(struct json *json, int64_t utc_us)
+{
+	char when[20];
+	char iso[24];
+	civil_format_time(NULL, utc_us, when);
+	when[10] = 'T';
+	snprintf(iso, sizeof(iso), "%sZ", when);
+	json_text(json, iso);
 }
 
 void json_bool(struct json *json, bool value)

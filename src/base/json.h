@@ -52,6 +52,8 @@ void json_uint(struct json *json, uint64_t value);
 void json_decimal(struct json *json, int64_t value, unsigned scale);
 /* A number that is text already; it must be one of JSON's. */
 void json_number(struct json *json, struct slice number);
+/* An instant in UTC microseconds as text, to the second: "2026-11-23T05:10:02Z". */
+void json_time(struct json *json, int64_t utc_us);
 void json_bool(struct json *json, bool value);
 void json_null(struct json *json);
 /* A line feed between top-level values: one value a line (NDJSON). */

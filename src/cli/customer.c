@@ -88,12 +88,7 @@ static void json_time_or_null(struct json *out, const char *key, bool known, int
 		json_null(out);
 		return;
 	}
-	char when[20];
-	char iso[24];
-	civil_format_time(NULL, time_us, when);
-	when[10] = 'T';
-	snprintf(iso, sizeof(iso), "%sZ", when);
-	json_text(out, iso);
+	json_time(out, time_us);
 }
 
 static int print_json(const struct customer_card *card)

@@ -85,17 +85,11 @@ static void key_uint(struct json *out, const char *key, uint64_t value)
 
 static void key_time(struct json *out, const char *key, int64_t time_us)
 {
-	char when[20];
-	char iso[24];
 	json_key(out, key);
-	if (time_us == 0) {
+	if (time_us == 0)
 		json_null(out);
-		return;
-	}
-	civil_format_time(NULL, time_us, when);
-	when[10] = 'T';
-	snprintf(iso, sizeof(iso), "%sZ", when);
-	json_text(out, iso);
+	else
+		json_time(out, time_us);
 }
 
 static void json_sources(struct json *out, const struct status *status)
