@@ -276,7 +276,7 @@ static int read_lines(struct block_reader *r, struct event *event)
 /* "<label>:<line>" into r->id. */
 static int make_implicit_id(struct block_reader *r, struct slice *id)
 {
-	if (r->file.len > LABEL_BYTES)
+	if (!r->file.data || r->file.len > LABEL_BYTES) /* no file yet, or none of ours */
 		return ERROR_CORRUPT;
 	char digits[20];
 	unsigned n = 0;
