@@ -262,7 +262,7 @@ static bool take_id(const struct customer_format *format, const struct csv *reco
 {
 	const struct slice id = take(format, record, FIELD_ID);
 	if (format->id_type == CUSTOMER_ID_INTEGER)
-		return integer_parse(id.data, id.len, &row->id_number) == 0 && row->id_number != 0;
+		return integer_parse(id.data, id.len, &row->id_number) == 0 && row->id_number > 0;
 	row->id_text = id;
 	return id.len > 0 && id.len <= LIMIT_CUSTOMER_ID_BYTES && !slice_is(id, "0");
 }
@@ -332,11 +332,10 @@ static bool take_year(const struct customer_format *format, const struct csv *re
 	return true;
 }
 
-/* Empty when it is only blanks. */
 static int take_name(struct customer_format *format, const struct csv *record, struct slice *out, struct error *err)
 {
 	if (format->columns[FIELD_NAME] != NO_COLUMN) {
-		*out = record->fields[format->columns[FIELD_NAME]];
+		*out = take(format, record, FIELD_NAME);
 	} else {
 		const struct slice first = take(format, record, FIELD_FIRST_NAME);
 		const struct slice last = take(format, record, FIELD_LAST_NAME);
@@ -347,8 +346,6 @@ static int take_name(struct customer_format *format, const struct csv *record, s
 			return error_no_memory(err, first.len + last.len);
 		*out = (struct slice){format->name.data, format->name.len};
 	}
-	if (slice_trim(*out).len == 0)
-		out->len = 0;
 	return 0;
 }
 

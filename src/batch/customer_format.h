@@ -32,7 +32,7 @@
  *     nul_byte       has a NUL
  *     encoding       not UTF-8
  *     column_count   not nine columns, or not as many as the header has
- *     customer_id    empty, 0 (the guest), no whole number in 64 bits (customer_id: integer), or over
+ *     customer_id    empty, 0 (the guest), no whole number from 1 to 2^63 - 1 (customer_id: integer), or over
  *                    LIMIT_CUSTOMER_ID_BYTES (customer_id: text)
  *     home_store, name, email, card_no    over LIMIT_CUSTOMER_TEXT_BYTES
  *     since, birth_date                   no date of the calendar in the format's form
@@ -69,8 +69,8 @@ struct customer_date {
 	int32_t days; /* since 1970-01-01 */
 };
 
-/* A customer as the file says it. Texts are valid UTF-8 without NUL, empty when the file has none; all but `name` without
- * blanks at both ends. They live until the next record is read. */
+/* A customer as the file says it. Texts are valid UTF-8 without NUL, empty when the file has none, without blanks and
+ * tabs at both ends. They live until the next record is read. */
 struct customer_row {
 	int64_t id_number;    /* customer_id: integer */
 	struct slice id_text; /* customer_id: text */

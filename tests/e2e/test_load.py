@@ -96,7 +96,7 @@ def test_forms_of_files(shop, form):
 
 
 def test_quotes_commas_newlines_and_characters(shop):
-    load(shop, '7,3,"  Ødegård, ""Bo""\n Ærø ",b@x.org,2019-01-04,"1",1990-05-29,N,1990\n')
+    load(shop, '7,3,"\t Ødegård, ""Bo""\n Ærø \t",b@x.org,2019-01-04,"1",1990-05-29,N,1990\n')
     assert cleaned(shop) == [(7, 'Ødegård, "Bo"\n Ærø', "b@x.org", "2019-01-04", "1", "1990-05-29", 1990, "NA")]
 
 
@@ -125,6 +125,7 @@ BAD = {
     "too many": (people([1]).rstrip() + ",x\n", "column_count"),
     "header": ("customer_id,home_store,customer_firstname,email,since,card,birthdate,gender,birth_year\n", "customer_id"),
     "no id": (people([1]).replace("1,", ",", 1), "customer_id"),
+    "negative id": (people([1]).replace("1,", "-1,", 1), "customer_id"),
     "guest": (people([1]).replace("1,", "0,", 1), "customer_id"),
     "fraction": (people([1]).replace("1,", "1.5,", 1), "customer_id"),
     "huge id": (people([1]).replace("1,", "9" * 30 + ",", 1), "customer_id"),

@@ -256,12 +256,12 @@ static void test_coffee_customers(void **state)
 static void test_newest_row_wins(void **state)
 {
 	(void)state;
-	write_text("a.csv", "2,,B of a,,,,,,\n1,,first,,,,,,\n-3,,minus,,,,,,\n1,,second,,,,,,\n");
+	write_text("a.csv", "2,,B of a,,,,,,\n1,,first,,,,,,\n3,,three,,,,,,\n1,,second,,,,,,\n");
 	write_text("b.csv", "10,,ten,,,,,,\n1,,  third\t,,,,2000-02-29,,\n");
 	load_and_check("a.csv", NULL, 4, 0, 3);
-	check_table("-3|minus|-|-|-|-|-|NA\n1|second|-|-|-|-|-|NA\n2|B of a|-|-|-|-|-|NA\n");
+	check_table("1|second|-|-|-|-|-|NA\n2|B of a|-|-|-|-|-|NA\n3|three|-|-|-|-|-|NA\n");
 	load_and_check("b.csv", NULL, 2, 0, 4);
-	check_table("-3|minus|-|-|-|-|-|NA\n1|third\t|-|-|-|2000-02-29|2000|NA\n2|B of a|-|-|-|-|-|NA\n"
+	check_table("1|third|-|-|-|2000-02-29|2000|NA\n2|B of a|-|-|-|-|-|NA\n3|three|-|-|-|-|-|NA\n"
 		    "10|ten|-|-|-|-|-|NA\n");
 	check_view(VIEW_ID_INTEGER);
 	/* Loading the first again changes nothing: it is older. */
