@@ -1,12 +1,15 @@
 #include "serving/catalog.h"
 
+#include "base/file.h"
 #include "speed/attach.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <fts.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 struct catalog {
 	struct attached *attached;
@@ -37,6 +40,9 @@ const char *catalog_tables(void)
 	return "accounts, customers_cln, loyalty, quarantine, transactions_cln";
 }
 
+/* A replacement syncs to the disk, which takes milliseconds; a list takes microseconds. */
+#define LIST_ATTEMPTS 100u
+
 /* Collects what a scan of the directory finds; freed with free_names. */
 struct names {
 	struct dirent **entries;
@@ -50,14 +56,34 @@ static void free_names(struct names *names)
 	free((void *)names->entries);
 }
 
-/* Names in a directory, sorted; a missing directory has none. */
+/* Whether the directory that is open as `fd` still has this path. */
+static bool is_still(int fd, const char *path)
+{
+	struct stat opened;
+	struct stat there;
+	return fstat(fd, &opened) == 0 && stat(path, &there) == 0 && opened.st_dev == there.st_dev &&
+	       opened.st_ino == there.st_ino;
+}
+
+/* Names in a directory, sorted; a missing directory has none. A writer may put another directory in its place and empty
+ * this one at any moment: what was read counts only if the directory was in its place to the end. */
 static int list_names(const char *dir, struct names *out, struct error *err)
 {
-	out->count = scandir(dir, &out->entries, NULL, alphasort);
-	if (out->count >= 0)
-		return 0;
-	out->count = 0;
-	return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(err, errno, "%s: cannot be listed", dir);
+	for (unsigned attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+		_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+			return 0;
+		struct names names = {0};
+		names.count = fd < 0 ? -1 : scandirat(fd, ".", &names.entries, NULL, alphasort);
+		if (names.count < 0)
+			return error_errno(err, errno, "%s: cannot be listed", dir);
+		if (is_still(fd, dir)) {
+			*out = names;
+			return 0;
+		}
+		free_names(&names);
+	}
+	return error_set(err, ERROR_NOT_FOUND, "%s: is replaced again and again while it is read; try again", dir);
 }
 
 /* Appends the directory's Parquet files to `sql` as SQL texts with commas; adds to *n. */

@@ -109,7 +109,8 @@ int query_run(const struct deployment *deployment, struct slice sql, const struc
 	make_tmp_dir(&tmp_dir);
 	const struct engine_options engine_options = {.memory_mib = deployment->config->engine_memory_mib,
 						      .threads = deployment->config->engine_threads,
-						      .tmp_dir = tmp_dir};
+						      .tmp_dir = tmp_dir,
+						      .tmp_max_mib = QUERY_SPILL_MAX_MIB};
 	bool printed = false;
 	struct error local = {0};
 	int rc = ERROR_NOT_FOUND;

@@ -5,8 +5,8 @@
  *
  * Reads only: which statements run stands in engine/result.h, files are reached below data/warehouse and data/quarantine
  * only, and settings cannot be changed. Every query has an engine of its own, with the memory limit and threads of
- * punchcard.yaml; it spills to a directory of its own in $TMPDIR (or /var/tmp), never into the deployment, which may be
- * read-only.
+ * punchcard.yaml; it spills to a directory of its own in $TMPDIR (or /var/tmp), at most QUERY_SPILL_MAX_MIB, never into the
+ * deployment, which may be read-only.
  */
 #ifndef PUNCHCARD_SERVING_QUERY_H
 #define PUNCHCARD_SERVING_QUERY_H
@@ -16,6 +16,11 @@
 #include "config/deployment.h"
 #include "serving/table.h"
 #include "serving/watch.h"
+
+/* Some 16 times the usual memory limit: enough to sort a hundred million orders. A query that wants more is most likely a
+ * join without a condition; without a limit DuckDB would fill the disk that everybody writes to up to 90 %. Over it:
+ * ERROR_NO_SPACE. */
+#define QUERY_SPILL_MAX_MIB 8192u
 
 struct query_options {
 	enum table_format format;
