@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
+
 static const char ELLIPSIS[] = "\xE2\x80\xA6";
 
 /* Bytes of the well-formed character at `at`, 0 when there is none; at < end. */
@@ -74,6 +76,38 @@ size_t utf8_step(const char *data, size_t len, uint32_t *codepoint)
 		value = value << 6 | (at[i] & 0x3Fu);
 	*codepoint = value;
 	return size;
+}
+
+size_t utf8_visible(const char *data, size_t len)
+{
+	size_t i = 0;
+	while (i < len) {
+		if (data[i] >= 0x20 && data[i] < 0x7F) {
+			i++;
+			continue;
+		}
+		uint32_t codepoint = 0;
+		const size_t size = utf8_step(data + i, len - i, &codepoint);
+		if (size == 0 || codepoint < 0xA0) /* ASCII that is visible was passed above */
+			break;
+		i += size;
+	}
+	return i;
+}
+
+size_t utf8_mark(const char *data, size_t len, char mark[UTF8_MARK_MAX])
+{
+	static const char NAMED[] = "\n\t\r";
+	static const char NAMES[] = "ntr";
+	uint32_t codepoint = 0;
+	const size_t size = utf8_step(data, len, &codepoint);
+	const unsigned number = size ? codepoint : (unsigned char)data[0];
+	const char *const named = number ? strchr(NAMED, (int)number) : NULL;
+	if (named)
+		snprintf(mark, UTF8_MARK_MAX, "\\%c", NAMES[named - NAMED]);
+	else
+		snprintf(mark, UTF8_MARK_MAX, "\\x%02X", number & 0xFF);
+	return size ? size : 1;
 }
 
 /* The text that stands for the byte or character at `at`; returns its length and sets how many bytes it stands for. */

@@ -78,8 +78,13 @@ static void on_file(void *context, const struct intake_file *file)
 	sum->rows += file->counts->rows;
 	sum->events += file->counts->events;
 	sum->quarantined += file->counts->quarantined;
-	if (file->message)
-		fprintf(stderr, "punchcard: %s: %s\n", file->name, file->message);
+	if (!file->message)
+		return;
+	fputs("punchcard: ", stderr);
+	show_text(stderr, slice_of(file->name));
+	fputs(": ", stderr);
+	show_text(stderr, slice_of(file->message));
+	fputc('\n', stderr);
 }
 
 static void on_committed(void *context, uint64_t lines)
@@ -164,13 +169,16 @@ static void print_summary(const struct deployment *deployment, const struct summ
 	printf("\n  %s of %s members bought something; %s customer numbers on receipts are in no customer file.\n",
 	       number_text((uint64_t)s->members.customers, n[0]), number_text((uint64_t)s->named, n[1]),
 	       number_text((uint64_t)s->unknown.customers, n[2]));
-	printf("  %s points issued (%s).\n", points_text(s->points_issued_milli, n[0]), deployment->programme->name);
+	printf("  %s points issued (", points_text(s->points_issued_milli, n[0]));
+	show_text(stdout, slice_of(deployment->programme->name));
+	puts(").");
 	puts("\nTop members");
 	for (unsigned i = 0; i < s->n_top; i++) {
 		const struct summary_member *const m = &s->top[i];
-		printf("  %6s  %-22s %10s %s  %4s orders on %3s days\n", m->id, m->name,
-		       decimal_text(m->spend_minor, 2, 2, n[0]), currency, number_text((uint64_t)m->orders, n[1]),
-		       number_text((uint64_t)m->visits, n[2]));
+		printf("  %10s %s  %4s orders on %3s days  customer %-6s ", decimal_text(m->spend_minor, 2, 2, n[0]),
+		       currency, number_text((uint64_t)m->orders, n[1]), number_text((uint64_t)m->visits, n[2]), m->id);
+		show_text(stdout, slice_of(m->name));
+		putchar('\n');
 	}
 	puts("\nSet aside");
 	for (unsigned i = 0; i < s->n_reasons; i++)
@@ -179,14 +187,40 @@ static void print_summary(const struct deployment *deployment, const struct summ
 		puts("  nothing: every line was understood");
 }
 
+/* A word as a shell takes it: in quotes when it has more than what paths usually have. */
+static void print_word(const char *word)
+{
+	static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+:@%,-";
+	if (*word && word[strspn(word, PLAIN)] == '\0') {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (const char *rest = word; *rest;) {
+		const size_t n = strcspn(rest, "'");
+		show_text(stdout, (struct slice){rest, n});
+		rest += n;
+		for (; *rest == '\''; rest++)
+			fputs("'\\''", stdout);
+	}
+	putchar('\'');
+}
+
+/* Commands that work as they are written, whatever punchcard was called by. */
 static void print_next(const char *dir, const struct summary *s)
 {
-	const char *const me = program_invocation_name;
-	printf("\nTry next\n"
-	       "  %s -C %s customer %s\n"
-	       "  %s -C %s sql 'select store, sum(odr_amt) as sales from transactions_cln group by store'\n"
-	       "  %s -C %s status\n",
-	       me, dir, s->n_top ? s->top[0].id : "1", me, dir, me, dir);
+	_cleanup_free_ char *customer = text_printf("customer %s", s->n_top ? s->top[0].id : "1");
+	const char *const commands[] = {
+		customer ? customer : "customer 1",
+		"sql 'select store, sum(odr_amt) as sales from transactions_cln group by store'", "status"};
+	puts("\nTry next");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		fputs("  ", stdout);
+		print_word(program_invocation_name);
+		fputs(" -C ", stdout);
+		print_word(dir);
+		printf(" %s\n", commands[i]);
+	}
 }
 
 static int demo(const char *dir, struct error *err)

@@ -1,6 +1,7 @@
 #include "base/json.h"
 #include "batch/customers.h"
 #include "cli/command.h"
+#include "cli/show.h"
 #include "config/deployment.h"
 
 #include <getopt.h>
@@ -84,39 +85,32 @@ static uint64_t count_bad(const uint64_t counts[CUSTOMER_REASONS])
 	return n;
 }
 
-/* 2246 as "2,246". */
-static const char *group_digits(uint64_t number, char text[32])
-{
-	char *at = text + 31;
-	*at = '\0';
-	for (unsigned digits = 0; digits == 0 || number; digits++) {
-		if (digits && digits % 3 == 0)
-			*--at = ',';
-		*--at = (char)('0' + number % 10);
-		number /= 10;
-	}
-	return at;
-}
-
 /* "2,246 lines read = 2,246 loaded + 0 quarantined (3 since, 1 encoding)" */
 static void print_counts(const char *name, const char *note, const uint64_t counts[CUSTOMER_REASONS])
 {
-	char read[32];
-	char loaded[32];
-	char quarantined[32];
+	char read[NUMBER_TEXT_MAX];
+	char loaded[NUMBER_TEXT_MAX];
+	char quarantined[NUMBER_TEXT_MAX];
 	const uint64_t bad = count_bad(counts);
-	printf("%s: %s%s lines read = %s loaded + %s quarantined", name, note,
-	       group_digits(counts[CUSTOMER_GOOD] + bad, read), group_digits(counts[CUSTOMER_GOOD], loaded),
-	       group_digits(bad, quarantined));
+	show_text(stdout, slice_of(name));
+	printf(": %s%s lines read = %s loaded + %s quarantined", note, number_text(counts[CUSTOMER_GOOD] + bad, read),
+	       number_text(counts[CUSTOMER_GOOD], loaded), number_text(bad, quarantined));
 	const char *separator = " (";
 	for (unsigned i = CUSTOMER_GOOD + 1; i < CUSTOMER_REASONS; i++) {
 		if (!counts[i])
 			continue;
-		printf("%s%s %s", separator, group_digits(counts[i], read),
+		printf("%s%s %s", separator, number_text(counts[i], read),
 		       customer_reason_code((enum customer_reason)i));
 		separator = ", ";
 	}
 	puts(bad ? ")" : "");
+}
+
+static void print_empty(const struct customers_file *file)
+{
+	show_text(stdout, slice_of(file->path));
+	printf(": %s0 lines read: %s\n", file->known ? "already loaded: " : "",
+	       file->has_header ? "there is nothing behind the header" : "the file is empty");
 }
 
 static void print_report(const struct customers_report *report)
@@ -126,13 +120,12 @@ static void print_report(const struct customers_report *report)
 		if (file->counts[CUSTOMER_GOOD] + count_bad(file->counts))
 			print_counts(file->path, file->known ? "already loaded: " : "", file->counts);
 		else
-			printf("%s: %s0 lines read: %s\n", file->path, file->known ? "already loaded: " : "",
-			       file->has_header ? "there is nothing behind the header" : "the file is empty");
+			print_empty(file);
 	}
 	if (report->n_files > 1)
 		print_counts("total", "", report->counts);
-	char customers[32];
-	printf("customers_cln: %s customers\n", group_digits(report->customers, customers));
+	char customers[NUMBER_TEXT_MAX];
+	printf("customers_cln: %s customers\n", number_text(report->customers, customers));
 	if (count_bad(report->counts))
 		puts("See what was set aside: punchcard sql \"select file, line, reason, text from quarantine\"");
 }

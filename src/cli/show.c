@@ -1,5 +1,7 @@
 #include "cli/show.h"
 
+#include "base/utf8.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,16 +54,14 @@ const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX])
 
 void show_text(FILE *out, struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		const unsigned char byte = (unsigned char)text.data[i];
-		/* C1 controls are C2 80 to C2 9F in UTF-8. */
-		const bool c1 = byte == 0xc2 && i + 1 < text.len && (unsigned char)text.data[i + 1] >= 0x80 &&
-				(unsigned char)text.data[i + 1] < 0xa0;
-		if (c1)
-			fprintf(out, "\\x%02x", (unsigned char)text.data[++i]);
-		else if (byte < 0x20 || byte == 0x7f)
-			fprintf(out, "\\x%02x", byte);
-		else
-			fputc(byte, out);
+	for (size_t i = 0; i < text.len;) {
+		const size_t n = utf8_visible(text.data + i, text.len - i);
+		fwrite(text.data + i, 1, n, out);
+		i += n;
+		if (i < text.len) {
+			char mark[UTF8_MARK_MAX];
+			i += utf8_mark(text.data + i, text.len - i, mark);
+			fputs(mark, out);
+		}
 	}
 }

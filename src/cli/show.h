@@ -20,7 +20,8 @@ const char *decimal_text(int64_t value, unsigned scale, unsigned digits, char ou
 /* Trailing zeros behind the point are dropped: 12500 at scale 3 is "12.5". */
 const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX]);
 
-/* Prints text with its control characters, line feeds too, as \xHH: a name or a path may hold escape sequences. */
+/* Prints text with \n, \t, \r or \xHH for its control characters and for bytes that are no UTF-8: a name or a path may hold
+ * escape sequences. Needs no memory. */
 void show_text(FILE *out, struct slice text);
 
 #endif

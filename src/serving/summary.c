@@ -34,9 +34,16 @@ static int32_t int32_at(struct engine_scan *scan, unsigned column, uint32_t row)
 	return values[row];
 }
 
+/* As many whole characters as fit. */
 static void copy_text(struct slice text, char *out, size_t size)
 {
-	snprintf(out, size, "%.*s", (int)text.len, text.data);
+	size_t len = text.len;
+	if (len >= size)
+		for (len = size - 1; len > 0 && (text.data[len] & 0xC0) == 0x80;)
+			len--;
+	if (len > 0)
+		memcpy(out, text.data, len);
+	out[len] = '\0';
 }
 
 static void take_sales(struct summary *summary, struct engine_scan *scan, uint32_t row)

@@ -29,7 +29,7 @@ struct summary_member {
 	int64_t visits;
 	int64_t spend_minor;
 	int64_t points_milli;
-	char id[132]; /* cut at a byte when longer */
+	char id[132]; /* both cut between characters when longer */
 	char name[132];
 };
 

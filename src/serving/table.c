@@ -50,32 +50,19 @@ static int put(struct table *table, const char *data, size_t len)
 /* Appends a text as it may stand on a terminal. */
 static int append_visible(struct buf *out, struct slice text)
 {
-	size_t done = 0;
 	for (size_t i = 0; i < text.len;) {
-		if (text.data[i] >= 0x20 && text.data[i] < 0x7f) {
-			i++;
-			continue;
+		const size_t n = utf8_visible(text.data + i, text.len - i);
+		int rc = buf_append(out, text.data + i, n);
+		i += n;
+		if (rc == 0 && i < text.len) {
+			char mark[UTF8_MARK_MAX];
+			i += utf8_mark(text.data + i, text.len - i, mark);
+			rc = buf_append_text(out, mark);
 		}
-		uint32_t codepoint = 0;
-		const size_t size = utf8_step(text.data + i, text.len - i, &codepoint);
-		const bool is_control = size == 0 || codepoint < 0x20 || (codepoint >= 0x7f && codepoint < 0xa0);
-		if (!is_control) {
-			i += size;
-			continue;
-		}
-		const unsigned shown = size ? codepoint : (unsigned char)text.data[i];
-		int rc = buf_append(out, text.data + done, i - done);
-		if (rc == 0)
-			rc = shown == '\n'   ? buf_append_text(out, "\\n")
-			     : shown == '\t' ? buf_append_text(out, "\\t")
-			     : shown == '\r' ? buf_append_text(out, "\\r")
-					     : buf_printf(out, "\\x%02X", shown);
 		if (rc < 0)
 			return rc;
-		i += size ? size : 1;
-		done = i;
 	}
-	return buf_append(out, text.data + done, text.len - done);
+	return 0;
 }
 
 /* Columns of a terminal that a visible text takes. */

@@ -216,7 +216,7 @@ def shop(pc, tmp_path):
 @pytest.fixture(scope="session")
 def demo(pc, tmp_path_factory):
     """The demo's deployment, for tests that only read. Its output is demo.output."""
-    directory = tmp_path_factory.mktemp("demo") / "shop"
+    directory = tmp_path_factory.mktemp("demo") / "anna's shop"
     result = pc("demo", directory, timeout=180)
     assert result.code == 0, result
     shop = Shop(pc, directory)

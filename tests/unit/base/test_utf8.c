@@ -132,6 +132,66 @@ static void test_escape_always_gives_text(void **state)
 	}
 }
 
+static void show(const char *data, size_t len, struct buf *out)
+{
+	for (size_t i = 0; i < len;) {
+		const size_t n = utf8_visible(data + i, len - i);
+		assert_int_equal(buf_append(out, data + i, n), 0);
+		i += n;
+		if (i < len) {
+			char mark[UTF8_MARK_MAX];
+			const size_t taken = utf8_mark(data + i, len - i, mark);
+			assert_in_range(taken, 1, len - i);
+			assert_int_equal(buf_append_text(out, mark), 0);
+			i += taken;
+		}
+	}
+}
+
+static void check_shown(const char *data, size_t len, const char *expected)
+{
+	struct buf out = {0};
+	assert_int_equal(buf_append_text(&out, ""), 0);
+	show(data, len, &out);
+	assert_string_equal(buf_text(&out), expected);
+	buf_release(&out);
+}
+
+static void test_shown(void **state)
+{
+	(void)state;
+	check_shown("", 0, "");
+	check_shown("a\\b \"c\" ~", 9, "a\\b \"c\" ~");
+	check_shown("\xE0\xB8\x81 caf\xC3\xA9 \xF0\x9F\x98\x80", 14, "\xE0\xB8\x81 caf\xC3\xA9 \xF0\x9F\x98\x80");
+	check_shown("\n\t\r", 3, "\\n\\t\\r");
+	check_shown("a\0b\x1B[2J\x7F", 8, "a\\x00b\\x1B[2J\\x7F");
+	/* C1 as a character, and as a byte, which a terminal may take for the same. */
+	check_shown("\xC2\x9B[2J", 5, "\\x9B[2J");
+	check_shown("\x9B[2J", 4, "\\x9B[2J");
+	check_shown("\xC2\x80\xC2\x9F\xC2\xA0", 6, "\\x80\\x9F\xC2\xA0");
+	/* A character that is cut off. */
+	check_shown("\xE0\xB8", 2, "\\xE0\\xB8");
+}
+
+static void test_shown_is_always_visible(void **state)
+{
+	(void)state;
+	srand(2);
+	for (int round = 0; round < 5000; round++) {
+		char data[64];
+		const size_t len = (size_t)rand() % sizeof(data);
+		for (size_t i = 0; i < len; i++)
+			data[i] = (char)(rand() % 256);
+		struct buf out = {0};
+		show(data, len, &out);
+		assert_int_equal(utf8_visible(out.data, out.len), out.len);
+		for (size_t i = 0; i < out.len; i++)
+			assert_true((unsigned char)out.data[i] >= 0x20 && out.data[i] != 0x7F);
+		assert_true(utf8_valid(out.data, out.len));
+		buf_release(&out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +199,8 @@ int main(void)
 		cmocka_unit_test(test_position_of_a_bad_byte),
 		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_escape_always_gives_text),
+		cmocka_unit_test(test_shown),
+		cmocka_unit_test(test_shown_is_always_visible),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
