@@ -15,6 +15,7 @@ x86_64 | amd64)
 	library_sha512=21772b64913a904a8cd19e30c1d5671811d7fdface4b7dd53cd0300d743f43e16cf386f4e7c41ef78721ac208870d2651bc6375072145387817824315b998dd5
 	;;
 aarch64 | arm64)
+	# The newest that is published for arm64; the release that x86_64 has is not. Take the same one when it is there.
 	library=@duckdb/node-bindings-linux-arm64@1.5.5-r.5
 	library_sha512=09a7c7d8022f5eda700f29c6dca07fe2e10e1d11a516807b6ae091308c07dc128d2286ec00d5792d2a43277b5fc9108522c2ba7bc013d5eb1e5959eed83bf773
 	;;
