@@ -70,10 +70,10 @@ static void test_classic_rows(void **state)
 	struct customer_format *const format = make_format(&config, "classic");
 	assert_false(customer_format_has_header(format));
 	struct customer_row row;
-	assert_int_equal(parse(format,
-			       "12,3,\t Kelly Key \t,Venus@adipiscing.edu,2017-01-04,\"908-424-2890\",1950-05-29,M,1950",
-			       &row),
-			 CUSTOMER_GOOD);
+	assert_int_equal(
+		parse(format, "12,3,\t Kelly Key \t,Venus@adipiscing.edu,2017-01-04,\"908-424-2890\",1950-05-29,M,1950",
+		      &row),
+		CUSTOMER_GOOD);
 	assert_int_equal(row.id_number, 12);
 	check_slice(row.home_store, "3");
 	check_slice(row.name, "Kelly Key");
