@@ -11,6 +11,7 @@ void csv_init(struct csv *csv, char delimiter, bool quotes)
 	csv->n_fields = 0;
 	csv->raw = (struct slice){NULL, 0};
 	csv->n_lines = 0;
+	csv->torn = false;
 	csv->unquoted = (struct buf){0};
 }
 
@@ -171,6 +172,7 @@ static enum csv_result skip_line(struct csv *csv, const char *data, size_t len, 
 	csv->skipping = false;
 	csv->raw = (struct slice){csv->unquoted.data, csv->unquoted.len};
 	csv->n_lines = 1;
+	csv->torn = !lf;
 	return CSV_TOO_LONG;
 }
 
@@ -180,6 +182,7 @@ static enum csv_result report(struct csv *csv, const struct window *window, stru
 {
 	csv->raw = (struct slice){window->begin, (size_t)(line.end - window->begin)};
 	*used = (size_t)(line.next - window->begin);
+	csv->torn = window->eof && line.next[-1] != '\n';
 	return result;
 }
 
@@ -211,7 +214,9 @@ enum csv_result csv_next(struct csv *csv, const char *data, size_t len, bool at_
 		case QUOTED_OPEN:
 			if (!at_eof && len < CSV_WINDOW_BYTES)
 				return CSV_MORE;
-			return report(csv, &window, first, CSV_BAD_QUOTE, used);
+			report(csv, &window, first, CSV_BAD_QUOTE, used);
+			csv->torn = len < CSV_WINDOW_BYTES;
+			return CSV_BAD_QUOTE;
 		case QUOTED_BAD:
 			return report(csv, &window, first, CSV_BAD_QUOTE, used);
 		case QUOTED_NO_MEMORY:

@@ -60,7 +60,10 @@ struct csv {
 	struct slice fields[LIMIT_CSV_COLUMNS];
 	struct slice
 		raw; /* the record's bytes without its line end; set with all results from CSV_TOO_WIDE to CSV_RECORD */
-	uint32_t n_lines;    /* physical lines the record covered; set with raw */
+	uint32_t n_lines; /* physical lines the record covered; set with raw */
+	/* The text's end decided: more bytes behind it would make this another record (its last line has no end, or its
+	 * quote is open). Set with raw. */
+	bool torn;
 	struct buf unquoted; /* holds fields that had doubled quotes, or the head of a line that is too long */
 };
 

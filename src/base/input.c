@@ -29,6 +29,8 @@ struct input {
 	char *path; /* as messages show it */
 	int fd;
 	struct stat st;
+	struct stat st_read; /* before the last read */
+	int last_byte;       /* consumed; -1: none */
 	bool at_eof;
 	struct unpacker *gzip; /* NULL: plain */
 	uint64_t offset;       /* of `begin` in the stream */
@@ -70,6 +72,10 @@ static int open_file(struct input *in, const char *path, struct error *err)
 /* Reads up to `size` bytes; 0 at the file's end. */
 static ssize_t read_some(struct input *in, void *to, size_t size, struct error *err)
 {
+	/* Before the read: what comes later than this is then never taken for read. */
+	const int rc = input_stat_now(in, &in->st_read, err);
+	if (rc < 0)
+		return rc;
 	for (;;) {
 		const ssize_t n = read(in->fd, to, size);
 		if (n >= 0)
@@ -279,6 +285,7 @@ int input_open_with(const char *path, const struct input_options *options, struc
 	if (!in)
 		return error_no_memory(err, sizeof(*in));
 	in->fd = -1;
+	in->last_byte = -1;
 	const int rc = open_all(in, path, options, err);
 	if (rc < 0) {
 		input_close(in);
@@ -321,6 +328,8 @@ bool input_at_eof(const struct input *in)
 void input_consume(struct input *in, size_t n)
 {
 	assert(n <= input_len(in));
+	if (n)
+		in->last_byte = (unsigned char)in->buffer[in->begin + n - 1];
 	in->begin += n;
 	in->offset += n;
 }
@@ -359,16 +368,27 @@ void input_digest(struct input *in, unsigned char out[INPUT_DIGEST_BYTES])
 	memcpy(out, canonical.digest, INPUT_DIGEST_BYTES);
 }
 
-const struct stat *input_stat(const struct input *in)
+const struct stat *input_stat_read(const struct input *in)
 {
-	return &in->st;
+	return &in->st_read;
+}
+
+int input_stat_now(const struct input *in, struct stat *now, struct error *err)
+{
+	return fstat(in->fd, now) < 0 ? error_errno(err, errno, "cannot read %s", in->path) : 0;
+}
+
+int input_last_byte(const struct input *in)
+{
+	return in->last_byte;
 }
 
 int input_check_unchanged(const struct input *in, struct error *err)
 {
 	struct stat now;
-	if (fstat(in->fd, &now) < 0)
-		return error_errno(err, errno, "cannot read %s", in->path);
+	const int rc = input_stat_now(in, &now, err);
+	if (rc < 0)
+		return rc;
 	if (now.st_size == in->st.st_size && now.st_mtim.tv_sec == in->st.st_mtim.tv_sec &&
 	    now.st_mtim.tv_nsec == in->st.st_mtim.tv_nsec)
 		return 0;

@@ -71,8 +71,12 @@ int input_skip(struct input *in, uint64_t n, struct error *err);
  * the one that was read up to a position. */
 uint64_t input_offset(const struct input *in);
 void input_digest(struct input *in, unsigned char out[INPUT_DIGEST_BYTES]);
-/* The file as it was when it was opened. */
-const struct stat *input_stat(const struct input *in);
+/* The last byte that was consumed, as unsigned char; -1: none yet. */
+int input_last_byte(const struct input *in);
+/* The file as it was just before it was read last: when input_at_eof, all that was in it then has been read. */
+const struct stat *input_stat_read(const struct input *in);
+/* The open file as it is now, whatever its name is or names now. */
+int input_stat_now(const struct input *in, struct stat *now, struct error *err);
 /* ERROR_INPUT when size or time of modification are other now: somebody writes to the file while it is read. */
 int input_check_unchanged(const struct input *in, struct error *err);
 bool input_is_gzip(const struct input *in);

@@ -352,6 +352,47 @@ static void test_widest_record(void **state)
 	}
 }
 
+/* Whether more bytes could make it another record. */
+static void test_torn(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool torn;
+	} CASES[] = {
+		{"a,b", true},        {"a,b\n", false},   {"a,b\r", true},      {"a,\"b\"", true},
+		{"a,\"b\"\n", false}, {"a,\"b\nc", true}, {"a,\"b\nc\n", true}, {"\"a\nb\"c\n", false},
+		{"\"a\"b", true},     {"\"a\nb\"", true}, {"\n", false},
+	};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct csv csv;
+		size_t used;
+		csv_init(&csv, ',', true);
+		const enum csv_result rc = csv_next(&csv, CASES[i].text, strlen(CASES[i].text), true, &used);
+		assert_true(rc == CSV_RECORD || rc == CSV_BAD_QUOTE);
+		if (csv.torn != CASES[i].torn)
+			fail_msg("%s", CASES[i].text);
+		csv_release(&csv);
+	}
+	/* Too long, with and without its end; and a record that more bytes cannot end, since it is full. */
+	struct buf text = {0};
+	assert_int_equal(buf_reserve(&text, CSV_WINDOW_BYTES), 0);
+	memset(text.data, 'x', CSV_WINDOW_BYTES);
+	for (unsigned i = 0; i < 4; i++) {
+		struct csv csv;
+		size_t used;
+		csv_init(&csv, ',', true);
+		text.data[CSV_WINDOW_BYTES - 1] = i == 0 ? '\n' : 'x';
+		if (i >= 2)
+			memcpy(text.data, "\"\n", 2);
+		const size_t len = i == 3 ? CSV_WINDOW_BYTES - 1 : CSV_WINDOW_BYTES;
+		assert_int_equal(csv_next(&csv, text.data, len, true, &used), i < 2 ? CSV_TOO_LONG : CSV_BAD_QUOTE);
+		assert_int_equal(csv.torn, i == 1 || i == 3);
+		csv_release(&csv);
+	}
+	buf_release(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_stray_quote_in_a_long_file),
 		cmocka_unit_test(test_longest_quoted_record),
 		cmocka_unit_test(test_widest_record),
+		cmocka_unit_test(test_torn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

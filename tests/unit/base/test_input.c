@@ -362,10 +362,12 @@ static void test_file_that_grows(void **state)
 	struct input *in = NULL;
 	struct error err;
 	assert_int_equal(input_open(path, &in, &err), 0);
+	assert_int_equal(input_last_byte(in), -1);
 	struct buf got = {0};
 	assert_int_equal(read_all(in, 100, &got, &err), 0);
 	assert_true(input_at_eof(in));
-	assert_int_equal(input_stat(in)->st_size, 4);
+	assert_int_equal(input_stat_read(in)->st_size, 4);
+	assert_int_equal(input_last_byte(in), '\n');
 	const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "two\n", 4), 4);
@@ -375,6 +377,10 @@ static void test_file_that_grows(void **state)
 	assert_int_equal(read_all(in, 100, &got, &err), 0);
 	assert_string_equal(buf_text(&got), "one\ntwo\n");
 	check_digest(in, "one\ntwo\n", 8);
+	struct stat now;
+	assert_int_equal(input_stat_now(in, &now, &err), 0);
+	assert_int_equal(now.st_size, 8);
+	assert_int_equal(input_stat_read(in)->st_size, 8);
 	input_close(in);
 	buf_release(&got);
 }
