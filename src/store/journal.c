@@ -246,6 +246,36 @@ int journal_position(struct journal *journal, struct slice key, struct slice *po
 	return 0;
 }
 
+/* 0, or LMDB's error. */
+static int walk_positions(MDB_txn *txn, MDB_dbi positions, struct slice prefix,
+			  int (*each)(void *context, struct slice key, struct slice position), void *context)
+{
+	MDB_cursor *cursor = NULL;
+	int rc = mdb_cursor_open(txn, positions, &cursor);
+	if (rc != 0)
+		return rc;
+	MDB_val key = val_of(prefix);
+	MDB_val value;
+	for (rc = mdb_cursor_get(cursor, &key, &value, prefix.len ? MDB_SET_RANGE : MDB_FIRST); rc == 0;
+	     rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		const struct slice name = slice_of_val(&key);
+		if (name.len < prefix.len || (prefix.len && memcmp(name.data, prefix.data, prefix.len) != 0))
+			break;
+		if (each(context, name, slice_of_val(&value)) != 0)
+			break;
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int journal_positions(struct journal *journal, struct slice prefix,
+		      int (*each)(void *context, struct slice key, struct slice position), void *context,
+		      struct error *err)
+{
+	const int rc = walk_positions(journal->txn, journal->db.positions, prefix, each, context);
+	return rc == 0 ? 0 : env_error(journal->env, rc, err, "read a source's positions");
+}
+
 int journal_id_add(struct journal *journal, const unsigned char id_hash[16], uint64_t payload_hash,
 		   enum journal_id_state *state, struct error *err)
 {
@@ -416,20 +446,6 @@ int journal_reader_positions(struct journal_reader *reader, struct slice prefix,
 			     int (*each)(void *context, struct slice key, struct slice position), void *context,
 			     struct error *err)
 {
-	MDB_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(reader->txn, reader->journal->db.positions, &cursor);
-	if (rc != 0)
-		return reader_error(reader, rc, err);
-	MDB_val key = val_of(prefix);
-	MDB_val value;
-	for (rc = mdb_cursor_get(cursor, &key, &value, prefix.len ? MDB_SET_RANGE : MDB_FIRST); rc == 0;
-	     rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		const struct slice name = slice_of_val(&key);
-		if (name.len < prefix.len || (prefix.len && memcmp(name.data, prefix.data, prefix.len) != 0))
-			break;
-		if (each(context, name, slice_of_val(&value)) != 0)
-			break;
-	}
-	mdb_cursor_close(cursor);
-	return rc == 0 || rc == MDB_NOTFOUND ? 0 : reader_error(reader, rc, err);
+	const int rc = walk_positions(reader->txn, reader->journal->db.positions, prefix, each, context);
+	return rc == 0 ? 0 : reader_error(reader, rc, err);
 }

@@ -61,6 +61,11 @@ int journal_append(struct journal *journal, struct slice block, uint64_t *seq, s
 int journal_position_set(struct journal *journal, struct slice key, struct slice position, struct error *err);
 /* In the write transaction; ERROR_NOT_FOUND when there is none. The slice lives until the next change. */
 int journal_position(struct journal *journal, struct slice key, struct slice *position, struct error *err);
+/* In the write transaction: calls `each` for every position whose key begins with prefix, in order of key, until it returns
+ * non-zero. It must not change the journal. */
+int journal_positions(struct journal *journal, struct slice prefix,
+		      int (*each)(void *context, struct slice key, struct slice position), void *context,
+		      struct error *err);
 
 enum journal_id_state {
 	JOURNAL_ID_NEW = 0,      /* now it is in the index */

@@ -279,6 +279,13 @@ static void test_positions(void **state)
 		assert_int_equal(journal_reader_positions(reader, slice_of(CASES[i].prefix), collect, &c, NULL), 0);
 		assert_string_equal(c.text, CASES[i].expected);
 	}
+	/* The writer sees its own. */
+	begin(journal);
+	assert_int_equal(journal_position_set(journal, SLICE("b3"), SLICE("mine"), NULL), 0);
+	struct collected c = {.most = 99};
+	assert_int_equal(journal_positions(journal, SLICE("b"), collect, &c, NULL), 0);
+	assert_string_equal(c.text, "b=old b1=new b2=old b3=mine ");
+	journal_abort(journal);
 	journal_reader_close(reader);
 	journal_close(journal);
 }
