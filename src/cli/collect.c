@@ -25,6 +25,16 @@ static const char USAGE[] =
 	"are\n"
 	"set aside with the reason: punchcard sql 'select * from quarantine'\n"
 	"\n"
+	"A file that somebody is still writing to is waited for (settle_ms of its source); what is not whole by then "
+	"is\n"
+	"taken the next time. Other content under the name of a file that was taken: where the orders have ids, these "
+	"tell\n"
+	"what is new; otherwise its lines are set aside as file_name_reused.\n"
+	"\n"
+	"Ctrl-C (or SIGTERM) stops the intake; what is durable by then still goes to the tables. A second one ends at "
+	"once:\n"
+	"nothing is lost, the next run goes on.\n"
+	"\n"
 	"exit codes: 0 all files were read; 1 a file could not be read, or it could not go on; 2 usage or "
 	"configuration;\n"
 	"3 --strict and lines were quarantined; 4 another process writes; 130 interrupted (run again to go on)\n";
@@ -44,6 +54,9 @@ static void on_signal(int number)
 {
 	(void)number;
 	stop_asked = 1;
+	/* The next one, of either kind, ends the process. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 }
 
 struct report {
@@ -97,6 +110,15 @@ static void print_reasons(const struct intake_counts *counts)
 	}
 }
 
+static void print_remark(const struct intake_file *file)
+{
+	if (!file->message)
+		return;
+	fputs("    ", stdout);
+	show_text(stdout, slice_of(file->message));
+	putchar('\n');
+}
+
 static void print_file(const struct report *report, const struct intake_file *file)
 {
 	char lines[NUMBER_TEXT_MAX];
@@ -116,6 +138,7 @@ static void print_file(const struct report *report, const struct intake_file *fi
 	if (file->outcome == INTAKE_HAD) {
 		show_text(stdout, slice_of(file->name));
 		puts(": had already, nothing taken");
+		print_remark(file);
 		return;
 	}
 	show_text(stdout, slice_of(file->name));
@@ -124,10 +147,11 @@ static void print_file(const struct report *report, const struct intake_file *fi
 	       number_text(file->counts->duplicates, duplicates), number_text(file->counts->quarantined, quarantined));
 	print_reasons(file->counts);
 	if (file->outcome == INTAKE_GROWS)
-		printf("    its last line has no end yet and somebody is writing to it: the rest is taken next time\n");
+		printf("    somebody is writing to it: what is not whole yet is taken next time\n");
 	if (file->outcome == INTAKE_REUSED)
 		printf("    another file had this name: if these are new orders, give the file a new name and put it "
 		       "into the spool again\n");
+	print_remark(file);
 }
 
 static void on_file(void *context, const struct intake_file *file)
@@ -176,7 +200,7 @@ static bool must_stop(void *context)
 static void catch_signals(void)
 {
 	/* The signal ends the intake between two blocks, so that what was taken is complete. */
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

@@ -38,8 +38,9 @@ struct config_source {
 	enum when_done when_done;
 	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
 	char *move_to; /* with move: relative to the deployment */
-	uint32_t
-		settle_ms; /* a file without a last newline is waited for until it was quiet so long; 2000 unless set */
+	/* What more text could change at a file's end is not taken, and no file moved or deleted, before nobody has written
+	 * to it for so long; 2000 unless set, 0: files come whole. */
+	uint32_t settle_ms;
 };
 
 struct config_strings {

@@ -11,16 +11,23 @@
  * durable, and a file that comes again under its name gives nothing again:
  *
  *     same content              had already: only renamed
- *     same beginning, longer    the new lines are taken (also of a file that was completed)
- *     other content             each line is quarantined as file_name_reused, since its lines would have ids that are taken
- *                               (unless no line was taken of the first one)
+ *     same beginning, longer    the new lines are taken (also of a file that was put away, under whatever number)
+ *     other content             where orders bring ids, these tell what was had; otherwise each line is quarantined as
+ *                               file_name_reused, since its lines would have ids that are taken (unless no line was taken of
+ *                               the first one)
  *
  * An event that brings its own id is looked up in the journal's index: with the same payload it is a duplicate, with another
  * payload its lines are quarantined as id_conflict. The lines of one order stand together in a file; bad lines between them
  * are set aside without ending it.
  *
- * A file is renamed, moved or deleted only after its last line is durable, and stays where it is when it has become longer
- * since it was read; one with quarantined lines is never deleted but renamed. One intake belongs to one thread.
+ * A file may be read while it is written. What may still become another record is not taken before nobody has written to the
+ * file for settle_ms: a last line without an end, an open quote, the last order of a file whose orders have several lines. If
+ * it does not settle, the next run takes it from there. A line that was taken or set aside without its end keeps what it was:
+ * the rest of it is no line.
+ *
+ * A file is renamed, moved or deleted only after its last line is durable, and stays where it is when it is another than was
+ * read, or was written to since. It is moved or deleted only when it has settled; after a renaming lines that are added to
+ * it are still found. One with quarantined lines is never deleted but renamed. One intake belongs to one thread.
  */
 #ifndef PUNCHCARD_SPEED_INTAKE_H
 #define PUNCHCARD_SPEED_INTAKE_H
@@ -45,8 +52,8 @@ enum intake_outcome {
 	INTAKE_TAKEN,   /* read to its end */
 	INTAKE_HAD,     /* nothing new in it */
 	INTAKE_REUSED,  /* another file had the name; its lines are quarantined */
-	INTAKE_GROWS,   /* somebody is still writing its last line: what is whole was taken, the next run goes on */
-	INTAKE_SKIPPED, /* no regular file */
+	INTAKE_GROWS,   /* somebody is still writing to it: what is whole was taken, the next run goes on */
+	INTAKE_SKIPPED, /* no regular file, or one that has the name of one that was put away */
 	INTAKE_FAILED,  /* could not be read to its end, or not be put away: see message */
 };
 
@@ -55,7 +62,7 @@ struct intake_file {
 	const char *name;
 	enum intake_outcome outcome;
 	const struct intake_counts *counts; /* of this run */
-	const char *message;                /* SKIPPED, FAILED: why, and what to do */
+	const char *message;                /* SKIPPED, FAILED: why, and what to do; the others: a remark, or NULL */
 };
 
 struct intake_hooks {
@@ -87,7 +94,7 @@ struct intake_position {
 	bool complete;
 	uint64_t bytes;              /* of the unpacked text */
 	uint64_t line;               /* physical lines taken */
-	uint64_t file_bytes;         /* size of the file when it was last read */
+	uint64_t file_bytes;         /* size of the file when its end was read; 0 when it was not */
 	struct intake_counts counts; /* by_reason is not kept */
 	int64_t time_us;             /* when it was last taken from */
 };

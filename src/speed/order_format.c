@@ -86,6 +86,11 @@ bool order_format_is_csv(const struct order_format *format)
 	return format->mapping != NULL;
 }
 
+bool order_format_has_ids(const struct order_format *format)
+{
+	return format->mapping && format->mapping->event_id.count;
+}
+
 static int find_column(const char *name, const struct slice *fields, unsigned n_fields, const char *path, unsigned *out,
 		       struct error *err)
 {

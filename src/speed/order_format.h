@@ -40,6 +40,8 @@ void order_format_close(struct order_format *format);
 char order_format_delimiter(const struct order_format *format);
 /* Whether quotes have a meaning (mapped CSV), and whether the first record is a header. */
 bool order_format_is_csv(const struct order_format *format);
+/* Whether every order brings an id of its own. */
+bool order_format_has_ids(const struct order_format *format);
 
 /* Finds the mapping's columns in a header. ERROR_INPUT naming the column that is missing or there twice, and what the header
  * has. `path` is for the message. */

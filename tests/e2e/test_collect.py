@@ -1,13 +1,16 @@
 """collect --once: order files through the journal into transactions_cln and the accounts, every line once."""
 
+import array
 import csv
 import datetime
 import fcntl
 import gzip
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import zoneinfo
@@ -427,6 +430,102 @@ def test_two_sources_may_have_files_of_one_name(shop):
     told = collect(shop)
     assert told["rows"] == 7
     assert shop.sql("SELECT source, count(*) FROM transactions_cln GROUP BY 1 ORDER BY 1") == [("bar", 4), ("till", 3)]
+
+
+def test_a_file_is_moved_when_it_has_settled(shop, pc):
+    """Lines that come between its reading and the moving are in."""
+    shop.config["sources"][0].update(when_done="move", move_to="taken", settle_ms=1000)
+    shop.write_config()
+    path = shop.put("a.txt", lines(20))
+    process = shop.start("collect", "--once")
+    time.sleep(0.5)
+    assert process.poll() is None, "it did not wait"
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(lines(5, start=1_710_000_000))
+    result = pc.end(process, timeout=20)
+    result.check_health()
+    assert result.code == 0 and "25 lines read" in result.out, result
+    assert rows(shop) == 25
+    assert (shop.dir / "taken/a.txt").read_text() == lines(20) + lines(5, start=1_710_000_000)
+
+
+def test_a_daily_export_under_one_name(shop):
+    """The ids of its orders tell what is new."""
+    simple_shop(shop)
+    order = "r{0},1,5,2024-02-29 12:00:00,latte,1,3.50,3.50\n"
+    shop.put("export.csv", SIMPLE_HEADER + "".join(order.format(i) for i in range(10)))
+    assert collect(shop)["rows"] == 10
+    shop.put("export.csv", SIMPLE_HEADER + "".join(order.format(i) for i in range(8, 20)))
+    told = collect(shop)
+    assert (told["rows"], told["duplicates"], told["quarantined"]) == (10, 2, 0)
+    assert [part["outcome"] for part in told["files"]] == ["taken"]
+    with open(shop.spool / "export.csv.COMPLETED.2", "a", encoding="utf-8") as file:
+        file.write(order.format(20))
+    assert collect(shop)["rows"] == 1
+    assert rows(shop) == 21 and shop.reasons() == {}
+    shop.put("export.csv.COMPLETED", SIMPLE_HEADER + "".join(order.format(i) for i in range(30, 90)))
+    result = shop.ok("collect", "--once")
+    assert "grown or changed" in result.err and rows(shop) == 21, result
+    assert "grown or changed" not in shop.ok("collect", "--once").err
+
+
+def test_an_order_that_is_being_written(shop, pc):
+    simple_shop(shop)
+    shop.config["sources"][0]["settle_ms"] = 1000
+    shop.write_config()
+    order = "r1,{0},5,2024-02-29 12:00:00,latte,1,3.50,3.50\n"
+    path = shop.put("a.csv", SIMPLE_HEADER + order.format(1))
+    process = shop.start("collect", "--once")
+    time.sleep(0.5)
+    assert process.poll() is None, "it did not wait"
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(order.format(2))
+    result = pc.end(process, timeout=20)
+    result.check_health()
+    assert result.code == 0, result
+    assert shop.sql("SELECT orders, spend::VARCHAR FROM accounts") == [(1, "7.00")]
+    assert shop.reasons() == {}
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def catches(pid, number):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt"))
+    return bool(caught >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_twice(shop, second):
+    """The first asks it to end; the second ends it, whatever it is doing: here it writes to a pipe that nobody reads."""
+    for i in range(1500):
+        (shop.spool / f"{i:04d}-{'long' * 20}.txt").write_text("bad\n")
+    process = shop.start("collect", "--once")
+    try:
+        have = array.array("i", [0])
+
+        def is_full():
+            fcntl.ioctl(process.stdout, termios.FIONREAD, have)
+            assert process.poll() is None
+            return have[0] > 60_000
+
+        wait_until(is_full, "the pipe did not fill")
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: not catches(process.pid, second), "it did not take the signal")
+        time.sleep(0.1)
+        assert process.poll() is None
+        process.send_signal(second)
+        assert process.wait(timeout=20) == -second
+    finally:
+        process.kill()
+        process.communicate()
+    shop.collect()
+    assert shop.reasons() == {"column_count": 1500}
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -5,11 +5,16 @@
 #include "shop.h"
 #include "store/block.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
-#define ROWS_MAX 200000
+#define RECEIPTS_MAPPING                                                                                        \
+	"order_mappings:\n  - {name: receipts, event_id: [receipt], line: line, customer: member, date: time, " \
+	"date_format: '%s', menu: item, amount: amount}\n"
+#define RECEIPTS_SETTLE   "sources:\n  - {name: till, dir: spool, format: receipts, settle_ms: 300}\n" RECEIPTS_MAPPING
+#define RECEIPTS_OPEN_END "sources:\n  - {name: till, dir: spool, format: receipts, settle_ms: 0"
 
 static struct {
 	unsigned files;
@@ -25,6 +30,7 @@ static struct {
 	const char *grow; /* at the ask number grow_at this file gets grow_text */
 	const char *grow_text;
 	unsigned grow_at;
+	bool replace; /* it gets another file with grow_text instead */
 } seen;
 
 static void append(const char *path, const char *text)
@@ -53,7 +59,8 @@ static void on_file(void *context, const struct intake_file *file)
 	for (unsigned i = 0; i < 32; i++)
 		seen.sum.by_reason[i] += counts->by_reason[i];
 	seen.outcome = file->outcome;
-	assert_true((file->message != NULL) == (file->outcome == INTAKE_FAILED || file->outcome == INTAKE_SKIPPED));
+	if (file->outcome == INTAKE_FAILED || file->outcome == INTAKE_SKIPPED)
+		assert_non_null(file->message);
 	snprintf(seen.name, sizeof(seen.name), "%s", file->name);
 	snprintf(seen.message, sizeof(seen.message), "%s", file->message ? file->message : "");
 	assert_string_equal(file->source, "till");
@@ -72,7 +79,10 @@ static bool must_stop(void *context)
 	seen.asks++;
 	if (seen.grow && seen.asks == seen.grow_at) {
 		_cleanup_free_ char *path = spool_path(seen.grow);
-		append(path, seen.grow_text);
+		if (seen.replace)
+			shop_put(seen.grow, seen.grow_text);
+		else
+			append(path, seen.grow_text);
 	}
 	return (seen.stop_after_commits && seen.commits >= seen.stop_after_commits) ||
 	       (seen.stop_after_asks && seen.asks > seen.stop_after_asks);
@@ -103,6 +113,7 @@ static int take(unsigned *failed, struct error *err)
 	journal_close(journal);
 	seen.stop_after_commits = seen.stop_after_asks = seen.grow_at = 0;
 	seen.grow = NULL;
+	seen.replace = false;
 	return rc;
 }
 
@@ -295,6 +306,10 @@ static void test_grown_after_it_was_put_away(void **state)
 	shop_put("a.txt.COMPLETED",
 		 "quite\nother\ncontent\nthat is longer than it was before, so that it is looked at\n");
 	take_well();
+	assert_int_equal(seen.files, 1);
+	assert_int_equal(seen.outcome, INTAKE_SKIPPED);
+	assert_counts(0, 0, 0, 0);
+	take_well();
 	assert_int_equal(seen.files, 0);
 	assert_journal("a.txt:1/1 1 latte 7000 @1\na.txt:2/1 2 mocha 8000 @2\n");
 }
@@ -325,6 +340,34 @@ static void test_name_reused(void **state)
 	assert_journal("a.txt:1/1 1 latte 7000 @1\na.txt:2/1 2 latte 7000 @2\n"
 		       "! a.txt:1 file_name_reused\n! a.txt:2 file_name_reused\n! a.txt:3 file_name_reused\n"
 		       "! a.txt:1 file_name_reused\n");
+}
+
+/* Each day's export has the same name: the ids of its orders tell what is new. */
+static void test_name_reused_with_ids(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SOURCE);
+	shop_put("a.csv", RECEIPTS_HEADER "r1,1,5,1700000000,tea,2.00\nr2,1,5,1700000000,tea,2.00\n");
+	take_well();
+	const char *const other = RECEIPTS_HEADER "r2,1,5,1700000000,tea,2.00\n"
+						  "r1,1,5,1700000000,tea,2.01\n"
+						  "r3,1,5,1700000000,tea,2.00\n"
+						  "r3,2,5,1700000000,bun,1.00\n";
+	shop_put("a.csv", other);
+	take_well();
+	assert_int_equal(seen.outcome, INTAKE_TAKEN);
+	assert_counts(4, 2, 1, 1);
+	assert_int_equal(seen.sum.by_reason[REASON_ID_CONFLICT], 1);
+	shop_put("a.csv", other);
+	take_well();
+	assert_int_equal(seen.outcome, INTAKE_HAD);
+	/* Longer: goes on behind what was had of it. */
+	_cleanup_free_ char *longer = text_printf("%sr4,1,5,1700000000,tea,2.00\n", other);
+	shop_put("a.csv", longer);
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	assert_journal("r1/1 5 tea 200 @2\nr2/1 5 tea 200 @3\n! a.csv:3 id_conflict\nr3/1 5 tea 200 @4\n"
+		       "r3/2 5 bun 100 @4\nr4/1 5 tea 200 @6\n");
 }
 
 static void test_name_reused_packed(void **state)
@@ -674,7 +717,8 @@ static void test_stop_while_it_waits(void **state)
 	shop_open(CLASSIC_SOURCE);
 	shop_put("a.txt", "1|latte 70|1700000000\n1|latte 80|1700000000\n");
 	take_well();
-	assert_counts(2, 2, 0, 0);
+	assert_counts(1, 1, 0, 0); /* the first was durable before it waited */
+	assert_journal("a.txt:1/1 1 latte 7000 @1\na.txt:2/1 1 latte 8000 @2\n");
 }
 
 /* Somebody writes without a pause: what is whole is taken, and it ends. */
@@ -704,6 +748,148 @@ static void test_a_file_that_never_settles(void **state)
 	assert_int_equal(seen.outcome, INTAKE_TAKEN);
 	assert_counts(3, 2, 0, 1);
 	assert_journal("r1/1 5 tea 200 @2\n! a.csv:4 column_count\nr2/1 5 tea 200 @3\nr2/2 5 bun 100 @3\n");
+}
+
+/* Nothing waits with a file that does not settle. */
+static void test_what_is_read_is_durable_before_it_waits(void **state)
+{
+	(void)state;
+	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 3600000}\n");
+	shop_put("a.txt", "1|latte 70|1700000000\n");
+	shop_put("b.txt", "2|latte 70|1700000000\n2|lat");
+	seen.stop_after_asks = 8;
+	take_stopped();
+	assert_true(spool_has("a.txt.COMPLETED") && spool_has("b.txt"));
+	assert_journal("a.txt:1/1 1 latte 7000 @1\nb.txt:1/1 2 latte 7000 @1\n");
+}
+
+/* Lines of one order are written one after the other. */
+static void test_an_order_that_is_being_written(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SETTLE);
+	shop_put("a.csv", RECEIPTS_HEADER "r0,1,5,1700000000,tea,2.00\nr1,1,5,1700000000,tea,2.00\nbad\n");
+	seen.grow = "a.csv";
+	seen.grow_text = "r1,2,5,1700000000,bun,1.00\n";
+	seen.grow_at = 5;
+	take_well();
+	assert_int_equal(seen.outcome, INTAKE_TAKEN);
+	assert_counts(4, 3, 0, 1);
+	assert_int_equal(seen.sum.events, 2);
+	assert_journal("r0/1 5 tea 200 @2\n! a.csv:4 column_count\nr1/1 5 tea 200 @3\nr1/2 5 bun 100 @3\n");
+	assert_true(spool_has("a.csv.COMPLETED"));
+	/* Stopped while it waits: the next run takes the order whole. */
+	shop_put("b.csv", RECEIPTS_HEADER "r2,1,5,1700000000,tea,2.00\nr3,1,5,1700000000,tea,2.00\n");
+	seen.stop_after_asks = 6;
+	take_stopped();
+	_cleanup_free_ char *path = spool_path("b.csv");
+	append(path, "r3,2,5,1700000000,bun,1.00\n");
+	take_well();
+	assert_counts(2, 2, 0, 0);
+	assert_int_equal(seen.sum.events, 1);
+}
+
+static void test_a_header_that_is_being_written(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SETTLE);
+	shop_put("a.csv", "receipt,line,member,time,item,amount");
+	seen.grow = "a.csv";
+	seen.grow_text = ",shop\nr1,1,5,1700000000,tea,2.00,x\n";
+	seen.grow_at = 5;
+	take_well();
+	assert_counts(1, 1, 0, 0);
+}
+
+static void test_an_open_quote_at_the_end(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SETTLE);
+	shop_put("a.csv", RECEIPTS_HEADER "r1,1,5,1700000000,\"green\n");
+	seen.grow = "a.csv";
+	seen.grow_text = "tea\",2.00\n";
+	seen.grow_at = 5;
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	assert_journal("r1/1 5 green\ntea 200 @2\n");
+	/* Nobody closes it. */
+	shop_put("b.csv", RECEIPTS_HEADER "r2,1,5,1700000000,\"green\nr3,1,5,1700000000,tea,2.00\n");
+	take_well();
+	assert_counts(2, 1, 0, 1);
+	assert_int_equal(seen.sum.by_reason[REASON_BAD_QUOTE], 1);
+}
+
+/* A line of the greatest length and more, in three pieces. */
+static void make_long_text(struct buf *text, size_t len)
+{
+	buf_append_text(text, "1|latte 70|1700000000\n");
+	assert_int_equal(buf_reserve(text, len + 1), 0);
+	memset(text->data + text->len, 'x', len);
+	text->len += len;
+	assert_non_null(buf_text(text));
+}
+
+static void test_a_long_line_that_is_being_written(void **state)
+{
+	(void)state;
+	static const size_t LENGTHS[] = {LIMIT_LINE_BYTES + 1, LIMIT_LINE_BYTES + 2, LIMIT_LINE_BYTES + 3,
+					 2 * LIMIT_LINE_BYTES, 5 * LIMIT_LINE_BYTES + 77};
+	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 150}\n");
+	for (size_t i = 0; i < sizeof(LENGTHS) / sizeof(LENGTHS[0]); i++) {
+		_cleanup_buf_ struct buf text = {0};
+		char name[16];
+		snprintf(name, sizeof(name), "%zu.txt", i);
+		make_long_text(&text, LENGTHS[i]);
+		shop_put_bytes(name, text.data, text.len);
+		seen.grow = name;
+		seen.grow_text = "\n2|latte 70|1700000000\n";
+		seen.grow_at = 7 + (unsigned)i;
+		take_well();
+		assert_counts(3, 2, 0, 1);
+		assert_int_equal(seen.sum.by_reason[REASON_TOO_LONG], 1);
+	}
+}
+
+/* The rest of a line that was dealt with as if it were whole is no line, let alone an order. */
+static void test_the_rest_of_a_line(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	static const size_t LENGTHS[] = {3, LIMIT_LINE_BYTES + 1, 3 * LIMIT_LINE_BYTES};
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_buf_ struct buf text = {0};
+		char name[16];
+		snprintf(name, sizeof(name), "%zu.txt", i);
+		make_long_text(&text, LENGTHS[i]);
+		shop_put_bytes(name, text.data, text.len);
+		take_well();
+		assert_counts(2, 1, 0, 1);
+		snprintf(name, sizeof(name), "%zu.txt.COMPLETED", i);
+		_cleanup_free_ char *path = spool_path(name);
+		append(path, "9|latte 70|17000"); /* still no end */
+		take_well();
+		assert_counts(0, 0, 0, 0);
+		assert_non_null(strstr(seen.message, "no end"));
+		append(path, "00000\n7|tea 1|1700000000\n");
+		take_well();
+		assert_counts(1, 1, 0, 0);
+		take_well();
+		assert_int_equal(seen.files, 0);
+	}
+	/* An end alone is nothing to speak of. */
+	shop_put("b.txt", "1|latte 70|1700000000\r");
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	_cleanup_free_ char *path = spool_path("b.txt.COMPLETED");
+	append(path, "\n2|latte 70|1700000000\r\n");
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	assert_string_equal(seen.message, "");
+	_cleanup_buf_ struct buf have = {0};
+	dump(&have);
+	assert_non_null(strstr(have.data, "1.txt:3/1 7 tea 100 @3\n"));
+	assert_non_null(strstr(have.data, "b.txt:2/1 2 latte 7000 @2\n"));
+	assert_null(strstr(have.data, " 9 latte"));
 }
 
 /* --- putting away ------------------------------------------------------------------------------------------------------ */
@@ -772,6 +958,165 @@ static void test_grown_before_it_is_put_away(void **state)
 	assert_journal("a.txt:1/1 1 latte 7000 @1\nb.txt:1/1 1 latte 7000 @1\na.txt:2/1 2 mocha 8000 @2\n");
 }
 
+/* The same at the last moment, but another file: of the same size, even. */
+static void test_replaced_before_it_is_put_away(void **state)
+{
+	(void)state;
+	static const char *const DONE[] = {"move, move_to: done", "delete", "rename"};
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_free_ char *config =
+			text_printf("%s, when_done: %s}\n%s", RECEIPTS_OPEN_END, DONE[i], RECEIPTS_MAPPING);
+		shop_open(config);
+		_cleanup_free_ char *first = text_printf("%sr%zu,1,5,1700000000,tea,2.00\n", RECEIPTS_HEADER, 3 * i);
+		_cleanup_free_ char *other =
+			text_printf("%sr%zu,1,5,1700000000,tea,2.00\n", RECEIPTS_HEADER, 3 * i + 1);
+		_cleanup_free_ char *last = text_printf("%sr%zu,1,5,1700000000,tea,2.00\n", RECEIPTS_HEADER, 3 * i + 2);
+		shop_put("a.csv", first);
+		shop_put("b.csv", last);
+		_cleanup_free_ char *listed = spool_path("");
+		unsigned entries = 0;
+		DIR *const dir = opendir(listed);
+		assert_non_null(dir);
+		while (readdir(dir))
+			entries++;
+		closedir(dir);
+		seen.grow = "a.csv";
+		seen.grow_text = other;
+		seen.grow_at = entries; /* b.csv or what was put away before is the last */
+		seen.replace = true;
+		take_well();
+		assert_counts(2, 2, 0, 0);
+		assert_true(spool_has("a.csv"));
+		take_well();
+		assert_counts(1, 1, 0, 0);
+		assert_false(spool_has("a.csv"));
+	}
+}
+
+/* Nobody looks for lines in a file that is gone. */
+static void test_grown_before_it_is_moved_or_deleted(void **state)
+{
+	(void)state;
+	static const char *const DONE[] = {"delete", "move, move_to: done"};
+	for (unsigned i = 0; i < 2; i++) {
+		_cleanup_free_ char *config = text_printf(
+			"sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 300, when_done: %s}\n",
+			DONE[i]);
+		char name[16];
+		snprintf(name, sizeof(name), "%u.txt", i);
+		shop_open(config);
+		shop_put(name, "1|latte 70|1700000000\n");
+		seen.grow = name;
+		seen.grow_text = "2|latte 70|1700000000\n";
+		seen.grow_at = 6;
+		take_well();
+		assert_counts(2, 2, 0, 0);
+		assert_int_equal(seen.outcome, INTAKE_TAKEN);
+		assert_false(spool_has(name));
+		/* Had already: the same. */
+		shop_put(name, "1|latte 70|1700000000\n2|latte 70|1700000000\n");
+		seen.grow = name;
+		seen.grow_text = "3|latte 70|1700000000\n";
+		seen.grow_at = 6;
+		take_well();
+		assert_counts(1, 1, 0, 0);
+		assert_false(spool_has(name));
+	}
+}
+
+static void test_a_file_to_be_deleted_never_settles(void **state)
+{
+	(void)state;
+	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 100, when_done: delete}\n");
+	_cleanup_free_ char *path = spool_path("a.txt");
+	shop_put("a.txt", "1|latte 70|1700000000\n");
+	_cleanup_free_ char *command =
+		text_printf("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
+			    "echo '1|tea 1|1700000000' >>'%s'; sleep 0.05; done & echo $! >'%s/pid'",
+			    path, shop_base);
+	assert_int_equal(system(command), 0); // NOLINT(cert-env33-c): a test
+	take_well();
+	assert_int_equal(seen.outcome, INTAKE_GROWS);
+	assert_true(spool_has("a.txt"));
+	const uint64_t first = seen.sum.rows;
+	_cleanup_free_ char *wait_for =
+		text_printf("while kill -0 $(cat '%s/pid') 2>/dev/null; do sleep 0.02; done", shop_base);
+	assert_int_equal(system(wait_for), 0); // NOLINT(cert-env33-c): a test
+	take_well();
+	assert_int_equal(first + seen.sum.rows, 21);
+	assert_false(spool_has("a.txt"));
+}
+
+/* Whoever wrote it had not finished, and it was not the first that was put away under this name. */
+static void test_grown_under_a_number(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	for (unsigned i = 0; i < 2; i++) {
+		shop_put("a.txt", "1|latte 70|1700000000\n");
+		take_well();
+	}
+	_cleanup_free_ char *second = spool_path("a.txt.COMPLETED.2");
+	append(second, "2|mocha 80|1700000001\n");
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	assert_string_equal(seen.name, "a.txt.COMPLETED.2");
+	take_well();
+	assert_int_equal(seen.files, 0);
+	/* Now the other one, in another way: its lines have numbers that are taken. */
+	_cleanup_free_ char *first = spool_path("a.txt.COMPLETED");
+	append(first, "3|tea 1|1700000001\n3|tea 1|1700000001\n");
+	take_well();
+	assert_counts(2, 0, 0, 2);
+	assert_int_equal(seen.outcome, INTAKE_REUSED);
+	append(first, "4|tea 1|1700000001\n");
+	take_well();
+	assert_counts(1, 0, 0, 1);
+	append(second, "2|mocha 80|1700000002\n");
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	take_well();
+	assert_int_equal(seen.files, 0);
+	assert_journal("a.txt:1/1 1 latte 7000 @1\na.txt:2/1 2 mocha 8000 @2\n! a.txt:2 file_name_reused\n"
+		       "! a.txt:3 file_name_reused\n! a.txt:4 file_name_reused\na.txt:3/1 2 mocha 8000 @3\n");
+	/* A beginning at which it ended once was had. */
+	shop_put("a.txt", "1|latte 70|1700000000\n");
+	take_well();
+	assert_int_equal(seen.outcome, INTAKE_HAD);
+}
+
+static void test_other_content_grown_under_a_number(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SOURCE);
+	shop_put("a.csv", RECEIPTS_HEADER "r1,1,5,1700000000,tea,2.00\n");
+	take_well();
+	shop_put("a.csv", RECEIPTS_HEADER "r2,1,5,1700000000,tea,2.00\n");
+	take_well();
+	_cleanup_free_ char *second = spool_path("a.csv.COMPLETED.2");
+	append(second, "r3,1,5,1700000000,tea,2.00\n");
+	take_well();
+	assert_counts(1, 1, 0, 0);
+	/* None that was read: said once, and again when it changes. */
+	for (unsigned i = 0; i < 2; i++) {
+		append(second, "r4,1,5,1700000000,tea,2.00\n");
+		_cleanup_buf_ struct buf text = {0};
+		assert_int_equal(file_read_all(second, 10000, &text, NULL), 0);
+		text.data[text.len / 2] = '~';
+		shop_put_bytes("a.csv.COMPLETED.2", text.data, text.len);
+		take_well();
+		assert_int_equal(seen.files, 1);
+		assert_int_equal(seen.outcome, INTAKE_SKIPPED);
+		take_well();
+		assert_int_equal(seen.files, 0);
+	}
+	/* That it was left alone there does not mean that it was had. */
+	rename_back("a.csv.COMPLETED.2", "a.csv");
+	take_well();
+	assert_int_equal(seen.outcome, INTAKE_TAKEN);
+	assert_int_equal(seen.sum.lines, 4);
+}
+
 static void test_many_small_files(void **state)
 {
 	(void)state;
@@ -800,7 +1145,7 @@ static void test_ignored_names(void **state)
 	} CASES[] = {
 		{"a.txt", false, 0},        {".a", true, 0},
 		{"a.tmp", true, 0},         {"a.COMPLETED", true, 1},
-		{"a.COMPLETED.2", true, 0}, {"a.COMPLETED.x", false, 0},
+		{"a.COMPLETED.2", true, 1}, {"a.COMPLETED.x", false, 0},
 		{"a.COMPLETED.", false, 0}, {".COMPLETED", true, 0},
 		{"COMPLETED", false, 0},    {"a.COMPLETED.COMPLETED", true, 11},
 		{"tmp", false, 0},          {"a.COMPLETEDx", false, 0},
@@ -847,6 +1192,7 @@ int main(void)
 		TEST(test_grown_file),
 		TEST(test_grown_after_it_was_put_away),
 		TEST(test_name_reused),
+		TEST(test_name_reused_with_ids),
 		TEST(test_name_reused_packed),
 		TEST(test_nothing_was_taken_of_the_first),
 		TEST(test_header_only),
@@ -861,10 +1207,21 @@ int main(void)
 		TEST(test_stop_between_files),
 		TEST(test_stop_while_it_waits),
 		TEST(test_a_file_that_never_settles),
+		TEST(test_what_is_read_is_durable_before_it_waits),
+		TEST(test_an_order_that_is_being_written),
+		TEST(test_a_header_that_is_being_written),
+		TEST(test_an_open_quote_at_the_end),
+		TEST(test_a_long_line_that_is_being_written),
+		TEST(test_the_rest_of_a_line),
 		TEST(test_existing_names),
 		TEST(test_move),
 		TEST(test_delete),
 		TEST(test_grown_before_it_is_put_away),
+		TEST(test_replaced_before_it_is_put_away),
+		TEST(test_grown_before_it_is_moved_or_deleted),
+		TEST(test_a_file_to_be_deleted_never_settles),
+		TEST(test_grown_under_a_number),
+		TEST(test_other_content_grown_under_a_number),
 		TEST(test_many_small_files),
 		TEST(test_ignored_names),
 		TEST(test_what_is_no_file),

@@ -1,0 +1,239 @@
+#include "speed/intake_internal.h"
+
+#include "base/bytes.h"
+#include "base/utf8.h"
+#include "loyalty/account.h"
+
+#include <assert.h>
+#include <xxhash.h>
+
+/* So many bad lines between the lines of an order end it: a block holds them until the order is whole. */
+#define BAD_LINES_IN_ORDER 1000u
+
+static_assert(REASON_MAX < sizeof(((struct intake_counts *)0)->by_reason) / sizeof(uint64_t),
+	      "a count for each reason");
+
+/* Between two orders: commits a full block with the position behind the last order. */
+static int commit_if_full(struct intake *intake, struct error *err)
+{
+	if (!intake_block_full(intake))
+		return 0;
+	struct mark here;
+	intake_mark_here(intake, &here);
+	int rc = intake_write_position(intake, &here, false, 0, err);
+	if (rc == 0)
+		rc = intake_commit_block(intake, err);
+	if (rc == 0 && intake_asked_to_stop(intake))
+		rc = intake_interrupted(err);
+	return rc == 0 ? intake_begin_block(intake, err) : rc;
+}
+
+static int write_label(struct intake *intake, struct error *err)
+{
+	if (intake->label_written)
+		return 0;
+	if (block_writer_file(&intake->block, (struct slice){intake->label.data, intake->label.len}) < 0)
+		return error_no_memory(err, BLOCK_BYTES);
+	intake->label_written = true;
+	return 0;
+}
+
+static int quarantine(struct intake *intake, struct slice raw, uint64_t line, enum quarantine_reason reason,
+		      struct error *err)
+{
+	int rc = write_label(intake, err);
+	if (rc < 0)
+		return rc;
+	buf_clear(&intake->scratch);
+	if (utf8_escape(&intake->scratch, raw.data, raw.len, LIMIT_QUARANTINE_TEXT_BYTES) < 0 ||
+	    block_writer_quarantined(&intake->block, line, reason,
+				     (struct slice){intake->scratch.data, intake->scratch.len}, intake->now_us) < 0)
+		return error_no_memory(err, raw.len);
+	intake->counts.quarantined++;
+	intake->counts.by_reason[reason]++;
+	return 0;
+}
+
+static int take_event(struct intake *intake, const struct event *event, bool implicit_id, uint64_t line,
+		      struct error *err)
+{
+	const int rc = write_label(intake, err);
+	if (rc < 0)
+		return rc;
+	if (block_writer_event(&intake->block, event, implicit_id, line) < 0)
+		return error_no_memory(err, BLOCK_BYTES);
+	intake->counts.events++;
+	intake->counts.rows += event->n_lines;
+	return 0;
+}
+
+/* Orders that bring an id. */
+
+static int hash_payload(struct intake *intake, const struct event *event, uint64_t *hash, struct error *err)
+{
+	struct buf *const b = &intake->scratch;
+	size_t room = 5 * (size_t)VARINT_MAX_BYTES + event->customer.text.len + event->store.len;
+	for (uint32_t i = 0; i < event->n_lines; i++)
+		room += 5 * (size_t)VARINT_MAX_BYTES + event->lines[i].menu.len + event->lines[i].sku.len;
+	buf_clear(b);
+	if (buf_reserve(b, room) < 0)
+		return error_no_memory(err, room);
+	char *p = b->data;
+	p = put_varint(p, event->customer.guest);
+	p = put_signed(p, event->customer.number);
+	p = put_slice(p, event->customer.text);
+	p = put_signed(p, event->time_us);
+	p = put_slice(p, event->store);
+	for (uint32_t i = 0; i < event->n_lines; i++) {
+		const struct order_line *const l = &event->lines[i];
+		p = put_slice(p, l->menu);
+		p = put_slice(p, l->sku);
+		p = put_signed(p, l->qty_milli);
+		p = put_signed(p, l->price_minor);
+		p = put_signed(p, l->amount_minor);
+	}
+	*hash = XXH3_64bits(b->data, (size_t)(p - b->data));
+	return 0;
+}
+
+static int look_up_id(struct intake *intake, const struct event *event, enum journal_id_state *state, struct error *err)
+{
+	uint64_t payload = 0;
+	const int rc = hash_payload(intake, event, &payload, err);
+	if (rc < 0)
+		return rc;
+	struct buf *const b = &intake->scratch;
+	buf_clear(b);
+	if (buf_append(b, intake->source->name, strlen(intake->source->name) + 1) < 0 ||
+	    buf_append(b, event->id.data, event->id.len) < 0)
+		return error_no_memory(err, b->len + event->id.len);
+	XXH128_canonical_t hash;
+	XXH128_canonicalFromHash(&hash, XXH3_128bits(b->data, b->len));
+	return journal_id_add(intake->journal, hash.digest, payload, state, err);
+}
+
+static int quarantine_pending(struct intake *intake, enum quarantine_reason reason, struct error *err)
+{
+	const struct pending *const pending = &intake->pending;
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < pending->n_lines; i++)
+		rc = quarantine(intake, pending_raw(pending, i), pending->lines[i].line, reason, err);
+	return rc;
+}
+
+int intake_flush_pending(struct intake *intake, struct error *err)
+{
+	struct pending *const pending = &intake->pending;
+	if (pending->n_lines == 0)
+		return 0;
+	struct event event;
+	pending_event(pending, &event);
+	enum journal_id_state state = JOURNAL_ID_NEW;
+	int64_t total;
+	int rc = 0;
+	if (event_eligible(&event, &total, NULL) < 0 || total > LIMIT_AMOUNT_MINOR)
+		rc = quarantine_pending(intake, REASON_AMOUNT, err);
+	else if ((rc = look_up_id(intake, &event, &state, err)) == 0 && state == JOURNAL_ID_NEW)
+		rc = take_event(intake, &event, false, pending->lines[0].line, err);
+	else if (rc == 0 && state == JOURNAL_ID_SAME)
+		intake->counts.duplicates += pending->n_lines;
+	else if (rc == 0)
+		rc = quarantine_pending(intake, REASON_ID_CONFLICT, err);
+	pending_clear(pending);
+	return rc;
+}
+
+void intake_give_up_pending(struct intake *intake)
+{
+	if (intake->pending.n_lines == 0)
+		return;
+	block_writer_rewind(&intake->block, &intake->order_start.block);
+	intake->label_written = intake->order_start.label_written;
+	intake->lines -= intake->counts.lines - intake->order_start.mark.counts.lines;
+	intake->counts = intake->order_start.mark.counts;
+	pending_clear(&intake->pending);
+}
+
+static int take_row_with_id(struct intake *intake, const struct order_row *row, uint64_t line, struct error *err)
+{
+	if (!pending_is(&intake->pending, row->id)) {
+		struct order_start *const start = &intake->order_start;
+		intake_mark_here(intake, &start->mark);
+		start->mark.counts.lines--; /* this row is counted already */
+		start->block = block_writer_mark(&intake->block);
+		start->label_written = intake->label_written;
+		start->bad_lines = 0;
+		if (pending_start(&intake->pending, row, intake->csv.raw, line) < 0)
+			return error_no_memory(err, intake->csv.raw.len);
+		return 0;
+	}
+	switch (pending_add(&intake->pending, row, intake->csv.raw, line)) {
+	case PENDING_ADDED:
+		return 0;
+	case PENDING_DUPLICATE:
+		intake->counts.duplicates++;
+		return 0;
+	case PENDING_REFUSED:
+		return quarantine(intake, intake->csv.raw, line, REASON_ORDER_LINES, err);
+	default:
+		return error_no_memory(err, intake->csv.raw.len);
+	}
+}
+
+/* Records. */
+
+static int reason_of_record(const struct intake *intake, enum csv_result result)
+{
+	if (intake->all_reason)
+		return (int)intake->all_reason;
+	switch (result) {
+	case CSV_BAD_QUOTE:
+		return REASON_BAD_QUOTE;
+	case CSV_TOO_LONG:
+		return REASON_TOO_LONG;
+	case CSV_TOO_WIDE:
+		return REASON_COLUMN_COUNT;
+	default:
+		break;
+	}
+	const struct slice raw = intake->csv.raw;
+	if (memchr(raw.data, '\0', raw.len))
+		return REASON_NUL_BYTE;
+	return utf8_valid(raw.data, raw.len) ? 0 : REASON_ENCODING;
+}
+
+int intake_take_record(struct intake *intake, enum csv_result result, struct error *err)
+{
+	const struct csv *const csv = &intake->csv;
+	const uint64_t line = intake->line + 1;
+	if (csv->raw.len == 0 && result == CSV_RECORD)
+		return 0;
+	struct order_row row;
+	int reason = reason_of_record(intake, result);
+	if (reason == 0)
+		reason = order_format_row(intake->format, csv->fields, csv->n_fields, intake->latest_us, &row);
+	if (reason < 0)
+		return error_no_memory(err, csv->raw.len);
+	int rc = 0;
+	/* The record is not consumed yet: here the position stands between two orders. */
+	if (reason == 0 ? row.id.len && !pending_is(&intake->pending, row.id)
+			: intake->pending.n_lines && intake->order_start.bad_lines++ == BAD_LINES_IN_ORDER)
+		rc = intake_flush_pending(intake, err);
+	if (rc == 0 && intake->pending.n_lines == 0)
+		rc = commit_if_full(intake, err);
+	if (rc < 0)
+		return rc;
+	intake->counts.lines++;
+	intake->lines++;
+	if (reason)
+		return quarantine(intake, csv->raw, line, (enum quarantine_reason)reason, err);
+	if (row.id.len)
+		return take_row_with_id(intake, &row, line, err);
+	const struct event event = {.kind = EVENT_ORDER,
+				    .customer = row.customer,
+				    .time_us = row.time_us,
+				    .store = row.store,
+				    .lines = &row.line,
+				    .n_lines = 1};
+	return take_event(intake, &event, true, line, err);
+}

@@ -1,0 +1,108 @@
+#include "speed/intake_internal.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PUT_AWAY_TRIES 100000u
+
+static const char CHANGED[] =
+	"changed since it was read, so it stays where it is: the next run takes what is new in it";
+
+bool intake_ignores(const struct config_source *source, const char *name, size_t *base_len)
+{
+	*base_len = 0;
+	const size_t len = strlen(name);
+	if (name[0] == '.' || (len > 4 && strcmp(name + len - 4, ".tmp") == 0))
+		return true;
+	const char *const suffix = source->suffix ? source->suffix : ""; /* none: files are moved */
+	const size_t suffix_len = strlen(suffix);
+	for (const char *at = suffix_len ? strstr(name, suffix) : NULL; at; at = strstr(at + 1, suffix)) {
+		const char *const rest = at + suffix_len;
+		const bool numbered = *rest == '.' && rest[1] && strspn(rest + 1, "0123456789") == strlen(rest + 1);
+		if (at == name || (*rest != '\0' && !numbered))
+			continue;
+		*base_len = (size_t)(at - name);
+		return true;
+	}
+	return false;
+}
+
+bool intake_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* rename to `target`, or to `target.2`, `target.3` … when there is such a file: none is ever written over. *out: the name that
+ * it has then; the caller frees it. */
+static int rename_fresh(const char *from, const char *target, char **out, struct error *err)
+{
+	int errnum = EEXIST;
+	for (unsigned i = 1; errnum == EEXIST && i < PUT_AWAY_TRIES; i++) {
+		char *const name = i == 1 ? strdup(target) : text_printf("%s.%u", target, i);
+		if (!name)
+			return error_no_memory(err, strlen(target));
+		if (renameat2(AT_FDCWD, from, AT_FDCWD, name, RENAME_NOREPLACE) == 0) {
+			*out = name;
+			return 0;
+		}
+		errnum = errno;
+		free(name);
+	}
+	return error_errno(err, errnum,
+			   "the lines of %s are in, but it cannot be renamed to %s; rename or remove it, running again "
+			   "takes nothing twice",
+			   from, target);
+}
+
+static int rename_away(const struct finished *file, const char *target, const char **note, struct error *err)
+{
+	_cleanup_free_ char *name = NULL;
+	const int rc = rename_fresh(file->path, target, &name, err);
+	struct stat st;
+	if (rc < 0 || lstat(name, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (st.st_dev == file->st.st_dev && st.st_ino == file->st.st_ino))
+		return rc;
+	/* Another file took its name at the last moment. */
+	*note = CHANGED;
+	if (renameat2(AT_FDCWD, name, AT_FDCWD, file->path, RENAME_NOREPLACE) < 0)
+		return error_errno(err, errno, "%s was not read, and cannot get its name %s back; rename it", name,
+				   file->path);
+	return 0;
+}
+
+int intake_put_away(const struct intake *intake, const struct finished *file, const char **note, struct error *err)
+{
+	const struct config_source *const source = intake->source;
+	*note = NULL;
+	if (file->keep_name)
+		return 0;
+	struct stat st;
+	if (stat(file->path, &st) == 0 && !intake_same_file(&st, &file->st)) {
+		*note = CHANGED;
+		return 0;
+	}
+	if (source->when_done == WHEN_DONE_DELETE && !file->has_quarantined) {
+		if (unlink(file->path) < 0 && errno != ENOENT)
+			return error_errno(err, errno, "the lines of %s are in, but it cannot be removed", file->path);
+		return 0;
+	}
+	_cleanup_free_ char *target = NULL;
+	if (source->when_done == WHEN_DONE_MOVE) {
+		_cleanup_free_ char *dir = deployment_path(intake->deployment, source->move_to);
+		if (!dir)
+			return error_no_memory(err, LIMIT_PATH_BYTES);
+		const int rc = file_make_dirs(dir, err);
+		if (rc < 0)
+			return rc;
+		target = text_printf("%s/%s", dir, file->name);
+	} else {
+		target = text_printf("%s%s", file->path, source->suffix);
+	}
+	return target ? rename_away(file, target, note, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+}
