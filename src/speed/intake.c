@@ -240,7 +240,7 @@ static int read_on(struct intake *intake, bool was_put_away, bool *faulty, struc
 			return rc;
 		/* Where it is not in place the text would be read again from its beginning with each line that comes. */
 		const bool in_place = mark.offset == input_offset(intake->in) && !input_is_gzip(intake->in);
-		bool given_up;
+		bool given_up = false;
 		rc = wait_until_settled(intake, in_place, &given_up, err);
 		if (rc < 0)
 			return rc;
@@ -277,7 +277,7 @@ static int read_file(struct intake *intake, bool was_put_away, bool *faulty, str
 			return read_on(intake, was_put_away, faulty, fault, err);
 		if (resumed == RESUMED_UNKNOWN)
 			return leave_unknown(intake, err);
-		bool given_up;
+		bool given_up = false;
 		const int rc = wait_until_settled(intake, false, &given_up, err);
 		if (rc < 0)
 			return rc;

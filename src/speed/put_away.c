@@ -65,7 +65,7 @@ static int rename_away(const struct finished *file, const char *target, const ch
 	_cleanup_free_ char *name = NULL;
 	const int rc = rename_fresh(file->path, target, &name, err);
 	struct stat st;
-	if (rc < 0 || lstat(name, &st) < 0 || !S_ISREG(st.st_mode) ||
+	if (rc < 0 || !name || lstat(name, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    (st.st_dev == file->st.st_dev && st.st_ino == file->st.st_ino))
 		return rc;
 	/* Another file took its name at the last moment. */
