@@ -77,7 +77,7 @@ def make_base(release, directory, with_history):
         sources=[
             {"name": "till", "dir": "spool", "format": "classic", "settle_ms": 0},
             {"name": "web", "dir": "web", "format": "receipts", "settle_ms": 0, "when_done": "delete"},
-            {"name": "kiosk", "dir": "kiosk", "format": "classic", "when_done": "move", "move_to": "done"},
+            {"name": "kiosk", "dir": "kiosk", "format": "classic", "when_done": "move", "move_to": "done", "settle_ms": 0},
         ],
         journal={"retention_hours": 0},
     )
