@@ -45,6 +45,7 @@ static int code_of_error(int code)
 
 int cli_fail(const struct error *err)
 {
+	const int exit_code = code_of_error(err->code);
 	fflush(stdout);
 	fputs("punchcard: ", stderr);
 	/* A message may have several lines, such as the SQL engine's. */
@@ -54,7 +55,7 @@ int cli_fail(const struct error *err)
 		fputc('\n', stderr);
 		line = *end ? end + 1 : NULL;
 	}
-	return code_of_error(err->code);
+	return exit_code;
 }
 
 int cli_usage_error(const char *command, const char *format, ...)

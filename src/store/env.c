@@ -230,10 +230,11 @@ int env_open(const char *dir, const struct env_options *options, MDB_env **out, 
 	MDB_env *env = NULL;
 	int rc = open_env(dir, options, flags, &env);
 	if (rc == EACCES && options->read_only)
-		return error_set(err, ERROR_IO,
-				 "cannot open the %s in %s: permission denied. Readers need to read data.mdb there, and to "
-				 "write lock.mdb, in which they register so that a writer leaves them what they read",
-				 options->what, dir);
+		return error_set(
+			err, ERROR_IO,
+			"cannot open the %s in %s: permission denied. Readers need to read data.mdb there, and to "
+			"write lock.mdb, in which they register so that a writer leaves them what they read",
+			options->what, dir);
 	if (rc != 0)
 		return open_error(rc, dir, options, err);
 	rc = check_length(env, dir, options, err);

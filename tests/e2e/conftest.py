@@ -83,6 +83,8 @@ class Punchcard:
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("env", environment())
+        # A shell in the background leaves SIGINT ignored; at a terminal, where people press Ctrl-C, it is not.
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         return subprocess.Popen(self.command(args), **options)
 
     def end(self, process, timeout=TIMEOUT_S):
