@@ -1,85 +1,103 @@
 /*
- * An account: what the programme owes and knows of one customer. The kernel's fold:
+ * An account: the state of the fold over one customer's events. docs/programme.md is what it computes.
  *
- *     struct account account;
- *     account_init(&account);
- *     for (each event of the customer)
- *             if (account_apply(&account, programme, &event, &posting, err) < 0) …   // the account is as before
- *     account_encode(&account, &record);
- *     account_release(&account);
+ *     struct account *account = account_new(programme);
+ *     for (each event of the customer, in the order of fact_compare)
+ *             rc = account_apply(account, &fact, &postings);
+ *     rc = account_advance(account, day, &postings);             // what falls due up to the start of `day`
+ *     account_balance(account, ledger, &balance);
+ *     account_reset(account);                                    // the next customer, in the same memory
+ *     account_free(account);
  *
- * Pure: no input or output, no clock, no randomness; the only memory it asks for is for the set of visited days, when that
- * outgrows DAYS_INLINE_WORDS. Everything it keeps now (counts, sums, first and last, the set of days) does not depend on the
- * order of the events, so any order of arrival of the same events gives the same record, byte for byte. The caller sees to it
- * that every event comes once.
- *
- * Not tied to a thread; one account belongs to one thread at a time.
+ * Pure: no input or output, no clock, no randomness. Memory is asked for when a list outgrows what the account ever had; in
+ * the steady state, with account_reset between customers, for no event. Not tied to a thread; one account belongs to one
+ * thread at a time.
  */
 #ifndef PUNCHCARD_LOYALTY_ACCOUNT_H
 #define PUNCHCARD_LOYALTY_ACCOUNT_H
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "loyalty/event.h"
-#include "loyalty/programme.h"
+#include "loyalty/fact.h"
+#include "loyalty/posting.h"
 
-#include <stdint.h>
+struct account;
 
-#define DAYS_INLINE_WORDS 2u
-
-/* A set of local days, one bit a day, in words of 64 days. */
-struct day_set {
-	int32_t first_word; /* day / 64 (floored) of the first word */
-	uint32_t n_words;
-	union {
-		uint64_t inline_words[DAYS_INLINE_WORDS];
-		uint64_t *heap_words; /* when n_words > DAYS_INLINE_WORDS; owned */
-	};
-};
-
-struct account {
-	int64_t orders;              /* how many */
-	int64_t spend_minor;         /* sum of the lines' amounts */
-	int64_t points_milli;        /* balance, thousandths of a point */
-	int64_t points_earned_milli; /* ever earned */
-	int64_t first_us;            /* time of the first order, UTC; 0 without orders */
-	int64_t last_us;             /* … of the last */
-	struct day_set days;         /* on which there was an order: the visits */
-};
-
-/* What one event did to the account. */
-struct posting {
-	int64_t points_milli; /* earned by it */
-	int64_t eligible_minor;
-};
-
-void account_init(struct account *account);
-void account_release(struct account *account);
+/* An empty one; NULL when out of memory. `programme` (prepared) must outlive it. */
+struct account *account_new(const struct programme *programme);
+void account_free(struct account *account);
+/* Empty again; the memory is kept. */
+void account_reset(struct account *account);
+/* Makes `to` (of the same programme) a copy. 0 or ERROR_NO_MEMORY, and then `to` is empty. */
+int account_copy(struct account *to, const struct account *from);
 
 /*
- * Takes one event. The event must be checked (limits.h); kinds other than EVENT_ORDER are ERROR_INPUT for now.
- * ERROR_OVERFLOW when a sum does not fit in 64 bits, ERROR_NO_MEMORY; in both cases the account is as it was.
- * `posting` may be NULL.
+ * Takes the next event. It must be behind the last one in the order of fact_compare (asserted by time). Entries are appended
+ * to `postings` (NULL: nobody wants them): first what fell due before, then the event's own, at least one. An event that cannot
+ * be applied leaves one of kind reject. ERROR_NO_MEMORY: the account is no longer good for anything but account_reset or
+ * account_free.
  */
-int account_apply(struct account *account, const struct programme *programme, const struct event *event,
-		  struct posting *posting, struct error *err);
+int account_apply(struct account *account, const struct fact *fact, struct postings *postings);
 
-/* What the rules count of an order: the sum of its lines' amounts. 0 or ERROR_OVERFLOW. */
-int event_eligible(const struct event *event, int64_t *eligible_minor, struct error *err);
+/* Lets time pass to the start of a local day, that day's expiries and reviews included. A day that has passed already changes
+ * nothing. Errors as account_apply. */
+int account_advance(struct account *account, int32_t day, struct postings *postings);
 
-/*
- * The same for an order that is known by its total only (`eligible_minor`, all its lines together) and time: what a scan of
- * stored orders needs. account_apply calls it.
- */
-int account_apply_order(struct account *account, const struct programme *programme, int64_t time_us,
-			int64_t eligible_minor, struct posting *posting, struct error *err);
+/* What is known, as of the day that was reached last. */
+struct account_totals {
+	int64_t events; /* all kinds, rejected ones included */
+	int64_t rejected;
+	int64_t orders;
+	int64_t visits;
+	int64_t spend_minor; /* net of refunds */
+	int64_t first_us;    /* of the first and last order; 0 without orders */
+	int64_t last_us;
+	int64_t postings;       /* how many entries so far: the next one's number less 1 */
+	int32_t day;            /* reached last; DAY_MIN for an empty account */
+	int64_t window_visits;  /* over segment_months, up to `day` */
+	int64_t window_spend_minor;
+};
+void account_totals(const struct account *account, struct account_totals *out);
 
-/* Visits: distinct local days with an order. */
-int64_t account_visits(const struct account *account);
+struct account_balance {
+	int64_t balance_milli; /* spendable lots less debt */
+	int64_t pending_milli;
+	int64_t debt_milli;
+	int64_t issued_milli;
+	int64_t reversed_milli;
+	int64_t redeemed_milli;
+	int64_t expired_milli;
+	int32_t next_expiry_day; /* of the earliest lot; DAY_MAX: nothing expires */
+};
+void account_balance(const struct account *account, unsigned ledger, struct account_balance *out);
+/* What of it expires (pending lots included) after the day that was reached and up to `day`, included. */
+int64_t account_expiring(const struct account *account, unsigned ledger, int32_t day);
 
-/* Appends the account's record (byte table in account.c). 0 or ERROR_NO_MEMORY. */
+struct account_lot {
+	int32_t expires;   /* DAY_MAX: never */
+	int32_t available; /* DAY_MIN: spendable */
+	int64_t remaining_milli;
+};
+/* The lots of a ledger, spendable ones first, each by expiry. How many there are; the i-th. */
+unsigned account_lots(const struct account *account, unsigned ledger);
+void account_lot(const struct account *account, unsigned ledger, unsigned i, struct account_lot *out);
+
+struct account_tier {
+	unsigned level;      /* 0 in a programme without tiers */
+	int32_t review_day;  /* DAY_MAX: none */
+	int64_t metric;      /* as of the day that was reached */
+	int64_t to_next;     /* threshold of the next level less metric; 0 at the top and without tiers */
+};
+void account_tier(const struct account *account, struct account_tier *out);
+
+/* Whether a redemption of so many points would be accepted now. */
+bool account_can_redeem(const struct account *account, unsigned ledger, int64_t points_milli);
+
+/* Appends the state as bytes (byte table in account_state.c), without the orders that refunds may come for: those can only be
+ * refunded by a fold that has them. 0 or ERROR_NO_MEMORY. */
 int account_encode(const struct account *account, struct buf *out);
-/* Reads a record into an initialised, empty account. ERROR_CORRUPT for a damaged one or a version that is not known. */
-int account_decode(struct slice record, struct account *account, struct error *err);
+/* Reads a state into an empty account of the same programme. ERROR_CORRUPT: damaged, of a version that is not known, or of
+ * another programme. ERROR_NO_MEMORY. On error the account is empty. */
+int account_decode(struct slice state, struct account *account, struct error *err);
 
 #endif

@@ -42,8 +42,18 @@ struct event {
 	struct customer_id customer;
 	int64_t time_us;    /* UTC */
 	struct slice store; /* may be empty */
+	/* What was bought, or brought back. Amounts of a refund's lines are positive, too. */
 	const struct order_line *lines;
-	uint32_t n_lines; /* 1 to LIMIT_ORDER_LINES for an order */
+	uint32_t n_lines; /* 1 to LIMIT_ORDER_LINES for an order; 0 or more for a refund; 0 for the others */
+	/* Refund. */
+	struct slice order_id; /* event id of the order, 1 to LIMIT_EVENT_ID_BYTES bytes */
+	int64_t amount_minor;  /* > 0: what was given back; with lines their sum */
+	/* Redeem (> 0, or 0 when only a reward is named) and adjust (not 0), thousandths, at most LIMIT_POINTS_MILLI. */
+	int64_t points_milli;
+	struct slice ledger; /* its name; empty: the reward's, else the first */
+	struct slice reward; /* redeem: its id; may be empty when there are points */
+	struct slice reason; /* adjust: in words; may be empty */
+	bool declined;       /* redeem: it was asked for, and refused */
 };
 
 #endif
