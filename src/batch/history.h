@@ -1,0 +1,93 @@
+/*
+ * History: the events of many customers out of transactions_cln, customer by customer and in order, for the kernel to fold
+ * on all cores.
+ *
+ *     const struct history_options options = {.offset = offset, .from_day = DAY_MIN, .until_day = day};
+ *     const struct history_sink sink = {.open = …, .work = …, .commit = …, .close = …, .context = me};
+ *     rc = history_run(deployment, programme, &options, &sink, err);
+ *
+ * What runs where: the engine reads the committed files (committed.h) and sorts their rows by customer and time, within
+ * config.engine_memory_mib; it spills what does not fit. One thread gathers whole customers into batches (some ten
+ * thousand rows; a customer of more makes a batch of his own), workers make facts of the rows and call sink->work, and the
+ * thread that called history_run calls sink->commit, batch by batch in the order of the customers (integers numerically,
+ * text by byte), so that LMDB may be written there. So memory is bounded by the engine's limit, some batches, and the
+ * customer with the longest history.
+ *
+ * Guests have no history. The order of files and rows does not matter.
+ */
+#ifndef PUNCHCARD_BATCH_HISTORY_H
+#define PUNCHCARD_BATCH_HISTORY_H
+
+#include "config/deployment.h"
+#include "loyalty/fact.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All lives until the call of sink->work returns. */
+struct history_customer {
+	struct customer_id id;
+	const struct fact *facts; /* in the order of fact_compare, each event once */
+	size_t n_facts;           /* 0 only with options->states */
+	struct slice state;       /* what options->states has of the customer; empty: nothing */
+};
+
+struct history_batch {
+	const struct history_customer *customers;
+	size_t n_customers; /* from 1 */
+	size_t n_facts;     /* of all of them */
+};
+
+/*
+ * What is done with them. A *place* is where one batch at a time is worked on: `open` makes one (some more than there are
+ * threads; all before the first batch), `work` leaves its results there, `commit` takes them away, and the place is used
+ * again. Each returns 0 or a code with err set, which ends the run.
+ */
+struct history_sink {
+	int (*open)(void *context, void **place, struct error *err);
+	/* In a worker's thread. The accounts that it folds in belong into the place, too: their memory is kept. */
+	int (*work)(void *context, void *place, const struct history_batch *batch, struct error *err);
+	/* In the caller's thread, in order; may be NULL. */
+	int (*commit)(void *context, void *place, struct error *err);
+	/* Also after an error, of each place that was made. */
+	void (*close)(void *context, void *place);
+	void *context;
+};
+
+struct history_options {
+	/* The table writer's offset in the journal: which files count. See history_offset. */
+	uint64_t offset;
+	/* Only events from the start of from_day on and before the start of the day after until_day; DAY_MIN and DAY_MAX: all.
+	 * In the zone of the programme. */
+	int32_t from_day;
+	int32_t until_day;
+	/* Only these, in any order; NULL: all. A few are found without sorting all rows. */
+	const struct customer_id *customers;
+	size_t n_customers;
+	/* A Parquet file of cust_id and state BLOB, in order of cust_id, whose customers come besides, with their state and with
+	 * or without facts; NULL: none. With `customers`, only theirs. */
+	const char *states;
+	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
+	const char *tmp_dir; /* where the engine spills; NULL: the deployment's data/tmp, which is the writer's */
+	/* Called in the caller's thread, some times a second: rows that were folded, of how many (an upper bound). May be NULL;
+	 * not false ends the run with ERROR_INTERRUPTED. */
+	bool (*progress)(void *context, uint64_t rows, uint64_t total);
+	void *progress_context;
+};
+
+/*
+ * `programme` (prepared) decides what facts are; it need not be the deployment's. Errors: a sink's own; ERROR_CORRUPT for a
+ * damaged file, for an event with a line missing or twice, and for rows that no event can have; the engine's.
+ */
+int history_run(const struct deployment *deployment, const struct programme *programme,
+		const struct history_options *options, const struct history_sink *sink, struct error *err);
+
+/* The table writer's offset, read from the journal; 1 when nothing was collected yet. Not where the process has the journal
+ * open already: LMDB's locks do not bear it. */
+int history_offset(const struct deployment *deployment, uint64_t *offset, struct error *err);
+
+/* The first instant, UTC microseconds, of a local day of the programme; INT64_MIN and INT64_MAX for DAY_MIN and DAY_MAX. */
+int64_t history_day_start(const struct programme *programme, int32_t day);
+
+#endif
