@@ -17,6 +17,12 @@ enum transaction_column {
 	COLUMN_TMS,
 	COLUMN_STORE,
 	COLUMN_SOURCE,
+	COLUMN_ORDER_ID,
+	COLUMN_POINTS,
+	COLUMN_LEDGER,
+	COLUMN_REWARD,
+	COLUMN_REASON,
+	COLUMN_DECISION,
 	COLUMN_DATA_DT,
 	N_TRANSACTION_COLUMNS,
 };
@@ -28,7 +34,9 @@ static const struct engine_column TRANSACTIONS[2][N_TRANSACTION_COLUMNS] = {
 			{"cust_id", id_type}, {"odr_menu", ENGINE_VARCHAR}, {"odr_sku", ENGINE_VARCHAR},            \
 			{"odr_qty", ENGINE_DECIMAL_18_3}, {"odr_prc", ENGINE_DECIMAL_18_2},                         \
 			{"odr_amt", ENGINE_DECIMAL_18_2}, {"odr_tms", ENGINE_TIMESTAMP}, {"store", ENGINE_VARCHAR}, \
-			{"source", ENGINE_VARCHAR}, {"data_dt", ENGINE_DATE},                                       \
+			{"source", ENGINE_VARCHAR}, {"order_id", ENGINE_VARCHAR}, {"points", ENGINE_DECIMAL_18_3},  \
+			{"ledger", ENGINE_VARCHAR}, {"reward", ENGINE_VARCHAR}, {"reason", ENGINE_VARCHAR},         \
+			{"decision", ENGINE_VARCHAR}, {"data_dt", ENGINE_DATE},                                     \
 	}
 	[CUSTOMER_ID_INTEGER] = TRANSACTIONS_WITH(ENGINE_BIGINT),
 	[CUSTOMER_ID_TEXT] = TRANSACTIONS_WITH(ENGINE_VARCHAR),
@@ -42,7 +50,14 @@ static const struct engine_column QUARANTINE[] = {
 	{"quarantined_at", ENGINE_TIMESTAMP},
 };
 
-/* One scan: goes from record to record, and within an event from line to line. */
+static const struct slice KINDS[] = {
+	[EVENT_ORDER] = {"order", 5},
+	[EVENT_REFUND] = {"refund", 6},
+	[EVENT_REDEEM] = {"redeem", 6},
+	[EVENT_ADJUST] = {"adjust", 6},
+};
+
+/* One scan: goes from record to record, and within an event from row to row. */
 struct scan {
 	const struct journal_rows *rows;
 	enum block_record_kind kind;
@@ -51,7 +66,8 @@ struct scan {
 	struct block_reader block;
 	struct block_record record;
 	uint32_t entry; /* of rows->days, the next one */
-	uint32_t line;  /* of record.event, the next one; n_lines: take the next record */
+	uint32_t line;  /* of record.event's rows, the next one; n_rows: take the next record */
+	uint32_t n_rows;
 	int32_t day;
 };
 
@@ -140,39 +156,122 @@ struct transaction_values {
 	int64_t *prc;
 	int64_t *amt;
 	int64_t *tms;
+	int64_t *points;
 	int32_t *data_dt;
 };
+
+static void put_nulls(struct engine_batch *batch, uint32_t row, unsigned first, unsigned last)
+{
+	for (unsigned column = first; column <= last; column++)
+		engine_batch_null(batch, column, row);
+}
+
+/* Of a refund, what an order's line has with the other sign; defined for every number that a block can hold. */
+static int64_t negative(int64_t value)
+{
+	return (int64_t)(0 - (uint64_t)value);
+}
+
+static void put_line(const struct scan *scan, struct engine_batch *batch, const struct transaction_values *values,
+		     uint32_t row)
+{
+	const struct order_line *const line = &scan->record.event.lines[scan->line];
+	const bool refund = scan->record.event.kind == EVENT_REFUND;
+	text_or_null(batch, COLUMN_MENU, row, line->menu);
+	text_or_null(batch, COLUMN_SKU, row, line->sku);
+	values->qty[row] = refund ? negative(line->qty_milli) : line->qty_milli;
+	values->prc[row] = line->price_minor;
+	values->amt[row] = refund ? negative(line->amount_minor) : line->amount_minor;
+}
+
+static void put_redeem(const struct scan *scan, struct engine_batch *batch, const struct transaction_values *values,
+		       uint32_t row)
+{
+	const struct event *const event = &scan->record.event;
+	if (event->points_milli)
+		values->points[row] = event->points_milli;
+	else
+		engine_batch_null(batch, COLUMN_POINTS, row);
+	text_or_null(batch, COLUMN_LEDGER, row, event->ledger);
+	text_or_null(batch, COLUMN_REWARD, row, event->reward);
+	engine_batch_null(batch, COLUMN_REASON, row);
+	engine_batch_text(batch, COLUMN_DECISION, row, event->declined ? SLICE("declined") : SLICE("accepted"));
+}
+
+static void put_adjust(const struct scan *scan, struct engine_batch *batch, const struct transaction_values *values,
+		       uint32_t row)
+{
+	const struct event *const event = &scan->record.event;
+	values->points[row] = event->points_milli;
+	text_or_null(batch, COLUMN_LEDGER, row, event->ledger);
+	engine_batch_null(batch, COLUMN_REWARD, row);
+	text_or_null(batch, COLUMN_REASON, row, event->reason);
+	engine_batch_null(batch, COLUMN_DECISION, row);
+}
+
+/* What the kinds have each for itself. */
+static void put_details(const struct scan *scan, struct engine_batch *batch, const struct transaction_values *values,
+			uint32_t row)
+{
+	const struct event *const event = &scan->record.event;
+	if (event->n_lines) {
+		put_line(scan, batch, values, row);
+	} else {
+		put_nulls(batch, row, COLUMN_MENU, COLUMN_PRC);
+		if (event->kind == EVENT_REFUND)
+			values->amt[row] = negative(event->amount_minor);
+		else
+			engine_batch_null(batch, COLUMN_AMT, row);
+	}
+	text_or_null(batch, COLUMN_ORDER_ID, row, event->order_id);
+	if (event->kind == EVENT_REDEEM)
+		put_redeem(scan, batch, values, row);
+	else if (event->kind == EVENT_ADJUST)
+		put_adjust(scan, batch, values, row);
+	else
+		put_nulls(batch, row, COLUMN_POINTS, COLUMN_DECISION);
+}
 
 static void put_transaction(const struct scan *scan, struct engine_batch *batch,
 			    const struct transaction_values *values, uint32_t row)
 {
 	const struct event *const event = &scan->record.event;
-	const struct order_line *const line = &event->lines[scan->line];
 	engine_batch_text(batch, COLUMN_EVENT_ID, row, event->id);
-	engine_batch_text(batch, COLUMN_KIND, row, SLICE("order"));
+	engine_batch_text(batch, COLUMN_KIND, row, KINDS[event->kind]);
 	if (event->customer.guest)
 		engine_batch_null(batch, COLUMN_CUST_ID, row);
 	else if (values->cust_id)
 		values->cust_id[row] = event->customer.number;
 	else
 		engine_batch_text(batch, COLUMN_CUST_ID, row, event->customer.text);
-	text_or_null(batch, COLUMN_MENU, row, line->menu);
-	text_or_null(batch, COLUMN_SKU, row, line->sku);
 	text_or_null(batch, COLUMN_STORE, row, event->store);
 	engine_batch_text(batch, COLUMN_SOURCE, row, scan->block.source);
 	values->line_no[row] = (int32_t)scan->line + 1;
-	values->qty[row] = line->qty_milli;
-	values->prc[row] = line->price_minor;
-	values->amt[row] = line->amount_minor;
 	values->tms[row] = event->time_us;
 	values->data_dt[row] = scan->day;
+	put_details(scan, batch, values, row);
+}
+
+/* Goes to the next event that has rows: 1, or 0 at the end. */
+static int next_event(struct scan *scan, struct error *err)
+{
+	int rc;
+	do {
+		scan->line = 0;
+		scan->n_rows = 0;
+		rc = next_record(scan, err);
+		if (rc == 1)
+			scan->n_rows = block_event_rows(&scan->record.event);
+	} while (rc == 1 && scan->n_rows == 0);
+	if (rc == 1)
+		scan->day = tz_local_day(scan->rows->deployment->programme->timezone, scan->record.event.time_us);
+	return rc;
 }
 
 static int fill_transactions(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
 	(void)context;
 	struct scan *const scan = state;
-	const struct programme *const programme = scan->rows->deployment->programme;
 	const bool integer = scan->rows->deployment->config->customer_id == CUSTOMER_ID_INTEGER;
 	const struct transaction_values values = {
 		.line_no = engine_batch_values(batch, COLUMN_LINE_NO),
@@ -181,22 +280,17 @@ static int fill_transactions(void *context, void *state, struct engine_batch *ba
 		.prc = engine_batch_values(batch, COLUMN_PRC),
 		.amt = engine_batch_values(batch, COLUMN_AMT),
 		.tms = engine_batch_values(batch, COLUMN_TMS),
+		.points = engine_batch_values(batch, COLUMN_POINTS),
 		.data_dt = engine_batch_values(batch, COLUMN_DATA_DT),
 	};
 	uint32_t row = 0;
 	while (row < ENGINE_BATCH_ROWS) {
-		if (scan->line == scan->record.event.n_lines) {
-			const int rc = next_record(scan, err);
+		if (scan->line == scan->n_rows) {
+			const int rc = next_event(scan, err);
 			if (rc < 0)
 				return rc;
-			scan->line = 0;
-			if (rc == 0) {
-				scan->record.event.n_lines = 0;
+			if (rc == 0)
 				break;
-			}
-			scan->day = tz_local_day(programme->timezone, scan->record.event.time_us);
-			if (scan->record.event.n_lines == 0)
-				continue;
 		}
 		put_transaction(scan, batch, &values, row);
 		scan->line++;

@@ -4,10 +4,31 @@
  *     struct journal_rows rows = {.deployment = d, .reader = reader, .first = first, .next = next};
  *     rc = journal_rows_register(&rows, engine, err);      // journal_transactions(), journal_quarantine()
  *
- * `journal_transactions()`: event_id, line_no INTEGER (1, 2, … within the event), kind, cust_id (NULL: a guest), odr_menu,
- * odr_sku, odr_qty DECIMAL(18,3), odr_prc, odr_amt DECIMAL(18,2), odr_tms TIMESTAMP (UTC), store, source, data_dt DATE (the
- * programme's local day). `journal_quarantine()`: file, line BIGINT, reason, text, quarantined_at TIMESTAMP. Rows come in the
- * order of the journal. first, next and reader may be changed between statements; all must outlive the engine.
+ * `journal_transactions()` has these columns, in this order; a NULL means that there is no such thing:
+ *
+ *     event_id VARCHAR            of the event; unique in its source
+ *     line_no INTEGER             1, 2, … within the event: its rows stand together, in this order
+ *     kind VARCHAR                order, refund, redeem, adjust
+ *     cust_id BIGINT or VARCHAR   NULL: a guest (only orders and refunds)
+ *     odr_menu, odr_sku VARCHAR   of a line
+ *     odr_qty DECIMAL(18,3)       of a line; of a refund's line negative
+ *     odr_prc DECIMAL(18,2)       of one piece, 0 or more
+ *     odr_amt DECIMAL(18,2)       what was paid; of a refund negative: sum(odr_amt) is net of refunds
+ *     odr_tms TIMESTAMP           UTC; of every kind
+ *     store, source VARCHAR
+ *     order_id VARCHAR            refund: event_id of its order, in the same source
+ *     points DECIMAL(18,3)        redeem (> 0; NULL: what the reward costs), adjust (with its sign, not 0)
+ *     ledger VARCHAR              redeem, adjust; NULL: the reward's, else the programme's first
+ *     reward VARCHAR              redeem; NULL: it gave points only
+ *     reason VARCHAR              adjust, in words
+ *     decision VARCHAR            redeem: accepted, declined
+ *     data_dt DATE                the programme's local day
+ *
+ * An order, and a refund by lines, has a row a line. A refund by amount has one row, of which odr_menu, odr_sku, odr_qty and
+ * odr_prc are NULL (a line always has odr_qty). A redemption or adjustment has one row, without any odr_ value but odr_tms.
+ *
+ * `journal_quarantine()`: file, line BIGINT, reason, text, quarantined_at TIMESTAMP. Rows come in the order of the journal.
+ * first, next and reader may be changed between statements; all must outlive the engine.
  */
 #ifndef PUNCHCARD_SPEED_ROWS_H
 #define PUNCHCARD_SPEED_ROWS_H
@@ -29,9 +50,11 @@ struct journal_rows {
 
 int journal_rows_register(struct journal_rows *rows, struct engine *engine, struct error *err);
 
-/* The columns of transactions_cln without data_dt, and of quarantine, separated by commas. */
-#define TRANSACTION_COLUMNS \
-	"event_id, line_no, kind, cust_id, odr_menu, odr_sku, odr_qty, odr_prc, odr_amt, odr_tms, store, source"
+/* The columns of transactions_cln without data_dt, and of quarantine, separated by commas. Files that were written before
+ * there were other events than orders end with `source`: who reads both asks for columns by name (union_by_name). */
+#define TRANSACTION_COLUMNS                                                                                        \
+	"event_id, line_no, kind, cust_id, odr_menu, odr_sku, odr_qty, odr_prc, odr_amt, odr_tms, store, source, " \
+	"order_id, points, ledger, reward, reason, decision"
 #define QUARANTINE_COLUMNS "file, line, reason, text, quarantined_at"
 
 #endif

@@ -4,14 +4,20 @@
  *     bytes      what
  *     4          "PCB1"
  *     u64        XXH3-64 of all that follows
- *     u64 × 4    time it was begun (UTC microseconds), events, lines of events, quarantined lines
+ *     u64 × 4    time it was begun (UTC microseconds), events, their rows in transactions_cln, quarantined lines
  *     text       source
  *     then records, each
- *     1          kind: 1 event with an id, 2 event with an implicit id, 3 quarantined line, 4 file
+ *     1          tag: 1 order, 2 order with an implicit id, 3 quarantined line, 4 file, 5 refund, 6 redemption, 7 adjustment
  *       file:         text label
- *       event:        varint line - last line (mod 2^64) · [text id] · customer · signed time_us - last time_us (mod 2^64) · text store ·
- *                     varint n_lines · n × (text menu, text sku, signed qty_milli, signed price_minor, signed amount_minor)
+ *       event:        varint line - last line (mod 2^64) · [text id] · customer · signed time_us - last time_us (mod 2^64) ·
+ *                     text store · details
  *       customer:     1 byte: 0 guest; 1 signed number; 2 text
+ *       details of
+ *         an order:      lines
+ *         a refund:      text order_id · signed amount_minor · lines
+ *         a redemption:  signed points_milli · text ledger · text reward · 1 byte: 1 declined, 0 not
+ *         an adjustment: signed points_milli · text ledger · text reason
+ *       lines:        varint n · n × (text menu, text sku, signed qty_milli, signed price_minor, signed amount_minor)
  *       quarantined:  varint line - last line (mod 2^64) · varint reason · text · signed time_us
  *
  * Valid when the checksum holds and the records end where the block does. Blocks are written in one LMDB transaction, so
@@ -19,6 +25,7 @@
  */
 #include "store/block.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -28,7 +35,15 @@
 /* "<label>:<line>": room for the line's number. */
 #define LABEL_BYTES (LIMIT_EVENT_ID_BYTES - 16)
 
-enum { TAG_EVENT = 1, TAG_EVENT_IMPLICIT = 2, TAG_QUARANTINED = 3, TAG_FILE = 4 };
+enum {
+	TAG_ORDER = 1,
+	TAG_ORDER_IMPLICIT = 2,
+	TAG_QUARANTINED = 3,
+	TAG_FILE = 4,
+	TAG_REFUND = 5,
+	TAG_REDEEM = 6,
+	TAG_ADJUST = 7,
+};
 enum { CUSTOMER_GUEST = 0, CUSTOMER_NUMBER = 1, CUSTOMER_TEXT = 2 };
 
 static const char *const REASONS[REASON_MAX + 1] = {
@@ -48,6 +63,11 @@ static const char *const REASONS[REASON_MAX + 1] = {
 	[REASON_ID_CONFLICT] = "id_conflict",
 	[REASON_FILE_NAME_REUSED] = "file_name_reused",
 	[REASON_ORDER_LINES] = "order_lines",
+	[REASON_JSON] = "json",
+	[REASON_KIND] = "kind",
+	[REASON_FIELD] = "field",
+	[REASON_POINTS] = "points",
+	[REASON_ORDER_ID] = "order_id",
 };
 
 const char *quarantine_reason_name(unsigned reason)
@@ -109,22 +129,19 @@ static char *put_customer(char *p, const struct customer_id *id)
 	return p;
 }
 
-int block_writer_event(struct block_writer *w, const struct event *event, bool implicit_id, uint64_t line)
+/* The most bytes that an event's parts have, all together, but for its id. */
+static size_t event_room(const struct event *event)
 {
-	size_t room = 2 + 6 * (size_t)VARINT_MAX_BYTES + event->id.len + event->customer.text.len + event->store.len;
+	size_t room = 10 * (size_t)VARINT_MAX_BYTES + event->customer.text.len + event->store.len;
 	for (uint32_t i = 0; i < event->n_lines; i++)
 		room += 5 * (size_t)VARINT_MAX_BYTES + event->lines[i].menu.len + event->lines[i].sku.len;
-	if (buf_reserve(&w->buf, room) < 0)
-		return ERROR_NO_MEMORY;
-	char *p = w->buf.data + w->buf.len;
-	*p++ = implicit_id ? TAG_EVENT_IMPLICIT : TAG_EVENT;
-	p = put_varint(p, line - w->last_line);
-	if (!implicit_id)
-		p = put_slice(p, event->id);
-	p = put_customer(p, &event->customer);
-	p = put_signed(p, (int64_t)((uint64_t)event->time_us - (uint64_t)w->last_time_us));
-	p = put_slice(p, event->store);
-	p = put_varint(p, event->n_lines);
+	if (event->kind != EVENT_ORDER)
+		room += event->order_id.len + event->ledger.len + event->reward.len + event->reason.len;
+	return room;
+}
+
+static char *put_lines(char *p, const struct event *event)
+{
 	for (uint32_t i = 0; i < event->n_lines; i++) {
 		const struct order_line *const l = &event->lines[i];
 		p = put_slice(p, l->menu);
@@ -133,11 +150,82 @@ int block_writer_event(struct block_writer *w, const struct event *event, bool i
 		p = put_signed(p, l->price_minor);
 		p = put_signed(p, l->amount_minor);
 	}
+	return p;
+}
+
+/* The details of all kinds but an order. */
+static char *put_details(char *p, const struct event *event)
+{
+	if (event->kind == EVENT_REFUND) {
+		p = put_slice(p, event->order_id);
+		p = put_signed(p, event->amount_minor);
+		p = put_varint(p, event->n_lines);
+		return put_lines(p, event);
+	}
+	p = put_signed(p, event->points_milli);
+	p = put_slice(p, event->ledger);
+	if (event->kind == EVENT_ADJUST)
+		return put_slice(p, event->reason);
+	p = put_slice(p, event->reward);
+	*p++ = event->declined;
+	return p;
+}
+
+static char tag_of(const struct event *event, bool implicit_id)
+{
+	switch (event->kind) {
+	case EVENT_REFUND:
+		return TAG_REFUND;
+	case EVENT_REDEEM:
+		return TAG_REDEEM;
+	case EVENT_ADJUST:
+		return TAG_ADJUST;
+	case EVENT_ORDER:
+		break;
+	}
+	return implicit_id ? TAG_ORDER_IMPLICIT : TAG_ORDER;
+}
+
+int block_writer_event(struct block_writer *w, const struct event *event, bool implicit_id, uint64_t line)
+{
+	assert(event->kind == EVENT_ORDER || !implicit_id);
+	if (buf_reserve(&w->buf, 2 + event->id.len + event_room(event)) < 0)
+		return ERROR_NO_MEMORY;
+	char *p = w->buf.data + w->buf.len;
+	*p++ = tag_of(event, implicit_id);
+	p = put_varint(p, line - w->last_line);
+	if (!implicit_id)
+		p = put_slice(p, event->id);
+	p = put_customer(p, &event->customer);
+	p = put_signed(p, (int64_t)((uint64_t)event->time_us - (uint64_t)w->last_time_us));
+	p = put_slice(p, event->store);
+	if (event->kind == EVENT_ORDER) {
+		p = put_varint(p, event->n_lines);
+		p = put_lines(p, event);
+	} else {
+		p = put_details(p, event);
+	}
 	w->buf.len = (size_t)(p - w->buf.data);
 	w->last_line = line;
 	w->last_time_us = event->time_us;
 	w->n_events++;
-	w->n_lines += event->n_lines;
+	w->n_lines += block_event_rows(event);
+	return 0;
+}
+
+int block_event_payload(const struct event *event, struct buf *out)
+{
+	if (buf_reserve(out, event_room(event)) < 0)
+		return ERROR_NO_MEMORY;
+	char *p = out->data + out->len;
+	/* 0 or 1 for an order, as when there were no other kinds; 2 … 7 for the others. */
+	p = put_varint(p, 2 * (unsigned)event->kind + event->customer.guest);
+	p = put_signed(p, event->customer.number);
+	p = put_slice(p, event->customer.text);
+	p = put_signed(p, event->time_us);
+	p = put_slice(p, event->store);
+	p = event->kind == EVENT_ORDER ? put_lines(p, event) : put_details(p, event);
+	out->len = (size_t)(p - out->data);
 	return 0;
 }
 
@@ -297,10 +385,35 @@ static int make_implicit_id(struct block_reader *r, struct slice *id)
 	return 0;
 }
 
-static int read_event(struct block_reader *r, bool implicit_id, struct block_record *record)
+static int read_points(struct block_reader *r, struct event *event)
+{
+	event->points_milli = read_signed(&r->at);
+	event->ledger = read_slice(&r->at);
+	if (event->kind == EVENT_ADJUST) {
+		event->reason = read_slice(&r->at);
+		return 0;
+	}
+	event->reward = read_slice(&r->at);
+	const unsigned declined = reader_has(&r->at, 1) ? *r->at.at++ : 0;
+	event->declined = declined == 1;
+	return declined <= 1 ? 0 : ERROR_CORRUPT;
+}
+
+static int read_details(struct block_reader *r, struct event *event)
+{
+	if (event->kind == EVENT_ORDER)
+		return read_lines(r, event);
+	if (event->kind != EVENT_REFUND)
+		return read_points(r, event);
+	event->order_id = read_slice(&r->at);
+	event->amount_minor = read_signed(&r->at);
+	return read_lines(r, event);
+}
+
+static int read_event(struct block_reader *r, enum event_kind kind, bool implicit_id, struct block_record *record)
 {
 	struct event *const event = &record->event;
-	*event = (struct event){.kind = EVENT_ORDER};
+	*event = (struct event){.kind = kind};
 	r->last_line += read_varint(&r->at);
 	int rc = 0;
 	if (implicit_id)
@@ -313,7 +426,7 @@ static int read_event(struct block_reader *r, bool implicit_id, struct block_rec
 	event->time_us = r->last_time_us;
 	event->store = read_slice(&r->at);
 	if (rc == 0)
-		rc = read_lines(r, event);
+		rc = read_details(r, event);
 	record->kind = BLOCK_EVENT;
 	return rc;
 }
@@ -331,6 +444,25 @@ static int read_quarantined(struct block_reader *r, struct block_record *record)
 	return 0;
 }
 
+static int read_record(struct block_reader *r, unsigned tag, struct block_record *record)
+{
+	switch (tag) {
+	case TAG_ORDER:
+	case TAG_ORDER_IMPLICIT:
+		return read_event(r, EVENT_ORDER, tag == TAG_ORDER_IMPLICIT, record);
+	case TAG_QUARANTINED:
+		return read_quarantined(r, record);
+	case TAG_REFUND:
+		return read_event(r, EVENT_REFUND, false, record);
+	case TAG_REDEEM:
+		return read_event(r, EVENT_REDEEM, false, record);
+	case TAG_ADJUST:
+		return read_event(r, EVENT_ADJUST, false, record);
+	default:
+		return ERROR_CORRUPT;
+	}
+}
+
 int block_reader_next(struct block_reader *r, struct block_record *record, struct error *err)
 {
 	int rc = 0;
@@ -343,12 +475,7 @@ int block_reader_next(struct block_reader *r, struct block_record *record, struc
 				rc = ERROR_CORRUPT;
 			continue;
 		}
-		if (tag == TAG_EVENT || tag == TAG_EVENT_IMPLICIT)
-			rc = read_event(r, tag == TAG_EVENT_IMPLICIT, record);
-		else if (tag == TAG_QUARANTINED)
-			rc = read_quarantined(r, record);
-		else
-			rc = ERROR_CORRUPT;
+		rc = read_record(r, tag, record);
 		if (rc < 0 || r->at.bad)
 			break;
 		record->file = r->file;

@@ -51,11 +51,26 @@ enum quarantine_reason {
 	REASON_ID_CONFLICT = 14,
 	REASON_FILE_NAME_REUSED = 15,
 	REASON_ORDER_LINES = 16,
-	REASON_MAX = 16,
+	REASON_JSON = 17,
+	REASON_KIND = 18,
+	REASON_FIELD = 19,
+	REASON_POINTS = 20,
+	REASON_ORDER_ID = 21,
+	REASON_MAX = 21,
 };
 
 /* "column_count" and so on; NULL for a number that is none. */
 const char *quarantine_reason_name(unsigned reason);
+
+/* How many rows of transactions_cln an event has: one a line, and one where it has no lines (0 for an order without any). */
+static inline uint32_t block_event_rows(const struct event *event)
+{
+	return event->n_lines || event->kind == EVENT_ORDER ? event->n_lines : 1;
+}
+
+/* All that an event says besides its id, as bytes: two events have the same if and only if they say the same. Hashes of it
+ * are stored with the ids that were had, so it never changes. Appends to out: 0, or ERROR_NO_MEMORY with out as it was. */
+int block_event_payload(const struct event *event, struct buf *out);
 
 struct block_writer {
 	struct buf buf;
@@ -63,7 +78,7 @@ struct block_writer {
 	int64_t last_time_us;
 	uint64_t last_line;
 	uint64_t n_events;
-	uint64_t n_lines; /* of all events: rows of transactions_cln */
+	uint64_t n_lines; /* rows of transactions_cln */
 	uint64_t n_quarantined;
 };
 
@@ -71,7 +86,7 @@ struct block_writer {
 int block_writer_begin(struct block_writer *w, struct slice source, int64_t time_us);
 /* The file (as it is called in implicit ids and in quarantine) of the records that follow. */
 int block_writer_file(struct block_writer *w, struct slice label);
-/* `implicit_id`: the id is "<label>:<line>" and event->id is not stored. line: where the event begins, from 1. */
+/* `implicit_id`, for orders only: the id is "<label>:<line>" and event->id is not stored. line: where the event begins, from 1. */
 int block_writer_event(struct block_writer *w, const struct event *event, bool implicit_id, uint64_t line);
 /* text: valid UTF-8 without NUL. time_us: when it was read. */
 int block_writer_quarantined(struct block_writer *w, uint64_t line, enum quarantine_reason reason, struct slice text,
@@ -99,7 +114,7 @@ void block_writer_release(struct block_writer *w);
 struct block_counts {
 	int64_t time_us; /* when it was begun */
 	uint64_t n_events;
-	uint64_t n_lines;
+	uint64_t n_lines; /* rows of transactions_cln */
 	uint64_t n_quarantined;
 };
 
