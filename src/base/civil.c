@@ -35,13 +35,29 @@ void civil_date(int32_t days, int *year, int *month, int *day)
 	*year = (int)(era * 400) + year_of_era + (*month <= 2);
 }
 
-bool civil_valid(int year, int month, int day)
+static int days_of_month(int year, int month)
 {
 	static const int DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	if (month < 1 || month > 12 || day < 1)
-		return false;
 	const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-	return day <= DAYS[month - 1] + (month == 2 && leap);
+	return DAYS[month - 1] + (month == 2 && leap);
+}
+
+bool civil_valid(int year, int month, int day)
+{
+	return month >= 1 && month <= 12 && day >= 1 && day <= days_of_month(year, month);
+}
+
+int32_t civil_add_months(int32_t days, int32_t months)
+{
+	int year;
+	int month;
+	int day;
+	civil_date(days, &year, &month, &day);
+	const int count = year * 12 + month - 1 + months;
+	year = count / 12 - (count % 12 < 0);
+	month = count - year * 12 + 1;
+	const int last = days_of_month(year, month);
+	return civil_days(year, month, day < last ? day : last);
 }
 
 static bool read_digits(const char *text, size_t n, int *out)

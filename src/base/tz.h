@@ -43,6 +43,9 @@ int32_t civil_days(int year, int month, int day);
 void civil_date(int32_t days, int *year, int *month, int *day);
 /* Whether it is a date of the calendar (29 February only in leap years). */
 bool civil_valid(int year, int month, int day);
+/* The day so many months later (earlier when negative): the same day of the month, or the last day of a shorter month. Both days
+ * of year -9999 to 9999. */
+int32_t civil_add_months(int32_t days, int32_t months);
 /* Strictly "yyyy-mm-dd" (10 bytes, year 0001 to 9999): 0 and *days, or ERROR_INPUT. */
 int civil_parse(const char *text, size_t len, int32_t *days);
 /* Writes "yyyy-mm-dd" and a NUL into out[11]. */

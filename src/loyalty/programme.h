@@ -151,7 +151,7 @@ struct reward {
 
 /* What the rules know of an item: filled by the maker for every item that a category or a rule names. */
 struct item_rules {
-	char *name; /* a sku, or a menu name */
+	char *name;          /* a sku, or a menu name */
 	uint64_t categories; /* bit i: categories[i] */
 	uint64_t rules;      /* bit i: rules[i] (per_item) counts it, by name or by category */
 	bool excluded;
