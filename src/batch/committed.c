@@ -18,7 +18,8 @@ enum file_kind {
 	FILE_CUSTOMERS,
 };
 
-static enum file_kind kind_of(const char *name, uint64_t offset, uint64_t next)
+/* `first_block`: what has blocks before it is FILE_OTHER. */
+static enum file_kind kind_of(const char *name, uint64_t first_block, uint64_t offset, uint64_t next)
 {
 	const size_t len = strlen(name);
 	if (len <= 8 || strcmp(name + len - 8, ".parquet") != 0)
@@ -31,7 +32,9 @@ static enum file_kind kind_of(const char *name, uint64_t offset, uint64_t next)
 		return FILE_OTHER;
 	if (last >= next)
 		return FILE_FOREIGN;
-	return last < offset ? FILE_COMMITTED : FILE_UNCOMMITTED;
+	if (last < offset)
+		return first >= first_block ? FILE_COMMITTED : FILE_OTHER;
+	return FILE_UNCOMMITTED;
 }
 
 /* Calls `each` for all names of a directory in order; a missing directory has none. */
@@ -56,6 +59,9 @@ enum walk_task { TASK_LIST, TASK_CHECK, TASK_CLEAN };
 
 struct walk {
 	enum walk_task task;
+	uint64_t first_block;
+	int32_t first_day;
+	int32_t last_day;
 	uint64_t offset;
 	uint64_t next;
 	struct buf *sql;
@@ -75,7 +81,7 @@ static int foreign_error(const char *path, uint64_t next, struct error *err)
 static int take_name(void *context, const char *dir, const char *name, struct error *err)
 {
 	struct walk *const walk = context;
-	const enum file_kind kind = kind_of(name, walk->offset, walk->next);
+	const enum file_kind kind = kind_of(name, walk->first_block, walk->offset, walk->next);
 	_cleanup_free_ char *path = text_printf("%s/%s", dir, name);
 	if (!path)
 		return error_no_memory(err, strlen(dir) + strlen(name));
@@ -98,6 +104,11 @@ static int take_partition(void *context, const char *dir, const char *name, stru
 {
 	if (strncmp(name, "data_dt=", 8) != 0)
 		return 0;
+	/* A name that is no date is no reason to leave rows out. */
+	const struct walk *const walk = context;
+	int32_t day;
+	if (civil_parse(name + 8, strlen(name + 8), &day) == 0 && (day < walk->first_day || day > walk->last_day))
+		return 0;
 	_cleanup_free_ char *path = text_printf("%s/%s", dir, name);
 	if (!path)
 		return error_no_memory(err, strlen(dir) + strlen(name));
@@ -113,7 +124,22 @@ static int walk_transactions(const struct deployment *deployment, struct walk *w
 int committed_transactions(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
 			   struct error *err)
 {
-	struct walk walk = {.task = TASK_LIST, .offset = offset, .next = UINT64_MAX, .sql = sql};
+	const struct committed_range range = {.offset = offset, .first_day = DAY_MIN, .last_day = DAY_MAX};
+	return committed_files(deployment, &range, sql, n, err);
+}
+
+int committed_files(const struct deployment *deployment, const struct committed_range *range, struct buf *sql,
+		    unsigned *n, struct error *err)
+{
+	struct walk walk = {
+		.task = TASK_LIST,
+		.first_block = range->first_block,
+		.first_day = range->first_day,
+		.last_day = range->last_day,
+		.offset = range->offset,
+		.next = UINT64_MAX,
+		.sql = sql,
+	};
 	if (buf_append_text(sql, "[") < 0)
 		return error_no_memory(err, 1);
 	const int rc = walk_transactions(deployment, &walk, err);
@@ -138,7 +164,7 @@ int committed_quarantine(const struct deployment *deployment, uint64_t offset, s
 
 int committed_clean(const struct deployment *deployment, uint64_t offset, uint64_t next, struct error *err)
 {
-	struct walk walk = {.offset = offset, .next = next};
+	struct walk walk = {.first_day = DAY_MIN, .last_day = DAY_MAX, .offset = offset, .next = next};
 	int rc = 0;
 	for (walk.task = TASK_CHECK; rc == 0 && walk.task <= TASK_CLEAN; walk.task++) {
 		rc = walk_transactions(deployment, &walk, err);

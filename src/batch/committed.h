@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "config/deployment.h"
+#include "loyalty/programme.h"
 
 #include <stdbool.h>
 
@@ -21,6 +22,17 @@
  * *n is how many. A missing directory has none. `offset`: the table writer's. */
 int committed_transactions(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
 			   struct error *err);
+
+struct committed_range {
+	uint64_t first_block; /* files with no block before this one; 0: all */
+	uint64_t offset;      /* the table writer's */
+	int32_t first_day;    /* of data_dt, both included; DAY_MIN and DAY_MAX: all */
+	int32_t last_day;
+};
+/* committed_transactions of a part of them. A file has the blocks of one batch of the table writer, so that it is before an
+ * offset that was committed once, or behind it, and never both. */
+int committed_files(const struct deployment *deployment, const struct committed_range *range, struct buf *sql,
+		    unsigned *n, struct error *err);
 /* The same for data/quarantine, with the files of the batch layer (customers-….parquet). */
 int committed_quarantine(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
 			 struct error *err);

@@ -71,7 +71,7 @@ struct history_options {
 	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
 	const char *tmp_dir; /* where the engine spills; NULL: the deployment's data/tmp, which is the writer's */
 	/* Called in the caller's thread, some times a second: rows that were folded, of how many (an upper bound). May be NULL;
-	 * not false ends the run with ERROR_INTERRUPTED. */
+	 * false ends the run with ERROR_INTERRUPTED. */
 	bool (*progress)(void *context, uint64_t rows, uint64_t total);
 	void *progress_context;
 };

@@ -222,6 +222,8 @@ const char *engine_type_sql(enum engine_type type)
 		return "DECIMAL(18,3)";
 	case ENGINE_VARCHAR:
 		return "VARCHAR";
+	case ENGINE_BLOB:
+		return "BLOB";
 	}
 	assert(false && "an engine_type");
 	return "";

@@ -42,6 +42,7 @@ enum engine_type {
 	ENGINE_DECIMAL_18_2, /* int64_t hundredths */
 	ENGINE_DECIMAL_18_3, /* int64_t thousandths */
 	ENGINE_VARCHAR,      /* UTF-8 */
+	ENGINE_BLOB,         /* any bytes */
 };
 
 struct engine_column {
@@ -92,10 +93,10 @@ struct engine_batch; /* room for ENGINE_BATCH_ROWS rows */
 
 /* Whether the statement reads the column. The same for all batches of a scan. */
 bool engine_batch_wants(const struct engine_batch *batch, unsigned column);
-/* Column pointers of a batch: int64_t* or int32_t* by type, for direct writing; row < ENGINE_BATCH_ROWS. Not for VARCHAR.
+/* Column pointers of a batch: int64_t* or int32_t* by type, for direct writing; row < ENGINE_BATCH_ROWS. Not for VARCHAR and BLOB.
  * Write-only: unwanted columns share one scratch area. Valid until fill returns. Never NULL. */
 void *engine_batch_values(struct engine_batch *batch, unsigned column);
-/* Copies text into a VARCHAR column. The text must be valid UTF-8. */
+/* Copies text into a VARCHAR column, where it must be valid UTF-8, or bytes into a BLOB column. */
 void engine_batch_text(struct engine_batch *batch, unsigned column, uint32_t row, struct slice text);
 void engine_batch_null(struct engine_batch *batch, unsigned column, uint32_t row);
 
@@ -129,7 +130,8 @@ int engine_scan_next(struct engine_scan *scan, uint32_t *rows, struct error *err
 unsigned engine_scan_columns(const struct engine_scan *scan);
 enum engine_type engine_scan_type(const struct engine_scan *scan, unsigned column);
 const void *engine_scan_values(struct engine_scan *scan, unsigned column); /* int32_t* or int64_t* by type */
-struct slice engine_scan_text(struct engine_scan *scan, unsigned column, uint32_t row); /* VARCHAR; not of a NULL */
+struct slice engine_scan_text(struct engine_scan *scan, unsigned column,
+			      uint32_t row); /* VARCHAR and BLOB; not of a NULL */
 bool engine_scan_is_null(struct engine_scan *scan, unsigned column, uint32_t row);
 /* Bit row % 64 of word row / 64 is 1 when the value is there; NULL when the chunk's column has no NULL. */
 const uint64_t *engine_scan_validity(struct engine_scan *scan, unsigned column);

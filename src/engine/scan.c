@@ -37,6 +37,9 @@ static bool find_type(duckdb_logical_type logical, enum engine_type *out)
 	case DUCKDB_TYPE_VARCHAR:
 		*out = ENGINE_VARCHAR;
 		return true;
+	case DUCKDB_TYPE_BLOB:
+		*out = ENGINE_BLOB;
+		return true;
 	case DUCKDB_TYPE_DECIMAL: {
 		const uint8_t scale = duckdb_decimal_scale(logical);
 		*out = scale == 2 ? ENGINE_DECIMAL_18_2 : ENGINE_DECIMAL_18_3;
@@ -57,7 +60,7 @@ static int find_types(struct engine_scan *scan, struct error *err)
 			return error_set(
 				err, ERROR_SQL,
 				"column %u (%s) has a type that is not read here; cast it to BIGINT, INTEGER, DATE, "
-				"TIMESTAMP, DECIMAL(18,2), DECIMAL(18,3) or VARCHAR",
+				"TIMESTAMP, DECIMAL(18,2), DECIMAL(18,3), VARCHAR or BLOB",
 				i + 1, duckdb_column_name(&scan->result, i));
 	}
 	return 0;
@@ -131,7 +134,8 @@ const void *engine_scan_values(struct engine_scan *scan, unsigned column)
 
 struct slice engine_scan_text(struct engine_scan *scan, unsigned column, uint32_t row)
 {
-	assert(column < scan->n_columns && scan->chunk && scan->columns[column].type == ENGINE_VARCHAR);
+	assert(column < scan->n_columns && scan->chunk);
+	assert(scan->columns[column].type == ENGINE_VARCHAR || scan->columns[column].type == ENGINE_BLOB);
 	duckdb_string_t *const text = (duckdb_string_t *)scan->columns[column].data + row;
 	const uint32_t len = text->value.inlined.length;
 	/* duckdb_string_t's documented form, without two calls a value. */

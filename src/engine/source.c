@@ -38,6 +38,11 @@ struct engine_batch {
 	} columns[ENGINE_SOURCE_COLUMNS_MAX];
 };
 
+static bool is_bytes(enum engine_type type)
+{
+	return type == ENGINE_VARCHAR || type == ENGINE_BLOB;
+}
+
 bool engine_batch_wants(const struct engine_batch *batch, unsigned column)
 {
 	assert(column < batch->scan->registered->source.n_columns);
@@ -47,7 +52,7 @@ bool engine_batch_wants(const struct engine_batch *batch, unsigned column)
 void *engine_batch_values(struct engine_batch *batch, unsigned column)
 {
 	assert(column < batch->scan->registered->source.n_columns);
-	assert(batch->scan->registered->columns[column].type != ENGINE_VARCHAR);
+	assert(!is_bytes(batch->scan->registered->columns[column].type));
 	return batch->columns[column].data;
 }
 
@@ -79,7 +84,7 @@ void engine_batch_null(struct engine_batch *batch, unsigned column, uint32_t row
 		batch->columns[column].validity = duckdb_vector_get_validity(vector);
 	}
 	batch->columns[column].validity[row / 64] &= ~(UINT64_C(1) << (row % 64));
-	if (batch->scan->registered->columns[column].type == ENGINE_VARCHAR)
+	if (is_bytes(batch->scan->registered->columns[column].type))
 		((duckdb_string_t *)batch->columns[column].data)[row] = (duckdb_string_t){0};
 }
 
@@ -124,6 +129,8 @@ static duckdb_logical_type make_type(enum engine_type type)
 		return duckdb_create_decimal_type(18, 3);
 	case ENGINE_VARCHAR:
 		return duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+	case ENGINE_BLOB:
+		return duckdb_create_logical_type(DUCKDB_TYPE_BLOB);
 	}
 	assert(false && "an engine_type");
 	return NULL;

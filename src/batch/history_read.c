@@ -1,0 +1,510 @@
+/* Rows out of the engine, sorted by customer, and the states of a day beside them. */
+#include "batch/history_internal.h"
+
+#include "base/limits.h"
+#include "batch/committed.h"
+
+#include <stdlib.h>
+
+/* What a batch is full with. Large enough that handing over costs nothing, small enough that some of them are a few MiB. */
+#define BATCH_ROWS       32768u
+#define BATCH_CUSTOMERS  16384u
+#define BATCH_TEXT_BYTES ((size_t)4 * 1024 * 1024)
+/* The states are read one after the other: the engine that reads them needs little. */
+#define STATES_MEMORY_MIB 128u
+#define TEXT_MAX          UINT16_MAX
+#define US_PER_SECOND     INT64_C(1000000)
+#define SECONDS_PER_DAY   86400
+/* Partitions are those of the zone in which they were written, at most a day and some hours away from today's. */
+#define ZONE_DAYS 2
+
+enum column {
+	COLUMN_CUSTOMER,
+	COLUMN_TIME,
+	COLUMN_META,
+	COLUMN_AMOUNT,
+	COLUMN_ID,
+	COLUMN_TAG,
+	COLUMN_QTY, /* this and the next ones only where the programme names items */
+	COLUMN_MENU,
+	COLUMN_SKU,
+};
+
+struct cursor {
+	struct engine *engine;
+	struct engine_scan *scan;
+	uint32_t rows;
+	uint32_t at;
+	bool ended;
+	struct buf sql; /* until the scan is opened */
+};
+
+struct history_reader {
+	enum customer_id_type id_type;
+	bool items; /* the programme names items */
+	struct cursor rows;
+	struct cursor states;
+	/* The customers that are asked for, as a table. */
+	const struct customer_id *customers;
+	size_t n_customers;
+	/* The last customer of each scan, whose order is checked: what is not in order cannot be merged. */
+	struct buf last_state_text;
+	int64_t last_state_number;
+	bool has_last_state;
+};
+
+void row_batch_clear(struct row_batch *batch)
+{
+	batch->n_customers = 0;
+	batch->n_rows = 0;
+	batch->n_first_rows = 0;
+	buf_clear(&batch->texts);
+}
+
+void row_batch_release(struct row_batch *batch)
+{
+	free(batch->customers);
+	free(batch->rows);
+	buf_release(&batch->texts);
+	*batch = (struct row_batch){0};
+}
+
+/* ---- customers as a source ---- */
+
+static int start_customers(void *context, void **state, struct error *err)
+{
+	(void)context;
+	size_t *const next = calloc(1, sizeof(*next));
+	if (!next)
+		return error_no_memory(err, sizeof(*next));
+	*state = next;
+	return 0;
+}
+
+static int fill_customers(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	(void)err;
+	const struct history_reader *const reader = context;
+	size_t *const next = state;
+	uint32_t row = 0;
+	for (; row < ENGINE_BATCH_ROWS && *next < reader->n_customers; row++, ++*next) {
+		const struct customer_id *const id = &reader->customers[*next];
+		if (reader->id_type == CUSTOMER_ID_INTEGER)
+			((int64_t *)engine_batch_values(batch, 0))[row] = id->number;
+		else
+			engine_batch_text(batch, 0, row, id->text);
+	}
+	*rows = row;
+	return 0;
+}
+
+static void stop_customers(void *context, void *state)
+{
+	(void)context;
+	free(state);
+}
+
+static int register_customers(struct history_reader *reader, struct engine *engine, struct error *err)
+{
+	const struct engine_column column = {"cust_id",
+					     reader->id_type == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR};
+	return engine_register_source(engine,
+				      &(struct engine_source){.name = "history_customers",
+							      .columns = &column,
+							      .n_columns = 1,
+							      .start = start_customers,
+							      .fill = fill_customers,
+							      .stop = stop_customers,
+							      .context = reader},
+				      err);
+}
+
+/* ---- the scans ---- */
+
+int64_t history_day_start(const struct programme *programme, int32_t day)
+{
+	if (day == DAY_MIN)
+		return INT64_MIN;
+	if (day == DAY_MAX)
+		return INT64_MAX;
+	return tz_utc_of_local_s(programme->timezone, (int64_t)day * SECONDS_PER_DAY) * US_PER_SECOND;
+}
+
+/* Columns that a file of an earlier release may lack. */
+#define NEWER_COLUMNS                                                                                       \
+	"NULL::VARCHAR AS order_id, NULL::DECIMAL(18,3) AS points, NULL::VARCHAR AS ledger, NULL::VARCHAR " \
+	"AS reward, NULL::VARCHAR AS decision"
+
+/* One number for the line, the kind and the decision; see enum row_kind. */
+#define META                                                                                                   \
+	"CAST(greatest(0, least(coalesce(line_no, 0), 10000000)) * 16 + CASE kind WHEN 'order' THEN 0 WHEN "   \
+	"'refund' THEN CASE WHEN odr_qty IS NULL THEN 4 ELSE 1 END WHEN 'redeem' THEN 2 WHEN 'adjust' THEN 3 " \
+	"ELSE 7 END + CASE WHEN decision = 'declined' THEN 8 ELSE 0 END AS INTEGER)"
+
+#define TAG                                                                                                       \
+	"CASE WHEN kind = 'order' THEN source ELSE source || ' ' || CAST(CAST(coalesce(points, 0) * 1000 AS "     \
+	"BIGINT) AS VARCHAR) || ' ' || strlen(coalesce(order_id, '')) || ' ' || strlen(coalesce(ledger, '')) || " \
+	"' ' || strlen(coalesce(reward, '')) || ' ' || coalesce(order_id, '') || coalesce(ledger, '') || "        \
+	"coalesce(reward, '') END"
+
+static int append_range(struct buf *sql, const struct programme *programme, const struct history_options *options)
+{
+	int rc = 0;
+	if (options->from_day != DAY_MIN)
+		rc = buf_printf(sql, " AND odr_tms >= make_timestamp(%lld)",
+				(long long)history_day_start(programme, options->from_day));
+	if (rc == 0 && options->until_day != DAY_MAX)
+		rc = buf_printf(sql, " AND odr_tms < make_timestamp(%lld)",
+				(long long)history_day_start(programme, options->until_day + 1));
+	return rc;
+}
+
+/* Files of days that cannot have events of the range are not opened. */
+static struct committed_range file_range(const struct history_options *options)
+{
+	struct committed_range range = {.offset = options->offset, .first_day = DAY_MIN, .last_day = DAY_MAX};
+	if (options->from_day > DAY_MIN + ZONE_DAYS)
+		range.first_day = options->from_day - ZONE_DAYS;
+	if (options->until_day < DAY_MAX - ZONE_DAYS)
+		range.last_day = options->until_day + ZONE_DAYS;
+	return range;
+}
+
+static int append_rows_sql(const struct history_reader *reader, const struct programme *programme,
+			   const struct history_options *options, const char *files, struct buf *sql)
+{
+	if (buf_printf(sql,
+		       "SELECT cust_id, odr_tms, " META ", coalesce(odr_amt, 0)::DECIMAL(18,2), event_id, " TAG
+		       "%s FROM (SELECT * FROM read_parquet(%s, union_by_name = true) UNION ALL BY NAME "
+		       "SELECT " NEWER_COLUMNS " WHERE false) WHERE cust_id IS NOT NULL",
+		       reader->items ? ", coalesce(odr_qty, 0)::DECIMAL(18,3), odr_menu, odr_sku" : "", files) < 0 ||
+	    append_range(sql, programme, options) < 0 ||
+	    (options->customers &&
+	     buf_append_text(sql, " AND cust_id IN (SELECT cust_id FROM history_customers())") < 0) ||
+	    buf_append_text(sql, " ORDER BY cust_id") < 0 || !buf_text(sql))
+		return ERROR_NO_MEMORY;
+	return 0;
+}
+
+static int open_engine(struct history_reader *reader, const struct deployment *deployment,
+		       const struct history_options *options, uint32_t memory_mib, struct cursor *cursor,
+		       struct error *err)
+{
+	const struct engine_options engine_options = {
+		.memory_mib = memory_mib,
+		.threads = deployment->config->engine_threads,
+		.tmp_dir = options->tmp_dir ? options->tmp_dir : deployment->tmp_dir,
+	};
+	int rc = engine_open(&engine_options, &cursor->engine, err);
+	if (rc == 0 && options->customers)
+		rc = register_customers(reader, cursor->engine, err);
+	return rc;
+}
+
+static int open_rows(struct history_reader *reader, const struct deployment *deployment,
+		     const struct programme *programme, const struct history_options *options, uint64_t *total,
+		     struct error *err)
+{
+	const struct committed_range range = file_range(options);
+	_cleanup_buf_ struct buf files = {0};
+	_cleanup_buf_ struct buf sql = {0};
+	unsigned n_files = 0;
+	int64_t n_rows = 0;
+	int rc = committed_files(deployment, &range, &files, &n_files, err);
+	if (rc < 0)
+		return rc;
+	reader->rows.ended = n_files == 0;
+	if (n_files == 0)
+		return 0;
+	if (!buf_text(&files) || buf_printf(&sql, "SELECT count(*) FROM read_parquet(%s)", files.data) < 0 ||
+	    !buf_text(&sql))
+		return error_no_memory(err, files.len);
+	rc = open_engine(reader, deployment, options, deployment->config->engine_memory_mib, &reader->rows, err);
+	if (rc == 0)
+		rc = engine_run_int64(reader->rows.engine, sql.data, &n_rows, err);
+	if (rc < 0)
+		return rc;
+	*total = (uint64_t)n_rows;
+	if (append_rows_sql(reader, programme, options, files.data, &reader->rows.sql) < 0)
+		return error_no_memory(err, reader->rows.sql.len);
+	return 0;
+}
+
+static int open_states(struct history_reader *reader, const struct deployment *deployment,
+		       const struct history_options *options, struct error *err)
+{
+	struct buf *const sql = &reader->states.sql;
+	reader->states.ended = !options->states;
+	if (!options->states)
+		return 0;
+	int rc = open_engine(reader, deployment, options, STATES_MEMORY_MIB, &reader->states, err);
+	if (rc < 0)
+		return rc;
+	if (buf_append_text(sql, "SELECT cust_id, state FROM read_parquet(") < 0 ||
+	    engine_quote(sql, options->states) < 0 || buf_append_text(sql, ")") < 0 ||
+	    (options->customers &&
+	     buf_append_text(sql, " WHERE cust_id IN (SELECT cust_id FROM history_customers()) ORDER BY cust_id") <
+		     0) ||
+	    !buf_text(sql))
+		return error_no_memory(err, sql->len);
+	return 0;
+}
+
+int history_reader_open(const struct deployment *deployment, const struct programme *programme,
+			const struct history_options *options, struct history_reader **out, uint64_t *total,
+			struct error *err)
+{
+	struct history_reader *const reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return error_no_memory(err, sizeof(*reader));
+	reader->id_type = deployment->config->customer_id;
+	reader->items = programme->n_items > 0;
+	reader->customers = options->customers;
+	reader->n_customers = options->n_customers;
+	uint64_t n = 0;
+	int rc = open_rows(reader, deployment, programme, options, &n, err);
+	if (rc == 0)
+		rc = open_states(reader, deployment, options, err);
+	if (rc < 0) {
+		history_reader_close(reader);
+		return rc;
+	}
+	*total = n;
+	*out = reader;
+	return 0;
+}
+
+void history_reader_close(struct history_reader *reader)
+{
+	if (!reader)
+		return;
+	engine_scan_close(reader->rows.scan);
+	engine_scan_close(reader->states.scan);
+	engine_close(reader->rows.engine);
+	engine_close(reader->states.engine);
+	buf_release(&reader->rows.sql);
+	buf_release(&reader->states.sql);
+	buf_release(&reader->last_state_text);
+	free(reader);
+}
+
+void history_reader_interrupt(struct history_reader *reader)
+{
+	if (reader->rows.engine)
+		engine_interrupt(reader->rows.engine);
+	if (reader->states.engine)
+		engine_interrupt(reader->states.engine);
+}
+
+/* ---- batches ---- */
+
+/* Makes sure that the cursor stands on a row, or has ended. The first time takes as long as the engine sorts. */
+static int settle(struct cursor *cursor, struct error *err)
+{
+	if (cursor->ended || cursor->at < cursor->rows)
+		return 0;
+	cursor->at = 0;
+	cursor->rows = 0;
+	int rc = cursor->scan ? 0 : engine_scan_open(cursor->engine, cursor->sql.data, &cursor->scan, err);
+	if (rc == 0)
+		rc = engine_scan_next(cursor->scan, &cursor->rows, err);
+	cursor->ended = rc == 0 && cursor->rows == 0;
+	return rc;
+}
+
+static struct customer_id cursor_id(const struct history_reader *reader, const struct cursor *cursor)
+{
+	struct customer_id id = {0};
+	if (reader->id_type == CUSTOMER_ID_INTEGER)
+		id.number = ((const int64_t *)engine_scan_values(cursor->scan, COLUMN_CUSTOMER))[cursor->at];
+	else
+		id.text = engine_scan_text(cursor->scan, COLUMN_CUSTOMER, cursor->at);
+	return id;
+}
+
+static int compare_ids(const struct history_reader *reader, const struct customer_id *a, const struct customer_id *b)
+{
+	if (reader->id_type == CUSTOMER_ID_INTEGER)
+		return (a->number > b->number) - (a->number < b->number);
+	const size_t common = a->text.len < b->text.len ? a->text.len : b->text.len;
+	const int order = common ? memcmp(a->text.data, b->text.data, common) : 0;
+	return order ? order : (a->text.len > b->text.len) - (a->text.len < b->text.len);
+}
+
+static int add_customer(struct row_batch *batch, const struct customer_id *id, struct error *err)
+{
+	if (batch->n_customers == batch->customers_cap) {
+		const size_t cap = batch->customers_cap ? batch->customers_cap * 2 : 1024;
+		struct row_customer *const customers = realloc(batch->customers, cap * sizeof(*customers));
+		if (!customers)
+			return error_no_memory(err, cap * sizeof(*customers));
+		batch->customers = customers;
+		batch->customers_cap = cap;
+	}
+	batch->customers[batch->n_customers] = (struct row_customer){
+		.number = id->number,
+		.text_at = batch->texts.len,
+		.id_len = (uint32_t)id->text.len,
+		.first_row = batch->n_rows,
+	};
+	if (buf_reserve(&batch->texts, id->text.len + 1) < 0 ||
+	    (id->text.len && buf_append(&batch->texts, id->text.data, id->text.len) < 0))
+		return error_no_memory(err, batch->texts.len * 2);
+	batch->n_customers++;
+	return 0;
+}
+
+/* States come in order of customer, each once: else the table was changed by somebody else. */
+static int check_state_order(struct history_reader *reader, const struct customer_id *id, struct error *err)
+{
+	const struct customer_id last = {.number = reader->last_state_number,
+					 .text = {reader->last_state_text.data, reader->last_state_text.len}};
+	if (reader->has_last_state && compare_ids(reader, &last, id) >= 0)
+		return error_set(
+			err, ERROR_CORRUPT,
+			"account_state is not in the order of its customers; run `punchcard rebuild`: it makes the "
+			"table again");
+	reader->has_last_state = true;
+	reader->last_state_number = id->number;
+	buf_clear(&reader->last_state_text);
+	if (id->text.len && buf_append(&reader->last_state_text, id->text.data, id->text.len) < 0)
+		return error_no_memory(err, id->text.len);
+	return 0;
+}
+
+static int add_state(struct history_reader *reader, struct row_batch *batch, const struct customer_id *id,
+		     struct error *err)
+{
+	struct cursor *const states = &reader->states;
+	const int rc = check_state_order(reader, id, err);
+	if (rc < 0)
+		return rc;
+	const struct slice state = engine_scan_text(states->scan, 1, states->at);
+	batch->customers[batch->n_customers - 1].state_len = state.len;
+	if (state.len && buf_append(&batch->texts, state.data, state.len) < 0)
+		return error_no_memory(err, batch->texts.len * 2);
+	states->at++;
+	return 0;
+}
+
+static struct row *reserve_row(struct row_batch *batch)
+{
+	if (batch->n_rows == batch->rows_cap) {
+		const size_t cap = batch->rows_cap ? batch->rows_cap * 2 : BATCH_ROWS;
+		struct row *const rows = realloc(batch->rows, cap * sizeof(*rows));
+		if (!rows)
+			return NULL;
+		batch->rows = rows;
+		batch->rows_cap = cap;
+	}
+	return &batch->rows[batch->n_rows];
+}
+
+static struct slice text_at(const struct history_reader *reader, unsigned column)
+{
+	const struct cursor *const rows = &reader->rows;
+	return engine_scan_is_null(rows->scan, column, rows->at) ? (struct slice){NULL, 0}
+								 : engine_scan_text(rows->scan, column, rows->at);
+}
+
+static int64_t number_at(const struct history_reader *reader, unsigned column)
+{
+	return ((const int64_t *)engine_scan_values(reader->rows.scan, column))[reader->rows.at];
+}
+
+static int add_row(struct history_reader *reader, struct row_batch *batch, struct error *err)
+{
+	struct cursor *const rows = &reader->rows;
+	struct row *const row = reserve_row(batch);
+	if (!row)
+		return error_no_memory(err, batch->rows_cap * 2 * sizeof(*row));
+	const struct slice id = text_at(reader, COLUMN_ID);
+	const struct slice tag = text_at(reader, COLUMN_TAG);
+	const struct slice menu = reader->items ? text_at(reader, COLUMN_MENU) : (struct slice){NULL, 0};
+	const struct slice sku = reader->items ? text_at(reader, COLUMN_SKU) : (struct slice){NULL, 0};
+	if (engine_scan_is_null(rows->scan, COLUMN_TIME, rows->at) || id.len == 0 || id.len > LIMIT_EVENT_ID_BYTES ||
+	    tag.len == 0 || tag.len > TEXT_MAX || menu.len > TEXT_MAX || sku.len > TEXT_MAX)
+		return error_set(
+			err, ERROR_CORRUPT,
+			"transactions_cln has an event without an id, a time or a source, or with one that is too "
+			"long: its files were changed by somebody else; put them back from a backup");
+	*row = (struct row){
+		.time_us = number_at(reader, COLUMN_TIME),
+		.amount_minor = number_at(reader, COLUMN_AMOUNT),
+		.qty_milli = reader->items ? number_at(reader, COLUMN_QTY) : 0,
+		.text_at = batch->texts.len,
+		.meta = (uint32_t)((const int32_t *)engine_scan_values(rows->scan, COLUMN_META))[rows->at],
+		.id_len = (uint8_t)id.len,
+		.tag_len = (uint16_t)tag.len,
+		.menu_len = (uint16_t)menu.len,
+		.sku_len = (uint16_t)sku.len,
+	};
+	const struct slice texts[] = {id, tag, menu, sku};
+	if (buf_reserve(&batch->texts, id.len + tag.len + menu.len + sku.len) < 0)
+		return error_no_memory(err, batch->texts.len * 2);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].len)
+			memcpy(batch->texts.data + batch->texts.len, texts[i].data, texts[i].len);
+		batch->texts.len += texts[i].len;
+	}
+	batch->n_rows++;
+	batch->n_first_rows += row->meta >> ROW_META_SHIFT == 1;
+	rows->at++;
+	return 0;
+}
+
+/* All rows of the customer that was added last. */
+static int add_rows(struct history_reader *reader, struct row_batch *batch, struct error *err)
+{
+	int rc = 0;
+	while (rc == 0 && !reader->rows.ended) {
+		const struct row_customer *const customer = &batch->customers[batch->n_customers - 1];
+		const struct customer_id last = {
+			.number = customer->number,
+			.text = {batch->texts.data + customer->text_at, customer->id_len},
+		};
+		const struct customer_id id = cursor_id(reader, &reader->rows);
+		if (compare_ids(reader, &last, &id) != 0)
+			break;
+		rc = add_row(reader, batch, err);
+		if (rc == 0)
+			rc = settle(&reader->rows, err);
+	}
+	batch->customers[batch->n_customers - 1].n_rows =
+		batch->n_rows - batch->customers[batch->n_customers - 1].first_row;
+	return rc;
+}
+
+static bool is_full(const struct row_batch *batch)
+{
+	return batch->n_rows >= BATCH_ROWS || batch->n_customers >= BATCH_CUSTOMERS ||
+	       batch->texts.len >= BATCH_TEXT_BYTES;
+}
+
+int history_reader_next(struct history_reader *reader, struct row_batch *batch, struct error *err)
+{
+	row_batch_clear(batch);
+	for (;;) {
+		int rc = settle(&reader->rows, err);
+		if (rc == 0)
+			rc = settle(&reader->states, err);
+		if (rc < 0 || (reader->rows.ended && reader->states.ended) || is_full(batch))
+			return rc;
+		struct customer_id from_rows = {0};
+		struct customer_id from_states = {0};
+		int order = reader->rows.ended ? 1 : -1;
+		if (!reader->rows.ended)
+			from_rows = cursor_id(reader, &reader->rows);
+		if (!reader->states.ended)
+			from_states = cursor_id(reader, &reader->states);
+		if (!reader->rows.ended && !reader->states.ended)
+			order = compare_ids(reader, &from_rows, &from_states);
+		rc = add_customer(batch, order <= 0 ? &from_rows : &from_states, err);
+		if (rc == 0 && order >= 0)
+			rc = add_state(reader, batch, &from_states, err);
+		if (rc == 0 && order <= 0)
+			rc = add_rows(reader, batch, err);
+		if (rc < 0)
+			return rc;
+	}
+}
