@@ -28,9 +28,10 @@
 /* All lives until the call of sink->work returns. */
 struct history_customer {
 	struct customer_id id;
-	const struct fact *facts; /* in the order of fact_compare, each event once */
-	size_t n_facts;           /* 0 only with options->states */
-	struct slice state;       /* what options->states has of the customer; empty: nothing */
+	const struct fact *facts;       /* in the order of fact_compare, each event once */
+	size_t n_facts;                 /* 0 only with options->states */
+	const struct fact *other_facts; /* the same events, n_facts of them, by options->other; NULL without one */
+	struct slice state;             /* what options->states has of the customer; empty: nothing */
 };
 
 struct history_batch {
@@ -70,6 +71,9 @@ struct history_options {
 	const char *states;
 	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
 	const char *tmp_dir; /* where the engine spills; NULL: the deployment's data/tmp, which is the writer's */
+	/* Another programme (prepared): of each event there is a fact by that one, too. The days above stay those of the first
+	 * one's zone. NULL: none. */
+	const struct programme *other;
 	/* Called in the caller's thread, some times a second: rows that were folded, of how many (an upper bound). May be NULL;
 	 * false ends the run with ERROR_INTERRUPTED. */
 	bool (*progress)(void *context, uint64_t rows, uint64_t total);

@@ -234,7 +234,7 @@ static int make_facts(const struct programme *programme, const struct row_batch 
 	return rc;
 }
 
-static int reserve(struct fact_maker *maker, const struct row_batch *batch, struct error *err)
+static int reserve(struct fact_maker *maker, const struct row_batch *batch, bool has_other, struct error *err)
 {
 	if (maker->customers_cap < batch->n_customers) {
 		free(maker->customers);
@@ -246,9 +246,11 @@ static int reserve(struct fact_maker *maker, const struct row_batch *batch, stru
 	}
 	if (maker->facts_cap < batch->n_first_rows) {
 		free(maker->facts);
+		free(maker->other_facts);
 		maker->facts_cap = 0;
 		maker->facts = calloc(batch->n_first_rows, sizeof(*maker->facts));
-		if (!maker->facts)
+		maker->other_facts = has_other ? calloc(batch->n_first_rows, sizeof(*maker->facts)) : NULL;
+		if (!maker->facts || (has_other && !maker->other_facts))
 			return error_no_memory(err, batch->n_first_rows * sizeof(*maker->facts));
 		maker->facts_cap = batch->n_first_rows;
 	}
@@ -259,13 +261,15 @@ void fact_maker_release(struct fact_maker *maker)
 {
 	free(maker->customers);
 	free(maker->facts);
+	free(maker->other_facts);
 	*maker = (struct fact_maker){0};
 }
 
-int fact_maker_run(struct fact_maker *maker, const struct programme *programme, enum customer_id_type id_type,
-		   const struct row_batch *rows, struct history_batch *out, struct error *err)
+int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct programme *other,
+		   enum customer_id_type id_type, const struct row_batch *rows, struct history_batch *out,
+		   struct error *err)
 {
-	int rc = reserve(maker, rows, err);
+	int rc = reserve(maker, rows, other != NULL, err);
 	size_t n_facts = 0;
 	for (size_t i = 0; rc == 0 && i < rows->n_customers; i++) {
 		const struct row_customer *const from = &rows->customers[i];
@@ -280,6 +284,11 @@ int fact_maker_run(struct fact_maker *maker, const struct programme *programme, 
 			to->state = (struct slice){text + from->id_len, from->state_len};
 		rc = make_facts(programme, rows, rows->rows + from->first_row, from->n_rows, maker->facts + n_facts,
 				rows->n_first_rows - n_facts, &to->n_facts, err);
+		if (rc == 0 && other) {
+			to->other_facts = maker->other_facts + n_facts;
+			rc = make_facts(other, rows, rows->rows + from->first_row, from->n_rows,
+					maker->other_facts + n_facts, rows->n_first_rows - n_facts, &to->n_facts, err);
+		}
 		n_facts += to->n_facts;
 	}
 	if (rc < 0)

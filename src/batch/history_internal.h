@@ -76,12 +76,14 @@ struct fact_maker {
 	struct history_customer *customers;
 	size_t customers_cap;
 	struct fact *facts;
+	struct fact *other_facts; /* as many, where there is another programme */
 	size_t facts_cap;
 };
 
 void fact_maker_release(struct fact_maker *maker);
-/* Makes the facts of a batch, whose texts they borrow. ERROR_CORRUPT, ERROR_NO_MEMORY. */
-int fact_maker_run(struct fact_maker *maker, const struct programme *programme, enum customer_id_type id_type,
-		   const struct row_batch *rows, struct history_batch *out, struct error *err);
+/* Makes the facts of a batch, whose texts they borrow; by `other` besides, unless it is NULL. ERROR_CORRUPT, ERROR_NO_MEMORY. */
+int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct programme *other,
+		   enum customer_id_type id_type, const struct row_batch *rows, struct history_batch *out,
+		   struct error *err);
 
 #endif

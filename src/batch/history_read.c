@@ -258,7 +258,7 @@ int history_reader_open(const struct deployment *deployment, const struct progra
 	if (!reader)
 		return error_no_memory(err, sizeof(*reader));
 	reader->id_type = deployment->config->customer_id;
-	reader->items = programme->n_items > 0;
+	reader->items = programme->n_items > 0 || (options->other && options->other->n_items > 0);
 	reader->customers = options->customers;
 	reader->n_customers = options->n_customers;
 	uint64_t n = 0;
