@@ -3,7 +3,8 @@
  *
  *     struct config *config = NULL;
  *     if (config_load("shop/punchcard.yaml", &config, err) < 0)
- *             …   // "shop/punchcard.yaml:12: sources[0].format: 'clasic' is no format; expected classic or an order mapping (receipts)"
+ *             …   // "shop/punchcard.yaml:12: sources[0].format: 'clasic' is no format; expected classic, ndjson or an order
+ *             // mapping (receipts)"
  *     config_free(config);
  *
  * Everything is read by libcyaml, strictly: an unknown key, a missing one, a value of the wrong type or out of range is an
@@ -34,7 +35,7 @@ struct config_source {
 	char *name;    /* unique; [a-z0-9_-], 1 to 64 bytes: it stands in transactions_cln.source */
 	char *dir;     /* as written; relative to the deployment */
 	char *pattern; /* fnmatch(3) of the file's name; "*" unless set */
-	char *format;  /* "classic" or the name of an order mapping */
+	char *format;  /* "classic", "ndjson" or the name of an order mapping */
 	enum when_done when_done;
 	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
 	char *move_to; /* with move: relative to the deployment */

@@ -57,25 +57,27 @@ static void list_customer_mappings(const struct config *config, struct buf *out)
 		(void)buf_printf(out, "%s%s", i ? ", " : "", config->customer_mappings[i].name);
 }
 
-static int fail_format(const struct check *check, struct yamldoc_key key, const char *format, const char *kind,
-		       struct buf *known)
+/* builtin: the formats that need no mapping; kind: "an order", "a customer". */
+static int fail_format(const struct check *check, struct yamldoc_key key, const char *format, const char *builtin,
+		       const char *kind, struct buf *known)
 {
 	const char *const names = buf_text(known);
 	if (!names || !*names)
-		return FAIL(check, key, "'%s' is no format; expected classic (there is no %s mapping in this file)",
-			    format, kind);
-	return FAIL(check, key, "'%s' is no format; expected classic or %s %s mapping (%s)", format,
-		    *kind == 'o' ? "an" : "a", kind, names);
+		return FAIL(check, key, "'%s' is no format; expected %s (there is no %s mapping in this file)", format,
+			    builtin, strchr(kind, ' ') + 1);
+	return FAIL(check, key, "'%s' is no format; expected %s or %s mapping (%s)", format, builtin, kind, names);
 }
 
 static int check_source_format(const struct check *check, unsigned i)
 {
 	const char *const format = check->config->sources[i].format;
-	if (strcmp(format, "classic") == 0 || config_order_mapping(check->config, format))
+	if (strcmp(format, "classic") == 0 || strcmp(format, "ndjson") == 0 ||
+	    config_order_mapping(check->config, format))
 		return 0;
 	_cleanup_buf_ struct buf known = {0};
 	list_order_mappings(check->config, &known);
-	return fail_format(check, yamldoc_key("sources[%u].format", i), format, "order", &known);
+	return fail_format(check, yamldoc_key("sources[%u].format", i), format,
+			   known.len ? "classic, ndjson" : "classic or ndjson", "an order", &known);
 }
 
 /* The directory without "./" before, "/" and "/." behind: enough to see the same one written in two ways. */
@@ -178,8 +180,8 @@ static int check_source(const struct check *check, unsigned i)
 static int check_mapping_name(const struct check *check, const char *list, unsigned i, const char *name)
 {
 	const struct yamldoc_key key = yamldoc_key("%s[%u].name", list, i);
-	if (strcmp(name, "classic") == 0)
-		return FAIL(check, key, "'classic' is the name of the built-in format; expected another name");
+	if (strcmp(name, "classic") == 0 || strcmp(name, "ndjson") == 0)
+		return FAIL(check, key, "'%s' is the name of a built-in format; expected another name", name);
 	return check_name(check, key, name);
 }
 
@@ -406,7 +408,7 @@ static int check_customer_format(const struct check *check)
 		return 0;
 	_cleanup_buf_ struct buf known = {0};
 	list_customer_mappings(check->config, &known);
-	return fail_format(check, yamldoc_key("customers.format"), format, "customer", &known);
+	return fail_format(check, yamldoc_key("customers.format"), format, "classic", "a customer", &known);
 }
 
 int config_check(const struct yamldoc *file, const struct config *config, struct error *err)

@@ -18,7 +18,7 @@
  *
  * An event that brings its own id is looked up in the journal's index: with the same payload it is a duplicate, with another
  * payload its lines are quarantined as id_conflict. The lines of one order stand together in a file; bad lines between them
- * are set aside without ending it.
+ * are set aside without ending it. A line of NDJSON is an event of its own, of any kind.
  *
  * A file may be read while it is written. What may still become another record is not taken before nobody has written to the
  * file for settle_ms: a last line without an end, an open quote, the last order of a file whose orders have several lines. If
@@ -38,15 +38,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* lines = rows + duplicates + quarantined. */
+/* lines = lines that were taken + duplicates + quarantined. A line that was taken is a row of an order; one of NDJSON an event,
+ * which may have several rows. */
 struct intake_counts {
 	uint64_t lines;      /* records read; neither headers nor blank lines */
-	uint64_t rows;       /* lines of orders that were taken: rows of transactions_cln */
-	uint64_t events;     /* orders */
-	uint64_t duplicates; /* lines of orders that were had */
+	uint64_t rows;       /* of transactions_cln */
+	uint64_t events;     /* that were taken */
+	uint64_t duplicates; /* lines of events that were had */
 	uint64_t quarantined;
 	uint64_t by_reason[32]; /* of quarantined: index is enum quarantine_reason */
 };
+
+/* How many lines were taken. */
+static inline uint64_t intake_taken(const struct intake_counts *counts)
+{
+	return counts->lines - counts->duplicates - counts->quarantined;
+}
 
 enum intake_outcome {
 	INTAKE_TAKEN,   /* read to its end */

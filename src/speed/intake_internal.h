@@ -5,7 +5,7 @@
  *     intake_position.c   how far each text was read, in the journal
  *     intake_resume.c     which text a file has, and where to go on in it
  *     intake_read.c       records one after the other, and what to do at the end of a file
- *     intake_orders.c     records to orders to the block
+ *     intake_orders.c     records to orders and other events, to the block
  *     put_away.c          what becomes of a file that was taken
  */
 #ifndef PUNCHCARD_SPEED_INTAKE_INTERNAL_H

@@ -1,8 +1,6 @@
 #include "speed/intake_internal.h"
 
-#include "base/bytes.h"
 #include "base/utf8.h"
-#include "loyalty/account.h"
 
 #include <assert.h>
 #include <xxhash.h>
@@ -63,46 +61,19 @@ static int take_event(struct intake *intake, const struct event *event, bool imp
 	if (block_writer_event(&intake->block, event, implicit_id, line) < 0)
 		return error_no_memory(err, BLOCK_BYTES);
 	intake->counts.events++;
-	intake->counts.rows += event->n_lines;
+	intake->counts.rows += block_event_rows(event);
 	return 0;
 }
 
-/* Orders that bring an id. */
-
-static int hash_payload(struct intake *intake, const struct event *event, uint64_t *hash, struct error *err)
-{
-	struct buf *const b = &intake->scratch;
-	size_t room = 5 * (size_t)VARINT_MAX_BYTES + event->customer.text.len + event->store.len;
-	for (uint32_t i = 0; i < event->n_lines; i++)
-		room += 5 * (size_t)VARINT_MAX_BYTES + event->lines[i].menu.len + event->lines[i].sku.len;
-	buf_clear(b);
-	if (buf_reserve(b, room) < 0)
-		return error_no_memory(err, room);
-	char *p = b->data;
-	p = put_varint(p, event->customer.guest);
-	p = put_signed(p, event->customer.number);
-	p = put_slice(p, event->customer.text);
-	p = put_signed(p, event->time_us);
-	p = put_slice(p, event->store);
-	for (uint32_t i = 0; i < event->n_lines; i++) {
-		const struct order_line *const l = &event->lines[i];
-		p = put_slice(p, l->menu);
-		p = put_slice(p, l->sku);
-		p = put_signed(p, l->qty_milli);
-		p = put_signed(p, l->price_minor);
-		p = put_signed(p, l->amount_minor);
-	}
-	*hash = XXH3_64bits(b->data, (size_t)(p - b->data));
-	return 0;
-}
+/* Events that bring an id. */
 
 static int look_up_id(struct intake *intake, const struct event *event, enum journal_id_state *state, struct error *err)
 {
-	uint64_t payload = 0;
-	const int rc = hash_payload(intake, event, &payload, err);
-	if (rc < 0)
-		return rc;
 	struct buf *const b = &intake->scratch;
+	buf_clear(b);
+	if (block_event_payload(event, b) < 0)
+		return error_no_memory(err, BLOCK_BYTES);
+	const uint64_t payload = XXH3_64bits(b->data, b->len);
 	buf_clear(b);
 	if (buf_append(b, intake->source->name, strlen(intake->source->name) + 1) < 0 ||
 	    buf_append(b, event->id.data, event->id.len) < 0)
@@ -110,6 +81,37 @@ static int look_up_id(struct intake *intake, const struct event *event, enum jou
 	XXH128_canonical_t hash;
 	XXH128_canonicalFromHash(&hash, XXH3_128bits(b->data, b->len));
 	return journal_id_add(intake->journal, hash.digest, payload, state, err);
+}
+
+/* At most LIMIT_ORDER_LINES of at most LIMIT_AMOUNT_MINOR: far from what 64 bits hold. */
+static bool is_total_within_limit(const struct event *event)
+{
+	int64_t total = 0;
+	for (uint32_t i = 0; i < event->n_lines; i++)
+		total += event->lines[i].amount_minor;
+	return total <= LIMIT_AMOUNT_MINOR;
+}
+
+/* Takes an event of so many lines of the file. *reason: why they must be set aside instead, or 0. */
+static int take_with_id(struct intake *intake, const struct event *event, uint64_t line, uint32_t file_lines,
+			int *reason, struct error *err)
+{
+	*reason = 0;
+	if (!is_total_within_limit(event)) {
+		*reason = REASON_AMOUNT;
+		return 0;
+	}
+	enum journal_id_state state;
+	const int rc = look_up_id(intake, event, &state, err);
+	if (rc < 0)
+		return rc;
+	if (state == JOURNAL_ID_NEW)
+		return take_event(intake, event, false, line, err);
+	if (state == JOURNAL_ID_SAME)
+		intake->counts.duplicates += file_lines;
+	else
+		*reason = REASON_ID_CONFLICT;
+	return 0;
 }
 
 static int quarantine_pending(struct intake *intake, enum quarantine_reason reason, struct error *err)
@@ -128,17 +130,10 @@ int intake_flush_pending(struct intake *intake, struct error *err)
 		return 0;
 	struct event event;
 	pending_event(pending, &event);
-	enum journal_id_state state = JOURNAL_ID_NEW;
-	int64_t total;
-	int rc = 0;
-	if (event_eligible(&event, &total, NULL) < 0 || total > LIMIT_AMOUNT_MINOR)
-		rc = quarantine_pending(intake, REASON_AMOUNT, err);
-	else if ((rc = look_up_id(intake, &event, &state, err)) == 0 && state == JOURNAL_ID_NEW)
-		rc = take_event(intake, &event, false, pending->lines[0].line, err);
-	else if (rc == 0 && state == JOURNAL_ID_SAME)
-		intake->counts.duplicates += pending->n_lines;
-	else if (rc == 0)
-		rc = quarantine_pending(intake, REASON_ID_CONFLICT, err);
+	int reason;
+	int rc = take_with_id(intake, &event, pending->lines[0].line, pending->n_lines, &reason, err);
+	if (rc == 0 && reason)
+		rc = quarantine_pending(intake, (enum quarantine_reason)reason, err);
 	pending_clear(pending);
 	return rc;
 }
@@ -182,6 +177,7 @@ static int take_row_with_id(struct intake *intake, const struct order_row *row, 
 
 /* Records. */
 
+/* 0, or why it is set aside as it is. */
 static int reason_of_record(const struct intake *intake, enum csv_result result)
 {
 	if (intake->all_reason)
@@ -192,7 +188,9 @@ static int reason_of_record(const struct intake *intake, enum csv_result result)
 	case CSV_TOO_LONG:
 		return REASON_TOO_LONG;
 	case CSV_TOO_WIDE:
-		return REASON_COLUMN_COUNT;
+		if (!order_format_has_events(intake->format))
+			return REASON_COLUMN_COUNT;
+		break; /* many NULs */
 	default:
 		break;
 	}
@@ -202,14 +200,31 @@ static int reason_of_record(const struct intake *intake, enum csv_result result)
 	return utf8_valid(raw.data, raw.len) ? 0 : REASON_ENCODING;
 }
 
-int intake_take_record(struct intake *intake, enum csv_result result, struct error *err)
+/* A line that is a whole event: nothing is ever pending. */
+static int take_event_line(struct intake *intake, int reason, struct error *err)
+{
+	const struct slice raw = intake->csv.raw;
+	const uint64_t line = intake->line + 1;
+	struct event event;
+	if (reason == 0)
+		reason = order_format_event(intake->format, raw, intake->latest_us, &event);
+	if (reason < 0)
+		return error_no_memory(err, raw.len);
+	int rc = commit_if_full(intake, err);
+	if (rc < 0)
+		return rc;
+	intake->counts.lines++;
+	intake->lines++;
+	if (reason == 0)
+		rc = take_with_id(intake, &event, line, 1, &reason, err);
+	return rc == 0 && reason ? quarantine(intake, raw, line, (enum quarantine_reason)reason, err) : rc;
+}
+
+static int take_order_line(struct intake *intake, int reason, struct error *err)
 {
 	const struct csv *const csv = &intake->csv;
 	const uint64_t line = intake->line + 1;
-	if (csv->raw.len == 0 && result == CSV_RECORD)
-		return 0;
 	struct order_row row;
-	int reason = reason_of_record(intake, result);
 	if (reason == 0)
 		reason = order_format_row(intake->format, csv->fields, csv->n_fields, intake->latest_us, &row);
 	if (reason < 0)
@@ -236,4 +251,13 @@ int intake_take_record(struct intake *intake, enum csv_result result, struct err
 				    .lines = &row.line,
 				    .n_lines = 1};
 	return take_event(intake, &event, true, line, err);
+}
+
+int intake_take_record(struct intake *intake, enum csv_result result, struct error *err)
+{
+	if (intake->csv.raw.len == 0 && result == CSV_RECORD)
+		return 0;
+	const int reason = reason_of_record(intake, result);
+	return order_format_has_events(intake->format) ? take_event_line(intake, reason, err)
+						       : take_order_line(intake, reason, err);
 }

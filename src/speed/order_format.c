@@ -3,6 +3,8 @@
 #include "base/decimal.h"
 #include "base/limits.h"
 #include "base/timefmt.h"
+#include "speed/event_json.h"
+#include "speed/order_format_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -27,7 +29,8 @@ enum column {
 
 struct order_format {
 	const struct deployment *deployment;
-	const struct config_order_mapping *mapping; /* NULL: classic */
+	const struct config_order_mapping *mapping; /* NULL: classic or ndjson */
+	struct event_json *json;                    /* NULL: not ndjson */
 	struct tz *zone;                            /* the mapping's own; NULL: the programme's */
 	struct timefmt date_format;
 	struct timefmt time_format;
@@ -41,16 +44,17 @@ int order_format_open(const struct deployment *deployment, const char *name, str
 		      struct error *err)
 {
 	const struct config_order_mapping *const mapping = config_order_mapping(deployment->config, name);
-	if (!mapping && strcmp(name, "classic") != 0)
+	const bool ndjson = !mapping && strcmp(name, "ndjson") == 0;
+	if (!mapping && !ndjson && strcmp(name, "classic") != 0)
 		return error_set(err, ERROR_CONFIG,
-				 "%s: '%s' is no format of orders; classic or one of order_mappings is",
+				 "%s: '%s' is no format of orders; classic, ndjson or one of order_mappings is",
 				 deployment->config->path, name);
 	struct order_format *const format = calloc(1, sizeof(*format));
 	if (!format)
 		return error_no_memory(err, sizeof(*format));
 	format->deployment = deployment;
 	format->mapping = mapping;
-	int rc = 0;
+	int rc = ndjson ? event_json_new(deployment->config->customer_id, &format->json, err) : 0;
 	if (mapping) {
 		assert(mapping->event_id.count <= MAX_ID_COLUMNS);
 		rc = timefmt_compile(mapping->date_format, &format->date_format, err);
@@ -71,6 +75,7 @@ void order_format_close(struct order_format *format)
 {
 	if (!format)
 		return;
+	event_json_free(format->json);
 	tz_free(format->zone);
 	buf_release(&format->id);
 	free(format);
@@ -78,6 +83,8 @@ void order_format_close(struct order_format *format)
 
 char order_format_delimiter(const struct order_format *format)
 {
+	if (format->json)
+		return '\0';
 	return format->mapping ? format->mapping->delimiter[0] : '|';
 }
 
@@ -88,7 +95,12 @@ bool order_format_is_csv(const struct order_format *format)
 
 bool order_format_has_ids(const struct order_format *format)
 {
-	return format->mapping && format->mapping->event_id.count;
+	return format->json || (format->mapping && format->mapping->event_id.count);
+}
+
+bool order_format_has_events(const struct order_format *format)
+{
+	return format->json != NULL;
 }
 
 static int find_column(const char *name, const struct slice *fields, unsigned n_fields, const char *path, unsigned *out,
@@ -163,7 +175,7 @@ static bool is_guest(const struct order_format *format, struct slice text)
 	return text.len == 0;
 }
 
-static int check_time(int64_t time_us, int64_t latest_us)
+int order_check_time(int64_t time_us, int64_t latest_us)
 {
 	const bool good =
 		time_us >= LIMIT_TIME_MIN_S * MICROS && time_us < LIMIT_TIME_MAX_S * MICROS && time_us <= latest_us;
@@ -209,7 +221,7 @@ static int classic_row(struct order_format *format, const struct slice *fields, 
 	if (rc < 0)
 		return REASON_TIME;
 	row->time_us = time_s * MICROS;
-	return check_time(row->time_us, latest_us);
+	return order_check_time(row->time_us, latest_us);
 }
 
 static struct slice column(const struct order_format *format, const struct slice *fields, enum column which)
@@ -258,13 +270,29 @@ static int read_time(const struct order_format *format, const struct slice *fiel
 	if (civil_time_utc_us(&when, zone, &time_us) < 0)
 		return REASON_TIME;
 	*out = time_us;
-	return check_time(time_us, latest_us);
+	return order_check_time(time_us, latest_us);
 }
 
 /* Division of non-negative numbers, half away from zero. */
 static int64_t divide_half_up(__int128 dividend, int64_t divisor)
 {
 	return (int64_t)((2 * dividend + divisor) / (2 * (__int128)divisor));
+}
+
+int order_complete_line(struct order_line *line, bool has_price, bool has_amount)
+{
+	if (!has_price) {
+		const int64_t price = divide_half_up((__int128)line->amount_minor * 1000, line->qty_milli);
+		if (price > LIMIT_AMOUNT_MINOR)
+			return REASON_PRICE;
+		line->price_minor = price;
+	} else if (!has_amount) {
+		const __int128 product = (__int128)line->price_minor * line->qty_milli;
+		if (product > (__int128)LIMIT_AMOUNT_MINOR * 1000)
+			return REASON_AMOUNT;
+		line->amount_minor = divide_half_up(product, 1000);
+	}
+	return 0;
 }
 
 static int read_amounts(const struct order_format *format, const struct slice *fields, struct order_line *line)
@@ -281,18 +309,7 @@ static int read_amounts(const struct order_format *format, const struct slice *f
 		rc = read_price(column(format, fields, COLUMN_PRICE), mark, &line->price_minor, REASON_PRICE);
 	if (rc == 0 && format->mapping->amount)
 		rc = read_price(column(format, fields, COLUMN_AMOUNT), mark, &line->amount_minor, REASON_AMOUNT);
-	if (rc != 0)
-		return rc;
-	if (!format->mapping->price) {
-		line->price_minor = divide_half_up((__int128)line->amount_minor * 1000, line->qty_milli);
-		rc = line->price_minor <= LIMIT_AMOUNT_MINOR ? 0 : REASON_PRICE;
-	} else if (!format->mapping->amount) {
-		const __int128 product = (__int128)line->price_minor * line->qty_milli;
-		if (product > (__int128)LIMIT_AMOUNT_MINOR * 1000)
-			return REASON_AMOUNT;
-		line->amount_minor = divide_half_up(product, 1000);
-	}
-	return rc;
+	return rc ? rc : order_complete_line(line, format->mapping->price, format->mapping->amount);
 }
 
 static int mapped_row(struct order_format *format, const struct slice *fields, unsigned n_fields, int64_t latest_us,
@@ -326,7 +343,14 @@ static int mapped_row(struct order_format *format, const struct slice *fields, u
 int order_format_row(struct order_format *format, const struct slice *fields, unsigned n_fields, int64_t latest_us,
 		     struct order_row *row)
 {
+	assert(!format->json);
 	if (!format->mapping)
 		return classic_row(format, fields, n_fields, latest_us, row);
 	return mapped_row(format, fields, n_fields, latest_us, row);
+}
+
+int order_format_event(struct order_format *format, struct slice line, int64_t latest_us, struct event *event)
+{
+	assert(format->json);
+	return event_json_read(format->json, line, latest_us, event);
 }

@@ -16,7 +16,7 @@
  *     odr_amt DECIMAL(18,2)       what was paid; of a refund negative: sum(odr_amt) is net of refunds
  *     odr_tms TIMESTAMP           UTC; of every kind
  *     store, source VARCHAR
- *     order_id VARCHAR            refund: event_id of its order, in the same source
+ *     order_id VARCHAR            refund: event_id of its order
  *     points DECIMAL(18,3)        redeem (> 0; NULL: what the reward costs), adjust (with its sign, not 0)
  *     ledger VARCHAR              redeem, adjust; NULL: the reward's, else the programme's first
  *     reward VARCHAR              redeem; NULL: it gave points only
