@@ -407,6 +407,29 @@ int journal_reader_block(struct journal_reader *reader, uint64_t seq, struct sli
 	return 0;
 }
 
+int journal_reader_count(struct journal_reader *reader, uint64_t first, uint64_t next, uint64_t most,
+			 struct block_counts *sum, uint64_t *end, struct error *err)
+{
+	struct block_counts all = {0};
+	uint64_t seq = first;
+	for (; seq < next && all.n_lines + all.n_quarantined < most; seq++) {
+		struct slice block;
+		struct block_counts counts = {0};
+		int rc = journal_reader_block(reader, seq, &block, err);
+		if (rc == 0)
+			rc = block_counts(block, &counts, err);
+		if (rc < 0)
+			return rc;
+		all.n_events += counts.n_events;
+		all.n_lines += counts.n_lines;
+		all.n_quarantined += counts.n_quarantined;
+	}
+	*sum = all;
+	if (end)
+		*end = seq;
+	return 0;
+}
+
 int journal_reader_offset(struct journal_reader *reader, const char *consumer, uint64_t *offset, struct error *err)
 {
 	char name[64];

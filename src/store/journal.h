@@ -27,6 +27,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "store/block.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -90,6 +91,10 @@ void journal_reader_close(struct journal_reader *reader);
 int journal_reader_range(struct journal_reader *reader, uint64_t *first, uint64_t *next, struct error *err);
 /* ERROR_NOT_FOUND: trimmed, or not yet there. The slice lives until the reader is renewed or closed. */
 int journal_reader_block(struct journal_reader *reader, uint64_t seq, struct slice *block, struct error *err);
+/* Adds up the counts of blocks `first` to `next` - 1, and stops behind the block with which their lines (quarantined ones
+ * included) come to `most`. *end is the block behind the last one counted; sum->time_us is 0. `end` may be NULL. */
+int journal_reader_count(struct journal_reader *reader, uint64_t first, uint64_t next, uint64_t most,
+			 struct block_counts *sum, uint64_t *end, struct error *err);
 /* 1 when the consumer has none yet. */
 int journal_reader_offset(struct journal_reader *reader, const char *consumer, uint64_t *offset, struct error *err);
 int journal_reader_totals(struct journal_reader *reader, struct journal_totals *out, struct error *err);

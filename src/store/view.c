@@ -1,10 +1,11 @@
 /*
- * The environment has three databases:
+ * The environment has four databases:
  *
  *     name       key                      value
  *     profiles   customer                 u32 checksum, then seven texts (varint length, bytes): name, email, since, card,
  *                                         birth_date, gender, and signed birth_year
- *     accounts   customer                 u32 checksum, then the account's record (src/loyalty/account.c)
+ *     accounts   customer                 u32 checksum, then the account's record (src/loyalty/record.c)
+ *     marked     customer                 nothing: the account waits for the batch layer. A view of before has no such database
  *     meta       text                     "format": 1 byte 1, 1 byte id type; "offset": varint; "profiles": version text;
  *                                       "rules": text
  *
@@ -30,7 +31,9 @@ struct view {
 	MDB_env *env;
 	MDB_dbi profiles;
 	MDB_dbi accounts;
+	MDB_dbi marked;
 	MDB_dbi meta;
+	bool has_marked; /* the database is there; always, when it is written to */
 	enum view_id_type id_type;
 	MDB_txn *read;
 	MDB_txn *write;
@@ -39,7 +42,8 @@ struct view {
 
 struct view_walk {
 	struct view *view;
-	MDB_cursor *cursor;
+	MDB_cursor *cursor; /* NULL: there is nothing to walk */
+	bool with_records;
 	bool started;
 };
 
@@ -130,7 +134,10 @@ static int open_databases(struct view *view, bool read_only)
 	if (rc != 0)
 		return rc;
 	const unsigned make = read_only ? 0 : MDB_CREATE;
-	if ((rc = mdb_dbi_open(txn, "profiles", make, &view->profiles)) != 0 ||
+	rc = mdb_dbi_open(txn, "marked", make, &view->marked);
+	view->has_marked = rc == 0;
+	if ((rc != 0 && !(read_only && rc == MDB_NOTFOUND)) ||
+	    (rc = mdb_dbi_open(txn, "profiles", make, &view->profiles)) != 0 ||
 	    (rc = mdb_dbi_open(txn, "accounts", make, &view->accounts)) != 0 ||
 	    (rc = mdb_dbi_open(txn, "meta", make, &view->meta)) != 0 ||
 	    (rc = check_format(view, txn, read_only)) != 0) {
@@ -150,7 +157,7 @@ int view_open(const char *dir, const struct view_options *options, struct view *
 						.remedy = "move the directory away: `punchcard collect --once` and "
 							  "loading any customer file make it again",
 						.map_gib = options->map_gib,
-						.databases = 3,
+						.databases = 4,
 						.read_only = options->read_only};
 	int rc = env_open(dir, &env_options, &view->env, err);
 	if (rc < 0) {
@@ -279,6 +286,16 @@ int view_counts(struct view *view, uint64_t *profiles, uint64_t *accounts, struc
 	return 0;
 }
 
+int view_marked_count(struct view *view, uint64_t *marked, struct error *err)
+{
+	MDB_stat stat = {0};
+	const int rc = view->has_marked ? mdb_stat(any_txn(view), view->marked, &stat) : 0;
+	if (rc != 0)
+		return view_error(view, rc, err, "count the customer view");
+	*marked = stat.ms_entries;
+	return 0;
+}
+
 int view_write_begin(struct view *view, struct error *err)
 {
 	assert(!view->write);
@@ -320,7 +337,14 @@ int view_profiles_begin(struct view *view, struct error *err)
 
 int view_accounts_clear(struct view *view, struct error *err)
 {
-	return begin_empty(view, view->accounts, err);
+	int rc = begin_empty(view, view->accounts, err);
+	if (rc < 0)
+		return rc;
+	rc = mdb_drop(view->write, view->marked, 0);
+	if (rc == 0)
+		return 0;
+	view_write_abort(view);
+	return view_error(view, rc, err, "empty the customer view");
 }
 
 int view_profiles_put(struct view *view, const struct customer_id *id, const struct profile *profile, struct error *err)
@@ -409,6 +433,34 @@ int view_account_put(struct view *view, const struct customer_id *id, struct sli
 	return put(view, view->accounts, id, record, 0, err);
 }
 
+int view_account_append(struct view *view, const struct customer_id *id, struct slice record, struct error *err)
+{
+	return put(view, view->accounts, id, record, MDB_APPEND, err);
+}
+
+int view_mark(struct view *view, const struct customer_id *id, struct error *err)
+{
+	struct key key;
+	int rc = key_of(view, id, &key, err);
+	if (rc < 0)
+		return rc;
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	MDB_val nothing = {.mv_size = 0, .mv_data = key.bytes};
+	rc = mdb_put(view->write, view->marked, &k, &nothing, 0);
+	return rc == 0 ? 0 : view_error(view, rc, err, "write the customer view");
+}
+
+int view_unmark(struct view *view, const struct customer_id *id, struct error *err)
+{
+	struct key key;
+	int rc = key_of(view, id, &key, err);
+	if (rc < 0)
+		return rc;
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	rc = mdb_del(view->write, view->marked, &k, NULL);
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : view_error(view, rc, err, "write the customer view");
+}
+
 int view_write_commit(struct view *view, uint64_t offset, struct error *err)
 {
 	char bytes[VARINT_MAX_BYTES];
@@ -449,13 +501,15 @@ int view_offset(struct view *view, uint64_t *offset, struct error *err)
 	return 0;
 }
 
-int view_walk_open(struct view *view, struct view_walk **out, struct error *err)
+static int open_walk(struct view *view, const MDB_dbi *dbi, bool with_records, struct view_walk **out,
+		     struct error *err)
 {
 	struct view_walk *const walk = calloc(1, sizeof(*walk));
 	if (!walk)
 		return error_no_memory(err, sizeof(*walk));
 	walk->view = view;
-	const int rc = mdb_cursor_open(any_txn(view), view->accounts, &walk->cursor);
+	walk->with_records = with_records;
+	const int rc = dbi ? mdb_cursor_open(any_txn(view), *dbi, &walk->cursor) : 0;
 	if (rc != 0) {
 		free(walk);
 		return view_error(view, rc, err, "read the customer view");
@@ -464,11 +518,22 @@ int view_walk_open(struct view *view, struct view_walk **out, struct error *err)
 	return 0;
 }
 
+int view_walk_open(struct view *view, struct view_walk **out, struct error *err)
+{
+	return open_walk(view, &view->accounts, true, out, err);
+}
+
+int view_walk_open_marked(struct view *view, struct view_walk **out, struct error *err)
+{
+	return open_walk(view, view->has_marked ? &view->marked : NULL, false, out, err);
+}
+
 int view_walk_next(struct view_walk *walk, struct customer_id *id, struct slice *record, bool *found, struct error *err)
 {
 	MDB_val key;
 	MDB_val value;
-	const int rc = mdb_cursor_get(walk->cursor, &key, &value, walk->started ? MDB_NEXT : MDB_FIRST);
+	const int rc = walk->cursor ? mdb_cursor_get(walk->cursor, &key, &value, walk->started ? MDB_NEXT : MDB_FIRST)
+				    : MDB_NOTFOUND;
 	walk->started = true;
 	if (rc == MDB_NOTFOUND) {
 		*found = false;
@@ -480,13 +545,17 @@ int view_walk_next(struct view_walk *walk, struct customer_id *id, struct slice 
 	if (id_of_key(walk->view, k, id) < 0)
 		return error_set(err, ERROR_CORRUPT, "a key of the customer view is damaged; move data/view away");
 	*found = true;
-	return checked(k, &value, record, err);
+	if (walk->with_records)
+		return checked(k, &value, record, err);
+	*record = (struct slice){NULL, 0};
+	return 0;
 }
 
 void view_walk_close(struct view_walk *walk)
 {
 	if (!walk)
 		return;
-	mdb_cursor_close(walk->cursor);
+	if (walk->cursor)
+		mdb_cursor_close(walk->cursor);
 	free(walk);
 }

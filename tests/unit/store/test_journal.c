@@ -165,6 +165,48 @@ static void test_append_and_read(void **state)
 	journal_reader_close(NULL);
 }
 
+static void test_count(void **state)
+{
+	(void)state;
+	struct journal *const journal = open_it(false);
+	begin(journal);
+	for (uint32_t n = 1; n <= 4; n++)
+		append(journal, n, 3);
+	commit(journal);
+	struct journal_reader *const reader = read_it(journal);
+	/* Each block has so many lines, and a quarantined one: 2, 3, 4, 5. */
+	static const struct {
+		uint64_t first;
+		uint64_t next;
+		uint64_t most;
+		uint64_t end;
+		uint64_t events;
+		uint64_t lines;
+	} COUNTS[] = {
+		{1, 5, UINT64_MAX, 5, 4, 10}, {2, 4, UINT64_MAX, 4, 2, 5}, {3, 3, UINT64_MAX, 3, 0, 0},
+		{1, 5, 1, 2, 1, 1},           {1, 5, 2, 2, 1, 1},          {1, 5, 3, 3, 2, 3},
+		{1, 5, 5, 3, 2, 3},           {1, 5, 6, 4, 3, 6},          {1, 5, 14, 5, 4, 10},
+	};
+	for (size_t i = 0; i < sizeof(COUNTS) / sizeof(COUNTS[0]); i++) {
+		struct block_counts sum;
+		uint64_t end = 0;
+		assert_int_equal(
+			journal_reader_count(reader, COUNTS[i].first, COUNTS[i].next, COUNTS[i].most, &sum, &end, NULL),
+			0);
+		assert_int_equal(end, COUNTS[i].end);
+		assert_int_equal(sum.n_events, COUNTS[i].events);
+		assert_int_equal(sum.n_lines, COUNTS[i].lines);
+		assert_int_equal(sum.n_quarantined, COUNTS[i].events);
+	}
+	struct block_counts sum = {.n_lines = 77};
+	assert_int_equal(journal_reader_count(reader, 1, 6, UINT64_MAX, &sum, NULL, NULL), ERROR_NOT_FOUND);
+	assert_int_equal(sum.n_lines, 77);
+	assert_int_equal(journal_reader_count(reader, 1, 5, UINT64_MAX, &sum, NULL, NULL), 0);
+	assert_int_equal(sum.n_lines, 10);
+	journal_reader_close(reader);
+	journal_close(journal);
+}
+
 static void test_abort(void **state)
 {
 	(void)state;
@@ -446,9 +488,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
-		TEST(test_append_and_read),    TEST(test_abort),        TEST(test_ids),
-		TEST(test_positions),          TEST(test_trim),         TEST(test_map_full),
-		TEST(test_what_is_no_journal), TEST(test_made_by_half),
+		TEST(test_append_and_read), TEST(test_count), TEST(test_abort),    TEST(test_ids),
+		TEST(test_positions),       TEST(test_trim),  TEST(test_map_full), TEST(test_what_is_no_journal),
+		TEST(test_made_by_half),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <lmdb.h>
 
 static char base[64];
 static char dir[96];
@@ -201,6 +202,141 @@ static void test_abort_and_clear(void **state)
 	view_close(view);
 }
 
+static void assert_marked(struct view *view, const struct customer_id *expected, size_t n)
+{
+	struct view_walk *walk = NULL;
+	uint64_t count = 77;
+	assert_int_equal(view_marked_count(view, &count, NULL), 0);
+	assert_int_equal(count, n);
+	assert_int_equal(view_walk_open_marked(view, &walk, NULL), 0);
+	for (size_t i = 0; i <= n; i++) {
+		struct customer_id id;
+		struct slice record = SLICE("not written");
+		bool found = i == n;
+		assert_int_equal(view_walk_next(walk, &id, &record, &found, NULL), 0);
+		assert_int_equal(found, i < n);
+		if (i == n)
+			break;
+		assert_int_equal(id.number, expected[i].number);
+		assert_true(slice_equal(id.text, expected[i].text));
+		assert_int_equal(record.len, 0);
+	}
+	view_walk_close(walk);
+}
+
+/* Marks are written and forgotten with the accounts, in their transaction. */
+static void test_marks(void **state)
+{
+	(void)state;
+	struct view *view = open_it(VIEW_ID_INTEGER, false);
+	const struct customer_id ids[] = {number(-7), number(1), number(300)};
+	assert_int_equal(view_write_begin(view, NULL), 0);
+	assert_marked(view, NULL, 0);
+	assert_int_equal(view_mark(view, &ids[2], NULL), 0);
+	assert_int_equal(view_mark(view, &ids[0], NULL), 0);
+	assert_int_equal(view_mark(view, &ids[1], NULL), 0);
+	assert_int_equal(view_mark(view, &ids[1], NULL), 0); /* it is already */
+	assert_int_equal(view_mark(view, &(struct customer_id){.guest = true}, NULL), ERROR_INPUT);
+	assert_int_equal(view_unmark(view, &(struct customer_id){.guest = true}, NULL), ERROR_INPUT);
+	assert_marked(view, ids, 3);
+	assert_int_equal(view_write_commit(view, 2, NULL), 0);
+	assert_int_equal(view_write_begin(view, NULL), 0);
+	assert_int_equal(view_unmark(view, &ids[0], NULL), 0);
+	view_write_abort(view);
+	view_close(view);
+
+	view = open_it(VIEW_ID_INTEGER, true);
+	assert_int_equal(view_read_begin(view, NULL), 0);
+	assert_marked(view, ids, 3);
+	view_close(view);
+
+	view = open_it(VIEW_ID_INTEGER, false);
+	assert_int_equal(view_write_begin(view, NULL), 0);
+	assert_int_equal(view_unmark(view, &ids[0], NULL), 0);
+	assert_int_equal(view_unmark(view, &ids[0], NULL), 0); /* it is not */
+	assert_int_equal(view_write_commit(view, 3, NULL), 0);
+	assert_int_equal(view_read_begin(view, NULL), 0);
+	assert_marked(view, ids + 1, 2);
+	view_read_end(view);
+	assert_int_equal(view_accounts_clear(view, NULL), 0);
+	view_write_abort(view);
+	assert_int_equal(view_read_begin(view, NULL), 0);
+	assert_marked(view, ids + 1, 2);
+	view_read_end(view);
+	assert_int_equal(view_accounts_clear(view, NULL), 0);
+	assert_int_equal(view_write_commit(view, 4, NULL), 0);
+	assert_int_equal(view_read_begin(view, NULL), 0);
+	assert_marked(view, NULL, 0);
+	view_close(view);
+}
+
+static void test_marks_of_texts(void **state)
+{
+	(void)state;
+	struct view *const view = open_it(VIEW_ID_TEXT, false);
+	const struct customer_id ids[] = {text("10"), text("2"), text("B-7")};
+	assert_int_equal(view_write_begin(view, NULL), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(view_mark(view, &ids[2 - i], NULL), 0);
+	assert_marked(view, ids, 3);
+	view_close(view);
+}
+
+/* A view of before there were marks has none, and gets them from the first that writes to it. */
+static void test_a_view_without_marks(void **state)
+{
+	(void)state;
+	struct view *view = open_it(VIEW_ID_INTEGER, false);
+	const struct customer_id one = number(1);
+	assert_int_equal(view_write_begin(view, NULL), 0);
+	assert_int_equal(view_account_put(view, &one, SLICE("r"), NULL), 0);
+	assert_int_equal(view_write_commit(view, 2, NULL), 0);
+	view_close(view);
+
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_dbi marked;
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_set_maxdbs(env, 1), 0);
+	assert_int_equal(mdb_env_set_mapsize(env, (size_t)1 << 30), 0);
+	assert_int_equal(mdb_env_open(env, dir, 0, 0666), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, "marked", 0, &marked), 0);
+	assert_int_equal(mdb_drop(txn, marked, 1), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+
+	for (int read_only = 1; read_only >= 0; read_only--) {
+		view = open_it(VIEW_ID_INTEGER, read_only);
+		assert_int_equal(view_read_begin(view, NULL), 0);
+		assert_walk(view, &one, 1);
+		assert_marked(view, NULL, 0);
+		view_close(view);
+	}
+	view = open_it(VIEW_ID_INTEGER, false);
+	assert_int_equal(view_write_begin(view, NULL), 0);
+	assert_int_equal(view_mark(view, &one, NULL), 0);
+	assert_marked(view, &one, 1);
+	view_close(view);
+}
+
+/* All accounts in order, as when they are made again. */
+static void test_append(void **state)
+{
+	(void)state;
+	struct view *const view = open_it(VIEW_ID_INTEGER, false);
+	const struct customer_id ids[] = {number(INT64_MIN), number(-1), number(0), number(70000)};
+	struct error err = {0};
+	assert_int_equal(view_accounts_clear(view, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(view_account_append(view, &ids[i], SLICE("r"), NULL), 0);
+	assert_int_equal(view_account_append(view, &ids[3], SLICE("r"), &err), ERROR_INPUT);
+	assert_non_null(strstr(err.message, "ascending"));
+	assert_int_equal(view_account_append(view, &ids[1], SLICE("r"), NULL), ERROR_INPUT);
+	assert_walk(view, ids, 4);
+	view_close(view);
+}
+
 /* One moment: a reader keeps what it saw. */
 static void test_snapshot(void **state)
 {
@@ -363,8 +499,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
-		TEST(test_integers), TEST(test_texts),           TEST(test_abort_and_clear), TEST(test_snapshot),
-		TEST(test_profiles), TEST(test_what_is_no_view), TEST(test_damaged_record),
+		TEST(test_integers),        TEST(test_texts),          TEST(test_abort_and_clear),
+		TEST(test_marks),           TEST(test_marks_of_texts), TEST(test_a_view_without_marks),
+		TEST(test_append),          TEST(test_snapshot),       TEST(test_profiles),
+		TEST(test_what_is_no_view), TEST(test_damaged_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
