@@ -402,6 +402,58 @@ static void test_calendar(void **state)
 	assert_false(civil_valid(2026, 1, 0));
 }
 
+static void assert_months(const char *from, int32_t months, const char *expected)
+{
+	int32_t day = 0;
+	char text[11];
+	assert_int_equal(civil_parse(from, 10, &day), 0);
+	civil_format(civil_add_months(day, months), text);
+	assert_string_equal(text, expected);
+}
+
+static void test_adding_months(void **state)
+{
+	(void)state;
+	assert_months("2024-01-31", 0, "2024-01-31");
+	assert_months("2024-01-31", 1, "2024-02-29");
+	assert_months("2023-01-31", 1, "2023-02-28");
+	assert_months("2023-12-31", 2, "2024-02-29");
+	assert_months("2024-02-29", 12, "2025-02-28");
+	assert_months("2024-02-29", 48, "2028-02-29");
+	assert_months("2000-02-29", 1200, "2100-02-28");
+	assert_months("2024-11-30", 1, "2024-12-30");
+	assert_months("2024-12-30", 1, "2025-01-30");
+	assert_months("2024-03-31", -1, "2024-02-29");
+	assert_months("2024-01-31", -1, "2023-12-31");
+	assert_months("2024-02-29", -12, "2023-02-28");
+	assert_months("2024-05-31", -3, "2024-02-29");
+	assert_months("1970-01-01", -1, "1969-12-01");
+	assert_months("0001-01-31", 11987, "0999-12-31");
+	/* Every day of some years, in all ways: as the parts say. */
+	for (int32_t day = civil_days(1895, 1, 1); day < civil_days(2105, 1, 1); day++) {
+		int y;
+		int m;
+		int d;
+		civil_date(day, &y, &m, &d);
+		for (int32_t months = -30; months <= 30; months += 5) {
+			int32_t year = y;
+			int32_t month = m + months;
+			for (; month < 1; month += 12)
+				year--;
+			for (; month > 12; month -= 12)
+				year++;
+			int expected = d;
+			while (!civil_valid(year, month, expected))
+				expected--;
+			assert_int_equal(civil_add_months(day, months), civil_days(year, month, expected));
+		}
+	}
+	assert_int_equal(civil_add_months(civil_days(-9999, 1, 31), 1), civil_days(-9999, 2, 28));
+	assert_int_equal(civil_add_months(civil_days(9999, 12, 31), -1), civil_days(9999, 11, 30));
+	assert_int_equal(civil_add_months(civil_days(-1, 12, 31), 2), civil_days(0, 2, 29));
+	assert_int_equal(civil_add_months(civil_days(-4, 2, 29), 12), civil_days(-3, 2, 28));
+}
+
 static void test_dates_as_text(void **state)
 {
 	(void)state;
@@ -441,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_files),
 		cmocka_unit_test(test_zoneinfo_elsewhere),
 		cmocka_unit_test(test_calendar),
+		cmocka_unit_test(test_adding_months),
 		cmocka_unit_test(test_dates_as_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
