@@ -46,6 +46,8 @@ extern const struct command command_collect;
 extern const struct command command_refresh;
 extern const struct command command_customer;
 extern const struct command command_sql;
+extern const struct command command_explain;
+extern const struct command command_simulate;
 extern const struct command command_status;
 extern const struct command command_demo;
 

@@ -1,0 +1,229 @@
+#include "batch/simulate.h"
+
+#include "base/file.h"
+#include "batch/simulate_internal.h"
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The file is written from rows that come one after the other: that needs little. */
+#define FILE_MEMORY_MIB 256u
+
+/* ---- rows for the file ---- */
+
+/* cust_id, ledger, the tiers, then a pair of columns for each of these. */
+enum { COLUMN_CUSTOMER, COLUMN_LEDGER, COLUMN_TIER, COLUMN_POINTS = COLUMN_TIER + (int)SIMULATE_SIDES };
+#define POINTS_COLUMNS 8u
+#define FILE_COLUMNS   ((unsigned)COLUMN_POINTS + POINTS_COLUMNS * SIMULATE_SIDES)
+
+static const struct engine_column COLUMNS[2][FILE_COLUMNS] = {
+#define PAIR(name)                                 \
+	{name "_today", ENGINE_DECIMAL_18_3},      \
+	{                                          \
+		name "_other", ENGINE_DECIMAL_18_3 \
+	}
+#define COLUMNS_WITH(id_type)                                                                                  \
+	{                                                                                                      \
+		{"cust_id", id_type}, {"ledger", ENGINE_VARCHAR}, {"tier_today", ENGINE_VARCHAR},              \
+			{"tier_other", ENGINE_VARCHAR}, PAIR("points"), PAIR("issued"), PAIR("reversed"),      \
+			PAIR("redeemed"), PAIR("expired"), PAIR("outstanding"), PAIR("pending"), PAIR("debt"), \
+	}
+	[CUSTOMER_ID_INTEGER] = COLUMNS_WITH(ENGINE_BIGINT),
+	[CUSTOMER_ID_TEXT] = COLUMNS_WITH(ENGINE_VARCHAR),
+};
+
+struct file_rows {
+	const struct simulation *simulation;
+	enum customer_id_type id_type;
+	char text[LIMIT_CUSTOMER_ID_BYTES];
+};
+
+static void put_points(struct engine_batch *batch, uint32_t row, const struct file_rows *rows,
+		       const struct simulate_row *values, unsigned side)
+{
+	const struct simulate_points *const p = &values->side[side];
+	const int64_t points[POINTS_COLUMNS] = {
+		p->outstanding_milli - p->debt_milli,
+		p->issued_milli,
+		p->reversed_milli,
+		p->redeemed_milli,
+		p->expired_milli,
+		p->outstanding_milli,
+		p->pending_milli,
+		p->debt_milli,
+	};
+	const bool has = rows->simulation->ledger_of[values->ledger][side] >= 0;
+	for (unsigned i = 0; i < POINTS_COLUMNS; i++) {
+		const unsigned column = (unsigned)COLUMN_POINTS + i * SIMULATE_SIDES + side;
+		if (has)
+			((int64_t *)engine_batch_values(batch, column))[row] = points[i];
+		else
+			engine_batch_null(batch, column, row);
+	}
+	const struct tier_rules *const tiers = &rows->simulation->programmes[side]->tiers;
+	if (tiers->n_levels)
+		engine_batch_text(batch, COLUMN_TIER + side, row, slice_of(tiers->levels[values->tier[side]].name));
+	else
+		engine_batch_null(batch, COLUMN_TIER + side, row);
+}
+
+static int spool_error(FILE *spool, struct error *err)
+{
+	if (ferror(spool))
+		return error_errno(err, errno ? errno : EIO, "cannot read the temporary rows");
+	return error_set(err, ERROR_CORRUPT, "the temporary rows end in the middle");
+}
+
+static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *out, struct error *err)
+{
+	(void)state;
+	struct file_rows *const rows = context;
+	FILE *const spool = rows->simulation->rows;
+	uint32_t row = 0;
+	for (; row < ENGINE_BATCH_ROWS; row++) {
+		struct simulate_row values;
+		if (fread(&values, sizeof(values), 1, spool) != 1) {
+			if (!ferror(spool))
+				break;
+			return spool_error(spool, err);
+		}
+		if (values.text_len > sizeof(rows->text) ||
+		    fread(rows->text, 1, values.text_len, spool) != values.text_len)
+			return spool_error(spool, err);
+		if (rows->id_type == CUSTOMER_ID_INTEGER)
+			((int64_t *)engine_batch_values(batch, COLUMN_CUSTOMER))[row] = values.number;
+		else
+			engine_batch_text(batch, COLUMN_CUSTOMER, row, (struct slice){rows->text, values.text_len});
+		engine_batch_text(batch, COLUMN_LEDGER, row,
+				  slice_of(rows->simulation->sums.ledgers[values.ledger].name));
+		for (unsigned side = 0; side < SIMULATE_SIDES; side++)
+			put_points(batch, row, rows, &values, side);
+	}
+	*out = row;
+	return 0;
+}
+
+static int start_rows(void *context, void **state, struct error *err)
+{
+	(void)err;
+	const struct file_rows *const rows = context;
+	rewind(rows->simulation->rows);
+	*state = NULL;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* A file that nobody else sees. */
+static int open_spool(const struct simulate_options *options, FILE **out, struct error *err)
+{
+	_cleanup_free_ char *path = text_printf("%s/simulate-XXXXXX", options->tmp_dir ? options->tmp_dir : "/var/tmp");
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	const int fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "%s: cannot be made; TMPDIR can name another directory", path);
+	unlink(path);
+	*out = fdopen(fd, "w+");
+	if (*out)
+		return 0;
+	close(fd);
+	return error_no_memory(err, BUFSIZ);
+}
+
+static int copy_rows(struct engine *engine, struct file_rows *rows, const char *path, struct error *err)
+{
+	const struct engine_source source = {
+		.name = "simulated_rows",
+		.columns = COLUMNS[rows->id_type],
+		.n_columns = FILE_COLUMNS,
+		.start = start_rows,
+		.fill = fill_rows,
+		.context = rows,
+	};
+	_cleanup_buf_ struct buf sql = {0};
+	if (buf_append_text(&sql, "COPY (SELECT * FROM simulated_rows()) TO ") < 0 || engine_quote(&sql, path) < 0 ||
+	    buf_append_text(&sql, " (FORMAT parquet, COMPRESSION zstd)") < 0 || !buf_text(&sql))
+		return error_no_memory(err, sql.len);
+	const int rc = engine_register_source(engine, &source, err);
+	return rc < 0 ? rc : engine_run(engine, sql.data, err);
+}
+
+/* Under another name first, so that nobody ever sees half of it. */
+static int write_file(const struct simulation *simulation, enum customer_id_type id_type,
+		      const struct simulate_options *options, struct error *err)
+{
+	struct file_rows rows = {.simulation = simulation, .id_type = id_type};
+	/* What begins with ~ would be somebody's home. */
+	_cleanup_free_ char *path = text_printf("%s%s", options->parquet[0] == '/' ? "" : "./", options->parquet);
+	_cleanup_free_ char *part = path ? text_printf("%s.%ld.tmp", path, (long)getpid()) : NULL;
+	if (!part)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (fflush(simulation->rows) != 0)
+		return error_errno(err, errno, "cannot write temporary rows");
+	struct engine *engine = NULL;
+	int rc = engine_open(&(struct engine_options){.memory_mib = FILE_MEMORY_MIB, .threads = 1}, &engine, err);
+	if (rc == 0)
+		rc = copy_rows(engine, &rows, part, err);
+	engine_close(engine);
+	if (rc == 0)
+		rc = file_sync_path(part, err);
+	if (rc == 0)
+		rc = file_rename(part, path, err);
+	if (rc < 0)
+		unlink(part);
+	return rc < 0 ? error_prefix(err, "%s", options->parquet) : 0;
+}
+
+/* Before an hour of work, not behind it. */
+static int check_file(const struct simulate_options *options, struct error *err)
+{
+	const char *const slash = strrchr(options->parquet, '/');
+	_cleanup_free_ char *dir =
+		slash ? text_printf("%.*s", (int)(slash - options->parquet) + 1, options->parquet) : text_printf(".");
+	if (!dir)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (access(dir, W_OK | X_OK) != 0)
+		return error_errno(err, errno, "%s: cannot be written to", dir);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+int simulate_run(const struct deployment *deployment, const struct programme *other,
+		 const struct simulate_options *options, struct simulate_report *report, struct error *err)
+{
+	struct simulation *const simulation = malloc(sizeof(*simulation));
+	if (!simulation)
+		return error_no_memory(err, sizeof(*simulation));
+	int rc = simulation_init(simulation, deployment->programme, other, options, err);
+	if (rc == 0 && options->parquet)
+		rc = check_file(options, err);
+	if (rc == 0 && options->parquet)
+		rc = open_spool(options, &simulation->rows, err);
+	struct history_options history = {
+		.from_day = DAY_MIN,
+		.until_day = options->data_dt,
+		.tmp_dir = options->tmp_dir,
+		.progress = options->progress,
+		.progress_context = options->progress_context,
+		.other = other,
+	};
+	const struct history_sink sink = simulation_sink(simulation);
+	if (rc == 0)
+		rc = history_offset(deployment, &history.offset, err);
+	if (rc == 0)
+		rc = history_run(deployment, deployment->programme, &history, &sink, err);
+	if (rc == 0 && options->parquet)
+		rc = write_file(simulation, deployment->config->customer_id, options, err);
+	if (rc == 0)
+		rc = simulation_report(simulation, report, err);
+	if (simulation->rows)
+		fclose(simulation->rows);
+	simulation_release(simulation);
+	free(simulation);
+	return rc;
+}

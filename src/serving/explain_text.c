@@ -1,0 +1,503 @@
+/*
+ * The explanation as a table for people. Numbers stand left of the words, so that words may be as long as they need to be.
+ */
+#include "serving/explain_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define MINUS        "\xE2\x88\x92" /* − */
+
+#define WHEN_WIDTH   19
+#define NUMBER_WIDTH 14
+/* Lots to come that are told one by one; what comes later is told by month. */
+#define LOTS_MAX 12u
+
+struct table {
+	const struct explain *explain;
+	FILE *out;
+	int ledger_width; /* 0: there is one ledger, nobody needs its name */
+	bool is_first;    /* of the step's rows: it has the time */
+};
+
+/* ---- cells ---- */
+
+static void print_right(FILE *out, const char *text, int width)
+{
+	/* Counted in characters: − takes three bytes. */
+	int n = 0;
+	for (const char *p = text; *p; p++)
+		n += ((unsigned char)*p & 0xC0) != 0x80;
+	fprintf(out, "%*s%s", width > n ? width - n : 0, "", text);
+}
+
+/* A number of points, with its sign where it is a change. */
+static void print_points(FILE *out, int64_t points_milli, bool is_change, int width)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *const memory = open_memstream(&text, &len);
+	if (!memory)
+		return; /* The stream's owner sees the truth in ferror: nothing else can fail here. */
+	if (is_change && points_milli > 0)
+		fputc('+', memory);
+	say_points(memory, points_milli);
+	fclose(memory);
+	print_right(out, text ? text : "?", width);
+	free(text);
+}
+
+static void print_when(const struct table *table, int64_t time_us)
+{
+	char when[20] = "";
+	if (table->is_first)
+		civil_format_time(table->explain->programme->timezone, time_us, when);
+	fprintf(table->out, "%-*s", WHEN_WIDTH, when);
+}
+
+/* The columns before the words. `posting` NULL: no points in this row. */
+static void print_cells(struct table *table, int64_t time_us, const struct posting *posting, int64_t points_milli)
+{
+	FILE *const out = table->out;
+	print_when(table, time_us);
+	table->is_first = false;
+	if (posting) {
+		print_points(out, points_milli, true, NUMBER_WIDTH);
+		print_points(out, posting->balance_milli, false, NUMBER_WIDTH);
+	} else {
+		fprintf(out, "%*s", 2 * NUMBER_WIDTH, "");
+	}
+	fputs("  ", out);
+	if (table->ledger_width)
+		fprintf(out, "%-*s", table->ledger_width,
+			posting ? table->explain->programme->ledgers[posting->ledger].name : "");
+}
+
+static void print_below(void *context, struct slice line)
+{
+	const struct table *const table = context;
+	fprintf(table->out, "%*s", WHEN_WIDTH + 2 * NUMBER_WIDTH + 2 + table->ledger_width + 2, "");
+	fwrite(line.data, 1, line.len, table->out);
+	fputc('\n', table->out);
+}
+
+/* ---- what happened ---- */
+
+static bool is_shown(const struct explain *explain, const struct posting *posting)
+{
+	return explain->ledger < 0 || posting->kind == POSTING_TIER || posting->kind == POSTING_REJECT ||
+	       posting->ledger == explain->ledger;
+}
+
+/* Entries of one kind in one ledger that a step left one behind the other. */
+static size_t count_alike(const struct explain *explain, const struct explain_step *step, size_t first)
+{
+	const struct posting *const p = &explain->postings.items[first];
+	size_t n = 1;
+	while (first + n < step->first + step->n && p[n].kind == p->kind && p[n].ledger == p->ledger &&
+	       p[n].time_us == p->time_us)
+		n++;
+	return n;
+}
+
+static void print_lot(FILE *out, const struct posting *posting)
+{
+	char day[11];
+	if (posting->lot == LOT_NONE) {
+		fputs(posting->points_milli < 0 ? " as debt" : " paid off debt", out);
+	} else if (posting->lot == DAY_MAX) {
+		fputs(" that never expire", out);
+	} else {
+		civil_format(posting->lot, day);
+		fprintf(out, " that expire %s", day);
+	}
+}
+
+/* "3 paid off debt, 7 that expire 2027-01-01": where the points went to, or came from, when that is not said already. */
+static void print_lots(struct table *table, const struct posting *postings, size_t n)
+{
+	if (n == 1 && postings->lot != LOT_NONE)
+		return;
+	if (postings->points_milli == 0)
+		return;
+	FILE *const out = table->out;
+	fprintf(out, "%*s", WHEN_WIDTH + 2 * NUMBER_WIDTH + 2 + table->ledger_width + 2, "");
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			fputs(", ", out);
+		say_points(out, postings[i].points_milli < 0 ? -postings[i].points_milli : postings[i].points_milli);
+		print_lot(out, &postings[i]);
+	}
+	fputc('\n', out);
+}
+
+/* Behind what an order earned: when it can be spent, and until when. */
+static void print_lot_dates(const struct table *table, const struct posting *postings, size_t n)
+{
+	const struct ledger_rules *const ledger = &table->explain->programme->ledgers[postings->ledger];
+	char day[11];
+	const struct posting *const last = &postings[n - 1];
+	if (last->points_milli <= 0 || last->lot == LOT_NONE)
+		return;
+	if (ledger->pending_days && last->kind == POSTING_EARN) {
+		civil_format(last->day + ledger->pending_days, day);
+		fprintf(table->out, "; to be spent from %s", day);
+	}
+	if (last->lot != DAY_MAX) {
+		civil_format(last->lot, day);
+		fprintf(table->out, "; expires %s", day);
+	}
+}
+
+static void print_what(const struct table *table, const struct explain_step *step, const struct posting *posting,
+		       bool is_main)
+{
+	const struct explain *const explain = table->explain;
+	FILE *const out = table->out;
+	switch (posting->kind) {
+	case POSTING_EXPIRE:
+		say_expired(out, explain, posting, (size_t)(posting - explain->postings.items));
+		break;
+	case POSTING_TIER:
+		say_tier(out, explain, step, posting);
+		break;
+	case POSTING_REJECT:
+		fprintf(out, "rejected (%s): ", reject_reason_name(posting->reject));
+		if (step->event)
+			say_event(out, explain->programme, step->event);
+		break;
+	case POSTING_EARN:
+	case POSTING_REVERSE:
+	case POSTING_REDEEM:
+	case POSTING_ADJUST:
+		if (step->event && is_main)
+			say_event(out, explain->programme, step->event);
+		break;
+	}
+}
+
+/* One row for n alike entries, with what there is to say about it below. */
+static int print_entries(struct table *table, const struct explain_step *step, size_t first, size_t n, bool is_main)
+{
+	const struct explain *const explain = table->explain;
+	const struct posting *const postings = &explain->postings.items[first];
+	int64_t points = 0;
+	for (size_t i = 0; i < n; i++)
+		points += postings[i].points_milli;
+	const bool has_points = postings->kind != POSTING_TIER && postings->kind != POSTING_REJECT;
+	print_cells(table, postings->time_us, has_points ? &postings[n - 1] : NULL, points);
+	print_what(table, step, postings, is_main);
+	if (has_points)
+		print_lot_dates(table, postings, n);
+	fputc('\n', table->out);
+	int rc = 0;
+	if (postings->kind == POSTING_EARN || postings->kind == POSTING_REVERSE)
+		rc = explain_arithmetic(explain, step, postings->ledger, print_below, table);
+	if (postings->kind == POSTING_EARN && points == 0)
+		print_below(table, SLICE("no rule gave anything for it"));
+	if (has_points)
+		print_lots(table, postings, n);
+	return rc;
+}
+
+static void print_confirmation(struct table *table, const struct explain_step *step)
+{
+	const struct explain *const explain = table->explain;
+	const struct tier_rules *const tiers = &explain->programme->tiers;
+	char day[11];
+	/* No entry of the ledger, so nothing has its time. */
+	const int64_t midnight_s = tz_utc_of_local_s(explain->programme->timezone, (int64_t)step->day * 86400);
+	table->is_first = true;
+	print_cells(table, midnight_s * 1000000, NULL, 0);
+	fputs("tier ", table->out);
+	say_text(table->out, slice_of(tiers->levels[step->tier.level].name));
+	fputs(" reviewed and kept: ", table->out);
+	say_metric(table->out, explain->programme, step->tier.metric, tiers->levels[step->tier.level].threshold,
+		   step->day);
+	if (step->tier.review_day != DAY_MAX) {
+		civil_format(step->tier.review_day, day);
+		fprintf(table->out, "; next review %s", day);
+	}
+	fputc('\n', table->out);
+}
+
+static int print_step(struct table *table, const struct explain_step *step)
+{
+	const struct explain *const explain = table->explain;
+	bool is_main = true;
+	const struct posting *last = NULL;
+	for (size_t at = step->first; at < step->first + step->n;) {
+		const struct posting *const posting = &explain->postings.items[at];
+		const size_t n = count_alike(explain, step, at);
+		/* Time may pass for several days in one step: each has its own time. */
+		table->is_first = !last || last->time_us != posting->time_us;
+		if (is_shown(explain, posting)) {
+			const int rc = print_entries(table, step, at, n, is_main);
+			if (rc < 0)
+				return rc;
+			is_main = false;
+			last = posting;
+		}
+		at += n;
+	}
+	if (step->confirmed)
+		print_confirmation(table, step);
+	return 0;
+}
+
+static int print_history(struct table *table)
+{
+	const struct explain *const explain = table->explain;
+	FILE *const out = table->out;
+	fprintf(out, "%-*s", WHEN_WIDTH, "when");
+	print_right(out, "points", NUMBER_WIDTH);
+	print_right(out, "balance", NUMBER_WIDTH);
+	fputs("  ", out);
+	if (table->ledger_width)
+		fprintf(out, "%-*s", table->ledger_width, "ledger");
+	fputs("what\n", out);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < explain->n_steps; i++)
+		rc = print_step(table, &explain->steps[i]);
+	return rc;
+}
+
+/* ---- before and behind it ---- */
+
+static void print_balance(const struct table *table, unsigned ledger, int width)
+{
+	const struct ledger_rules *const rules = &table->explain->programme->ledgers[ledger];
+	struct account_balance balance;
+	account_balance(table->explain->account, ledger, &balance);
+	fprintf(table->out, "  %-*s  ", width, rules->name);
+	say_amount(table->out, rules, balance.balance_milli);
+	if (balance.pending_milli) {
+		fputs(", and ", table->out);
+		say_points(table->out, balance.pending_milli);
+		fputs(" pending", table->out);
+	}
+	fputc('\n', table->out);
+}
+
+static int name_width(const struct explain *explain)
+{
+	int width = 9; /* programme */
+	for (unsigned i = 0; i < explain->programme->n_ledgers; i++) {
+		const int len = (int)strlen(explain->programme->ledgers[i].name);
+		width = len > width ? len : width;
+	}
+	return width;
+}
+
+static void print_to_next(const struct table *table, const struct account_tier *tier)
+{
+	const struct programme *const programme = table->explain->programme;
+	const struct tier_rules *const tiers = &programme->tiers;
+	say_metric(table->out, programme, tier->metric, tiers->levels[tier->level + 1].threshold, table->explain->day);
+	fputs(" for ", table->out);
+	say_text(table->out, slice_of(tiers->levels[tier->level + 1].name));
+}
+
+static void print_header(const struct table *table)
+{
+	const struct explain *const explain = table->explain;
+	const struct programme *const programme = explain->programme;
+	FILE *const out = table->out;
+	char when[20];
+	if (explain->name) {
+		say_text(out, slice_of(explain->name));
+		fputs(", customer ", out);
+	} else {
+		fputs("Customer ", out);
+	}
+	say_text(out, slice_of(explain->id_text));
+	if (explain->has_day) {
+		civil_format(explain->day, when);
+		fprintf(out, ", at the end of %s\n\n", when);
+	} else {
+		civil_format_time(programme->timezone, explain->now_us, when);
+		fprintf(out, ", as of %s\n\n", when);
+	}
+	const int width = name_width(explain);
+	for (unsigned i = 0; i < programme->n_ledgers; i++)
+		if (explain->ledger < 0 || explain->ledger == (int)i)
+			print_balance(table, i, width);
+	if (programme->tiers.n_levels) {
+		struct account_tier tier;
+		account_tier(explain->account, &tier);
+		fprintf(out, "  %-*s  ", width, "tier");
+		say_text(out, slice_of(programme->tiers.levels[tier.level].name));
+		fputc('\n', out);
+	}
+	fprintf(out, "  %-*s  ", width, "programme");
+	say_text(out, slice_of(programme->name));
+	fprintf(out, ", version %s, days of %s\n\n", programme->hash_text, tz_name(programme->timezone));
+}
+
+struct coming {
+	int32_t day; /* sorted by it; DAY_MAX: never */
+	int64_t points_milli;
+};
+
+static void print_coming(const struct table *table, const struct coming *coming, size_t n, unsigned ledger,
+			 const char *what)
+{
+	const struct ledger_rules *const rules = &table->explain->programme->ledgers[ledger];
+	size_t told = 0;
+	for (size_t i = 0; i < n; told++) {
+		char day[11] = "at no time";
+		int64_t points = coming[i].points_milli;
+		size_t alike = 1;
+		const int32_t first = coming[i].day;
+		if (first != DAY_MAX)
+			civil_format(first, day);
+		/* Of many lots only the months are told. */
+		const int month_chars = n > LOTS_MAX && told >= LOTS_MAX - 1 && first != DAY_MAX ? 7 : 10;
+		for (; i + alike < n; alike++) {
+			char next[11] = "at no time";
+			if (coming[i + alike].day != DAY_MAX)
+				civil_format(coming[i + alike].day, next);
+			if (strncmp(day, next, (size_t)month_chars) != 0)
+				break;
+			points += coming[i + alike].points_milli;
+		}
+		fprintf(table->out, "  %-10.*s  ", month_chars, day);
+		say_amount(table->out, rules, points);
+		fprintf(table->out, " %s\n", what);
+		i += alike;
+	}
+}
+
+static int compare_coming(const void *a, const void *b)
+{
+	const struct coming *const x = a;
+	const struct coming *const y = b;
+	return (x->day > y->day) - (x->day < y->day);
+}
+
+static int print_lots_to_come(const struct table *table, unsigned ledger)
+{
+	const unsigned n = account_lots(table->explain->account, ledger);
+	if (n == 0)
+		return 0;
+	struct coming *const expiring = calloc(n, sizeof(*expiring));
+	struct coming *const pending = calloc(n, sizeof(*pending));
+	size_t n_expiring = 0;
+	size_t n_pending = 0;
+	for (unsigned i = 0; expiring && pending && i < n; i++) {
+		struct account_lot lot;
+		account_lot(table->explain->account, ledger, i, &lot);
+		if (lot.available > table->explain->day)
+			pending[n_pending++] = (struct coming){lot.available, lot.remaining_milli};
+		expiring[n_expiring++] = (struct coming){lot.expires, lot.remaining_milli};
+	}
+	const int rc = expiring && pending ? 0 : ERROR_NO_MEMORY;
+	if (rc == 0) {
+		qsort(pending, n_pending, sizeof(*pending), compare_coming);
+		qsort(expiring, n_expiring, sizeof(*expiring), compare_coming);
+		print_coming(table, pending, n_pending, ledger, "that are pending can be spent");
+		print_coming(table, expiring, n_expiring, ledger,
+			     table->explain->programme->ledgers[ledger].expiry == EXPIRY_INACTIVITY
+				     ? "expire, unless there is an order before"
+				     : "expire");
+	}
+	free(pending);
+	free(expiring);
+	return rc;
+}
+
+static void print_tier_to_come(const struct table *table)
+{
+	const struct programme *const programme = table->explain->programme;
+	const struct tier_rules *const tiers = &programme->tiers;
+	struct account_tier tier;
+	char day[11];
+	account_tier(table->explain->account, &tier);
+	if (tier.review_day != DAY_MAX) {
+		civil_format(tier.review_day, day);
+		fprintf(table->out, "  %s  review of tier ", day);
+		say_text(table->out, slice_of(tiers->levels[tier.level].name));
+		fputs("; as of now ", table->out);
+		say_metric(table->out, programme, tier.metric, tiers->levels[tier.level].threshold,
+			   table->explain->day);
+		fputc('\n', table->out);
+	}
+	if (tier.level + 1 < tiers->n_levels) {
+		fprintf(table->out, "  %-10s  ", "next tier");
+		print_to_next(table, &tier);
+		fputc('\n', table->out);
+	}
+}
+
+static void print_sums(const struct table *table, unsigned ledger)
+{
+	struct account_balance b;
+	FILE *const out = table->out;
+	account_balance(table->explain->account, ledger, &b);
+	int64_t lots = 0;
+	for (unsigned i = 0; i < account_lots(table->explain->account, ledger); i++) {
+		struct account_lot lot;
+		account_lot(table->explain->account, ledger, i, &lot);
+		lots += lot.remaining_milli;
+	}
+	fprintf(out, "  %s: issued ", table->explain->programme->ledgers[ledger].name);
+	say_points(out, b.issued_milli);
+	fputs(" " MINUS " reversed ", out);
+	say_points(out, b.reversed_milli);
+	const int64_t left = b.issued_milli - b.reversed_milli;
+	const int64_t right = lots + b.redeemed_milli + b.expired_milli - b.debt_milli;
+	fputs(left == right ? " = lots " : " is NOT lots ", out);
+	say_points(out, lots);
+	fputs(" + redeemed ", out);
+	say_points(out, b.redeemed_milli);
+	fputs(" + expired ", out);
+	say_points(out, b.expired_milli);
+	fputs(" " MINUS " debt ", out);
+	say_points(out, b.debt_milli);
+	fputs(", both ", out);
+	say_points(out, left);
+	fputc('\n', out);
+}
+
+static int print_footer(const struct table *table)
+{
+	const struct explain *const explain = table->explain;
+	FILE *const out = table->out;
+	int rc = 0;
+	fputs("\nto come\n", out);
+	for (unsigned i = 0; rc == 0 && i < explain->programme->n_ledgers; i++)
+		if (explain->ledger < 0 || explain->ledger == (int)i)
+			rc = print_lots_to_come(table, i);
+	if (rc < 0)
+		return rc;
+	if (explain->programme->tiers.n_levels)
+		print_tier_to_come(table);
+	if (explain->later)
+		fprintf(out, "  %" PRIu32 " later event%s not in this\n", explain->later,
+			explain->later == 1 ? " is" : "s are");
+	fputs("\nthe sums\n", out);
+	for (unsigned i = 0; i < explain->programme->n_ledgers; i++)
+		if (explain->ledger < 0 || explain->ledger == (int)i)
+			print_sums(table, i);
+	return 0;
+}
+
+int explain_print(const struct explain *explain, FILE *out, struct error *err)
+{
+	struct table table = {.explain = explain, .out = out};
+	if (explain->programme->n_ledgers > 1 && explain->ledger < 0)
+		table.ledger_width = name_width(explain) + 2;
+	print_header(&table);
+	int rc = 0;
+	if (explain->n_steps == 0) {
+		fputs(explain->later ? "nothing had happened until then\n" : "nothing has happened yet\n", out);
+	} else {
+		rc = print_history(&table);
+		if (rc == 0)
+			rc = print_footer(&table);
+	}
+	if (rc < 0)
+		return error_no_memory(err, sizeof(struct coming));
+	return ferror(out) ? error_errno(err, errno ? errno : EIO, "cannot write the output") : 0;
+}
