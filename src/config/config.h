@@ -128,8 +128,23 @@ const struct config_order_mapping *config_order_mapping(const struct config *con
 const struct config_customer_mapping *config_customer_mapping(const struct config *config, const char *name);
 const struct config_source *config_source(const struct config *config, const char *name);
 
-/* programme.yaml; same errors. */
+/* programme.yaml; same errors. A programme that is prepared (loyalty/programme.h), to be freed by programme_free. */
 int programme_load(const char *path, struct programme **out, struct error *err);
-void programme_free(struct programme *programme);
+/* The same, and the file's text as it was read, appended to `text`. */
+int programme_load_text(const char *path, struct buf *text, struct programme **out, struct error *err);
+
+/* Told of something odd, but legal, as "file:line: key: …". The text is gone when it returns. */
+typedef void programme_warn(void *context, const char *text);
+/* Loads it, and warns of gaps between versions of a rule, of rewards in a ledger in which nothing earns, and the like. */
+int programme_check(const char *path, programme_warn *warn, void *context, struct programme **out, struct error *err);
+
+/* A worked programme to start from, in the binary; templates/programmes has them. */
+struct programme_example {
+	struct slice name;    /* "stamp-card" */
+	struct slice summary; /* one line */
+	struct slice text;    /* a whole programme.yaml */
+};
+/* The i-th, from 0, by name; false when there are no more. What it points to lives for ever. */
+bool programme_example(unsigned i, struct programme_example *out);
 
 #endif

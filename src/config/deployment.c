@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "config/lock_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 	int rc = config_load(config, &d->config, err);
 	if (rc < 0)
 		return rc;
-	rc = programme_load(programme, &d->programme, err);
+	rc = programme_load_text(programme, &d->programme_text, &d->programme, err);
 	if (rc == ERROR_NOT_FOUND)
 		return error_set(
 			err, ERROR_CONFIG,
@@ -163,6 +164,7 @@ void deployment_close(struct deployment *deployment)
 	lock_release(&deployment->lock_fd);
 	config_free(deployment->config);
 	programme_free(deployment->programme);
+	buf_release(&deployment->programme_text);
 	free(deployment->dir);
 	free(deployment->data_dir);
 	free(deployment->journal_dir);
@@ -172,6 +174,21 @@ void deployment_close(struct deployment *deployment)
 	free(deployment->tmp_dir);
 	free(deployment->models_dir);
 	free(deployment);
+}
+
+int deployment_keep_programme(const struct deployment *deployment, struct error *err)
+{
+	assert(deployment->mode == DEPLOYMENT_WRITE);
+	const struct buf *const text = &deployment->programme_text;
+	_cleanup_free_ char *dir = text_printf("%s/programmes", deployment->data_dir);
+	_cleanup_free_ char *path =
+		text_printf("%s/programmes/%s.yaml", deployment->data_dir, deployment->programme->hash_text);
+	if (!dir || !path)
+		return error_no_memory(err, strlen(deployment->data_dir));
+	if (file_exists(path))
+		return 0;
+	const int rc = file_make_dirs(dir, err);
+	return rc == 0 ? file_write_durable(path, text->data, text->len, err) : rc;
 }
 
 char *deployment_path(const struct deployment *deployment, const char *relative)

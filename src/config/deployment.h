@@ -32,6 +32,7 @@ struct deployment {
 	char *models_dir;     /* <dir>/models */
 	struct config *config;
 	struct programme *programme;
+	struct buf programme_text; /* programme.yaml, as it was read */
 	enum deployment_mode mode;
 	int lock_fd;
 };
@@ -51,6 +52,9 @@ int deployment_init(const char *dir, struct error *err);
 int deployment_open(const char *dir, enum deployment_mode mode, const char *command, struct deployment **out,
 		    struct error *err);
 void deployment_close(struct deployment *deployment);
+/* Keeps the programme for ever, durably: the text of programme.yaml, as it was read, becomes data/programmes/<hash_text>.yaml,
+ * unless that is there already. For a writer, before it writes anything that names the hash. Errors as file_write_durable. */
+int deployment_keep_programme(const struct deployment *deployment, struct error *err);
 /* Heap path "<dir>/<relative>", or a copy of `relative` when it is absolute; NULL when out of memory. Caller frees. */
 char *deployment_path(const struct deployment *deployment, const char *relative);
 

@@ -1,6 +1,5 @@
-#include "base/decimal.h"
-#include "base/limits.h"
-#include "config/schema_internal.h"
+/* programme.yaml, made a struct programme. */
+#include "config/programme_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,79 +7,138 @@
 /* ISO 4217 codes whose minor unit is not a hundredth or the whole: amounts here have two decimals. */
 static const char *const FINER_CURRENCIES[] = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND", "CLF", "UYW"};
 
-/* At most a million points for one order line of any price. */
-#define MAX_POINTS_MILLI INT64_C(1000000000)
-
-static int check_currency(const struct yamldoc *file, const char *currency, struct error *err)
+static int check_currency(const struct maker *m, const char *currency)
 {
 	const struct yamldoc_key key = yamldoc_key("currency");
 	if (strlen(currency) != 3 || strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
 		return yamldoc_fail(
-			file, err, key,
+			m->file, m->err, key,
 			"'%s' is no currency; expected an ISO 4217 code of three capitals, such as THB or USD",
 			currency);
 	for (size_t i = 0; i < sizeof(FINER_CURRENCIES) / sizeof(FINER_CURRENCIES[0]); i++)
 		if (strcmp(currency, FINER_CURRENCIES[i]) == 0)
 			return yamldoc_fail(
-				file, err, key,
+				m->file, m->err, key,
 				"%s has more than two decimals, and amounts are kept with two; expected a currency "
 				"with at most two decimals",
 				currency);
 	return 0;
 }
 
-static int read_positive(const struct yamldoc *file, struct yamldoc_key key, const char *text, int scale, int64_t max,
-			 int64_t *out, struct error *err)
+static int load_timezone(const struct maker *m)
 {
-	int64_t value;
-	const char *const expected = scale == 3 ? "a number above 0, at most 1000000, with at most three decimals"
-						: "an amount above 0 with at most two decimals";
-	if (decimal_parse(text, strlen(text), scale, '.', max, &value) < 0 || value <= 0)
-		return yamldoc_fail(file, err, key, "'%s' does not fit; expected %s", text, expected);
-	*out = value;
+	struct error why;
+	const int rc = tz_load(m->from->timezone, &m->programme->timezone, &why);
+	if (rc == ERROR_NO_MEMORY)
+		return error_no_memory(m->err, 0);
+	return rc < 0 ? yamldoc_fail(m->file, m->err, yamldoc_key("timezone"), "%s", why.message) : 0;
+}
+
+static int fill_head(const struct maker *m)
+{
+	struct programme *const p = m->programme;
+	int rc = check_currency(m, m->from->currency);
+	if (rc == 0 && !*m->from->name)
+		rc = yamldoc_fail(m->file, m->err, yamldoc_key("name"), "'' is empty; expected the programme's name");
+	if (rc == 0)
+		rc = load_timezone(m);
+	if (rc == 0)
+		rc = maker_copy(m, m->from->name, &p->name);
+	if (rc < 0)
+		return rc;
+	memcpy(p->currency, m->from->currency, sizeof(p->currency));
+	if (yamldoc_has(m->file, yamldoc_key("segments.window_months")))
+		p->segment_months = (int32_t)m->from->segment_months;
+	if (yamldoc_has(m->file, yamldoc_key("late.days")))
+		p->lateness_us = (int64_t)m->from->late_days * 86400 * 1000000;
+	if (yamldoc_has(m->file, yamldoc_key("late.open_events")))
+		p->open_max = m->from->open_events;
 	return 0;
 }
 
-static int fill_programme(const struct yamldoc *file, const struct programme_file *from, struct programme *p,
-			  struct error *err)
+static int fill_programme(const struct maker *m)
 {
-	int rc = check_currency(file, from->currency, err);
-	if (rc == 0 && !*from->name)
-		rc = yamldoc_fail(file, err, yamldoc_key("name"), "'' is empty; expected the programme's name");
-	if (rc == 0)
-		rc = read_positive(file, yamldoc_key("earn[0].per_amount.points"), from->earn[0].points, 3,
-				   MAX_POINTS_MILLI, &p->earn.points_milli, err);
-	if (rc == 0)
-		rc = read_positive(file, yamldoc_key("earn[0].per_amount.per"), from->earn[0].per, 2,
-				   LIMIT_AMOUNT_MINOR, &p->earn.per_minor, err);
-	if (rc == 0 &&
-	    (__int128)LIMIT_AMOUNT_MINOR * p->earn.points_milli > (__int128)LIMIT_POINTS_MILLI * p->earn.per_minor)
-		rc = yamldoc_fail(file, err, yamldoc_key("earn[0].per_amount.points"),
-				  "'%s' points for each '%s' is more than sums of points can hold; expected at most "
-				  "1000 points for each 1.00",
-				  from->earn[0].points, from->earn[0].per);
-	if (rc < 0)
-		return rc;
-	struct error why;
-	rc = tz_load(from->timezone, &p->timezone, &why);
-	if (rc == ERROR_NO_MEMORY)
-		return error_no_memory(err, 0);
-	if (rc < 0)
-		return yamldoc_fail(file, err, yamldoc_key("timezone"), "%s", why.message);
-	memcpy(p->currency, from->currency, sizeof(p->currency));
-	p->rounding = from->rounding;
-	p->name = strdup(from->name);
-	return p->name ? 0 : error_no_memory(err, strlen(from->name));
+	static int (*const PARTS[])(const struct maker *) = {fill_head,        maker_ledgers, maker_rules,  maker_items,
+							     maker_promotions, maker_tiers,   maker_rewards};
+	int rc = 0;
+	for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]) && rc == 0; i++)
+		rc = PARTS[i](m);
+	return rc;
 }
 
-static int make_programme(const struct yamldoc *file, struct programme **out, struct error *err)
+/* What stands behind "<what> '<name>': " in the message, or NULL when it does not begin so. */
+static const char *text_behind(const char *message, const char *what, const char *name)
+{
+	const size_t what_len = strlen(what);
+	const size_t name_len = strlen(name);
+	if (strncmp(message, what, what_len) != 0 || strncmp(message + what_len, " '", 2) != 0 ||
+	    strncmp(message + what_len + 2, name, name_len) != 0 ||
+	    strncmp(message + what_len + 2 + name_len, "': ", 3) != 0)
+		return NULL;
+	return message + what_len + 2 + name_len + 3;
+}
+
+static const char *points_of(const struct programme_earn_file *rule)
+{
+	const struct programme_rate_file *const rate = rule->per_amount  ? rule->per_amount
+						       : rule->per_step  ? rule->per_step
+						       : rule->per_visit ? rule->per_visit
+									 : rule->per_item;
+	return rate->points;
+}
+
+static bool gives_more(const struct earn_rule *a, const struct earn_rule *b)
+{
+	return (__int128)a->points_milli * b->amount_minor > (__int128)b->points_milli * a->amount_minor;
+}
+
+/* The kernel names the rule or promotion whose numbers do not fit. Of several versions of a rule that which gives most is
+ * taken for it. */
+static int fail_of_kernel(const struct maker *m, const struct error *why)
+{
+	const struct programme *const p = m->programme;
+	const char *text = NULL;
+	unsigned at = 0;
+	for (unsigned i = 0; i < p->n_rules; i++) {
+		const char *const behind = text_behind(why->message, "rule", p->rules[i].name);
+		if (behind && (!text || gives_more(&p->rules[i], &p->rules[at]))) {
+			text = behind;
+			at = i;
+		}
+	}
+	if (text)
+		return yamldoc_fail(m->file, m->err,
+				    yamldoc_key("earn[%u].%s.points", at, maker_kind_key(p->rules[at].kind)),
+				    "'%s' does not fit: %s", points_of(&m->from->earn[at]), text);
+	for (unsigned i = 0; i < p->n_promotions; i++) {
+		text = text_behind(why->message, "promotion", p->promotions[i].name);
+		if (text)
+			return yamldoc_fail(m->file, m->err, yamldoc_key("promotions[%u].multiplier", i),
+					    "'%s' does not fit: %s", m->from->promotions[i].multiplier, text);
+	}
+	return yamldoc_fail(m->file, m->err, yamldoc_key("earn"), "%s", why->message);
+}
+
+static int make_programme(const struct yamldoc *file, programme_warn *warn, void *context, struct programme **out,
+			  struct error *err)
 {
 	void *data = NULL;
 	int rc = yamldoc_load(file, &PROGRAMME_SCHEMA, PROGRAMME_RULES, &data, err);
 	if (rc < 0)
 		return rc;
-	struct programme *const programme = calloc(1, sizeof(*programme));
-	rc = programme ? fill_programme(file, data, programme, err) : error_no_memory(err, sizeof(*programme));
+	struct programme *const programme = programme_new();
+	const struct maker maker = {.file = file, .from = data, .programme = programme, .err = err};
+	rc = programme ? fill_programme(&maker) : error_no_memory(err, sizeof(*programme));
+	if (rc == 0) {
+		struct error why = {0};
+		rc = programme_prepare(programme, &why);
+		if (rc == ERROR_CONFIG)
+			rc = fail_of_kernel(&maker, &why);
+		else if (rc < 0)
+			rc = error_set(err, rc, "%s", why.message);
+	}
+	if (rc == 0 && warn)
+		programme_warnings(&maker, warn, context);
 	yamldoc_free(&PROGRAMME_SCHEMA, data);
 	if (rc < 0) {
 		programme_free(programme);
@@ -90,31 +148,46 @@ static int make_programme(const struct yamldoc *file, struct programme **out, st
 	return 0;
 }
 
-int programme_load(const char *path, struct programme **out, struct error *err)
+int programme_load_text(const char *path, struct buf *text, struct programme **out, struct error *err)
+{
+	struct yamldoc file = {0};
+	struct programme *programme = NULL;
+	int rc = yamldoc_open(path, &file, err);
+	if (rc == 0)
+		rc = make_programme(&file, NULL, NULL, &programme, err);
+	if (rc == 0 && buf_append(text, file.text.data, file.text.len) < 0)
+		rc = error_no_memory(err, file.text.len);
+	yamldoc_close(&file);
+	if (rc < 0) {
+		programme_free(programme);
+		return rc;
+	}
+	*out = programme;
+	return 0;
+}
+
+int programme_check(const char *path, programme_warn *warn, void *context, struct programme **out, struct error *err)
 {
 	struct yamldoc file = {0};
 	int rc = yamldoc_open(path, &file, err);
 	if (rc == 0)
-		rc = make_programme(&file, out, err);
+		rc = make_programme(&file, warn, context, out, err);
 	yamldoc_close(&file);
 	return rc;
 }
 
-int programme_parse(const char *path, const void *data, size_t len, struct programme **out, struct error *err)
+int programme_load(const char *path, struct programme **out, struct error *err)
+{
+	return programme_check(path, NULL, NULL, out, err);
+}
+
+int programme_parse(const char *path, const void *data, size_t len, programme_warn *warn, void *context,
+		    struct programme **out, struct error *err)
 {
 	struct yamldoc file = {0};
 	int rc = yamldoc_parse(path, data, len, &file, err);
 	if (rc == 0)
-		rc = make_programme(&file, out, err);
+		rc = make_programme(&file, warn, context, out, err);
 	yamldoc_close(&file);
 	return rc;
-}
-
-void programme_free(struct programme *programme)
-{
-	if (!programme)
-		return;
-	tz_free(programme->timezone);
-	free(programme->name);
-	free(programme);
 }

@@ -1,27 +1,10 @@
-/*
- * The sections limits, journal, view, engine, customers and gender_codes are mappings in the file and plain members of the
- * struct around them in memory: their schema is a mapping at offset 0 of that struct.
- */
+/* What punchcard.yaml may hold. */
 #include "config/schema_internal.h"
+#include "config/schema_macros_internal.h"
 
 #include <stddef.h>
 
-#define OPTIONAL                       CYAML_FLAG_OPTIONAL
-#define REQUIRED                       CYAML_FLAG_DEFAULT
-
-#define TEXT(key, flags, type, member) CYAML_FIELD_STRING_PTR(key, flags, type, member, 0, CYAML_UNLIMITED)
-#define LIST(key, flags, type, member, count, entry, min, max) \
-	CYAML_FIELD_SEQUENCE_COUNT(key, (flags) | CYAML_FLAG_POINTER, type, member, count, entry, min, max)
-#define SECTION(name, type, fields)                                                                       \
-	{                                                                                                 \
-		.key = (name), .data_offset = 0, .value = { CYAML_VALUE_MAPPING(OPTIONAL, type, fields) } \
-	}
-
 static const cyaml_schema_value_t TEXT_ITEM = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED)};
-
-/*
- * punchcard.yaml
- */
 
 #define MAX_SOURCES  64
 #define MAX_MAPPINGS 64
@@ -231,51 +214,5 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "engine", .expected = "the keys memory_mib and threads below it"},
 	{.key = "engine.memory_mib", .expected = "MiB, 128 to 1048576", .min = 128, .max = 1048576},
 	{.key = "engine.threads", .expected = "0 (all cores) to 256", .max = 256},
-	{0},
-};
-
-/*
- * programme.yaml
- */
-
-static const cyaml_strval_t ROUNDINGS[] = {{"floor", ROUND_FLOOR}};
-
-static const cyaml_schema_field_t PER_AMOUNT_FIELDS[] = {
-	TEXT("points", REQUIRED, struct programme_earn_file, points),
-	TEXT("per", REQUIRED, struct programme_earn_file, per),
-	CYAML_FIELD_END,
-};
-/* The kind of the rule is the key, so that others can stand beside it. */
-static const cyaml_schema_field_t EARN_FIELDS[] = {
-	{.key = "per_amount", .value = {CYAML_VALUE_MAPPING(REQUIRED, struct programme_earn_file, PER_AMOUNT_FIELDS)}},
-	CYAML_FIELD_END,
-};
-static const cyaml_schema_value_t EARN = {CYAML_VALUE_MAPPING(REQUIRED, struct programme_earn_file, EARN_FIELDS)};
-
-static const cyaml_schema_field_t PROGRAMME_FIELDS[] = {
-	CYAML_FIELD_UINT("version", REQUIRED, struct programme_file, version),
-	TEXT("name", REQUIRED, struct programme_file, name),
-	TEXT("currency", REQUIRED, struct programme_file, currency),
-	TEXT("timezone", REQUIRED, struct programme_file, timezone),
-	CYAML_FIELD_ENUM("rounding", OPTIONAL | CYAML_FLAG_STRICT, struct programme_file, rounding, ROUNDINGS,
-			 CYAML_ARRAY_LEN(ROUNDINGS)),
-	LIST("earn", REQUIRED, struct programme_file, earn, n_earn, &EARN, 1, 1),
-	CYAML_FIELD_END,
-};
-
-const cyaml_schema_value_t PROGRAMME_SCHEMA = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct programme_file, PROGRAMME_FIELDS)};
-
-const struct yamldoc_rule PROGRAMME_RULES[] = {
-	{.key = "version", .expected = "1, the version of this file's layout", .min = 1, .max = 1},
-	{.key = "name", .expected = "the programme's name, 1 to 256 bytes"},
-	{.key = "currency", .expected = "an ISO 4217 code such as THB or USD"},
-	{.key = "timezone", .expected = "an IANA name such as Asia/Bangkok"},
-	{.key = "rounding", .expected = "floor"},
-	{.key = "earn", .expected = "a list of exactly one rule, such as '- per_amount: {points: 1, per: 10.00}'"},
-	{.key = "earn[]", .expected = "a rule such as 'per_amount: {points: 1, per: 10.00}'"},
-	{.key = "earn[].per_amount", .expected = "the keys points and per, such as {points: 1, per: 10.00}"},
-	{.key = "earn[].per_amount.points", .expected = "points above 0 with at most three decimals, such as 1 or 0.5"},
-	{.key = "earn[].per_amount.per", .expected = "an amount above 0 with at most two decimals, such as 10.00"},
 	{0},
 };
