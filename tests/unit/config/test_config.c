@@ -321,12 +321,12 @@ static void test_sources(void **state)
 		 "alone, such "
 		 "as spool"},
 		{"version: 1\nsources:\n  - name: a\n    dir: spool\n    format: clasic\n",
-		 "p.yaml:5: sources[0].format: 'clasic' is no format; expected classic (there is no order mapping in "
+		 "p.yaml:5: sources[0].format: 'clasic' is no format; expected classic or ndjson (there is no order mapping in "
 		 "this file)"},
 		{"version: 1\nsources:\n  - {name: a, dir: spool, format: po}\norder_mappings:\n"
 		 "  - {name: pos, event_id: [id], customer: c, date: d, date_format: '%s', amount: a}\n"
 		 "  - {name: web, event_id: [id], customer: c, date: d, date_format: '%s', amount: a}\n",
-		 "p.yaml:3: sources[0].format: 'po' is no format; expected classic or an order mapping (pos, web)"},
+		 "p.yaml:3: sources[0].format: 'po' is no format; expected classic, ndjson or an order mapping (pos, web)"},
 		{SOURCE("    pattern: in/*.txt\n"), "p.yaml:6: sources[0].pattern: 'in/*.txt' is no pattern; expected "
 						    "one of file names, such as '*.txt', without '/'"},
 		{SOURCE("    when_done: keep\n"),
@@ -411,7 +411,11 @@ static void test_order_mappings(void **state)
 		 "p.yaml:9: order_mappings[1].name: 'pos' is there twice, first in line 3; expected another name"},
 		{"version: 1\norder_mappings:\n  - {name: classic, event_id: [i], customer: c, date: d, date_format: "
 		 "'%s', amount: a}\n",
-		 "p.yaml:3: order_mappings[0].name: 'classic' is the name of the built-in format; expected another "
+		 "p.yaml:3: order_mappings[0].name: 'classic' is the name of a built-in format; expected another "
+		 "name"},
+		{"version: 1\norder_mappings:\n  - {name: ndjson, event_id: [i], customer: c, date: d, date_format: "
+		 "'%s', amount: a}\n",
+		 "p.yaml:3: order_mappings[0].name: 'ndjson' is the name of a built-in format; expected another "
 		 "name"},
 		{"version: 1\norder_mappings:\n  - {name: a, event_id: [], customer: c, date: d, date_format: '%s', "
 		 "amount: a}\n",

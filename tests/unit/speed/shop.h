@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #define CLASSIC_SOURCE "sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 0}\n"
+#define EVENTS_SOURCE  "sources:\n  - {name: till, dir: spool, format: ndjson, settle_ms: 0}\n"
 /* Orders of several lines: receipt, line, member, time (unix seconds), item, amount. */
 #define RECEIPTS_SOURCE                                                                                         \
 	"sources:\n  - {name: till, dir: spool, format: receipts, settle_ms: 0}\n"                              \

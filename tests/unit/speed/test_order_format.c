@@ -339,12 +339,44 @@ static void test_header(void **state)
 	assert_non_null(strstr(err.message, "clasic"));
 }
 
+/* A line of NDJSON is not split, and is an event. */
+static void test_events(void **state)
+{
+	(void)state;
+	shop_open(CLASSIC_SOURCE);
+	struct order_format *const format = open_format("ndjson");
+	assert_int_equal(order_format_delimiter(format), '\0');
+	assert_false(order_format_is_csv(format));
+	assert_true(order_format_has_ids(format));
+	assert_true(order_format_has_events(format));
+	struct event event;
+	assert_int_equal(
+		order_format_event(format,
+				   SLICE("{\"event_id\":\"a\",\"kind\":\"adjust\",\"customer\":1,\"time\":1800000000,"
+					 "\"points\":1}"),
+				   LATEST_US, &event),
+		0);
+	assert_int_equal(event.kind, EVENT_ADJUST);
+	assert_int_equal(order_format_event(format, SLICE("1|latte 70|5"), LATEST_US, &event), REASON_JSON);
+	order_format_close(format);
+	struct order_format *const classic = open_format("classic");
+	assert_false(order_format_has_events(classic));
+	assert_false(order_format_has_ids(classic));
+	order_format_close(classic);
+	struct order_format *none = NULL;
+	struct error err = {0};
+	assert_int_equal(order_format_open(shop, "json", &none, &err), ERROR_CONFIG);
+	assert_non_null(strstr(err.message, "ndjson"));
+	assert_null(none);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_shop, remove_shop)
 	const struct CMUnitTest tests[] = {
 		TEST(test_classic),         TEST(test_text_customers),        TEST(test_all_columns),
 		TEST(test_price_or_amount), TEST(test_zone_of_the_programme), TEST(test_header),
+		TEST(test_events),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #define RECORDS_MAX 60u
 #define LINES_MAX   6u
@@ -18,7 +19,7 @@ struct made {
 	struct block_record record;
 	bool implicit_id;
 	struct order_line lines[LINES_MAX];
-	char texts[8 + 2 * LINES_MAX][24];
+	char texts[12 + 2 * LINES_MAX][24];
 	unsigned n_texts;
 	char file[LIMIT_EVENT_ID_BYTES];
 	char id[LIMIT_EVENT_ID_BYTES + 1];
@@ -49,6 +50,44 @@ static int64_t make_number(struct random *random)
 	}
 }
 
+static void make_lines(struct random *random, struct made *m, uint32_t n)
+{
+	m->record.event.n_lines = n;
+	m->record.event.lines = m->lines;
+	for (uint32_t i = 0; i < n; i++)
+		m->lines[i] = (struct order_line){.menu = make_text(random, m, 20),
+						  .sku = make_text(random, m, 20),
+						  .qty_milli = make_number(random),
+						  .price_minor = make_number(random),
+						  .amount_minor = make_number(random)};
+}
+
+static void make_details(struct random *random, struct made *m)
+{
+	struct event *const event = &m->record.event;
+	switch (event->kind) {
+	case EVENT_ORDER:
+		make_lines(random, m, 1 + (uint32_t)random_below(random, LINES_MAX));
+		break;
+	case EVENT_REFUND:
+		event->order_id = make_text(random, m, 20);
+		event->amount_minor = make_number(random);
+		make_lines(random, m, (uint32_t)random_below(random, LINES_MAX + 1));
+		break;
+	case EVENT_REDEEM:
+		event->points_milli = make_number(random);
+		event->ledger = make_text(random, m, 20);
+		event->reward = make_text(random, m, 20);
+		event->declined = random_below(random, 2);
+		break;
+	case EVENT_ADJUST:
+		event->points_milli = make_number(random);
+		event->ledger = make_text(random, m, 20);
+		event->reason = make_text(random, m, 20);
+		break;
+	}
+}
+
 static void make_record(struct random *random, struct made *m, const char *file)
 {
 	m->n_texts = 0;
@@ -63,8 +102,9 @@ static void make_record(struct random *random, struct made *m, const char *file)
 		return;
 	}
 	m->record.kind = BLOCK_EVENT;
-	m->implicit_id = random_below(random, 2);
 	struct event *const event = &m->record.event;
+	event->kind = (enum event_kind)(random_below(random, 2) ? EVENT_ORDER : random_below(random, 4));
+	m->implicit_id = event->kind == EVENT_ORDER && random_below(random, 2);
 	if (m->implicit_id) {
 		snprintf(m->id, sizeof(m->id), "%s:%llu", file, (unsigned long long)m->record.line);
 		event->id = slice_of(m->id);
@@ -85,14 +125,7 @@ static void make_record(struct random *random, struct made *m, const char *file)
 		if (event->customer.text.len == 0)
 			event->customer.guest = true;
 	}
-	event->n_lines = 1 + (uint32_t)random_below(random, LINES_MAX);
-	event->lines = m->lines;
-	for (uint32_t i = 0; i < event->n_lines; i++)
-		m->lines[i] = (struct order_line){.menu = make_text(random, m, 20),
-						  .sku = make_text(random, m, 20),
-						  .qty_milli = make_number(random),
-						  .price_minor = make_number(random),
-						  .amount_minor = make_number(random)};
+	make_details(random, m);
 }
 
 static void assert_slice(struct slice a, struct slice b)
@@ -115,13 +148,20 @@ static void assert_record(const struct block_record *have, const struct block_re
 	}
 	const struct event *const a = &have->event;
 	const struct event *const b = &want->event;
-	assert_int_equal(a->kind, EVENT_ORDER);
+	assert_int_equal(a->kind, b->kind);
 	assert_slice(a->id, b->id);
 	assert_int_equal(a->customer.guest, b->customer.guest);
 	assert_int_equal(a->customer.number, b->customer.number);
 	assert_slice(a->customer.text, b->customer.text);
 	assert_int_equal(a->time_us, b->time_us);
 	assert_slice(a->store, b->store);
+	assert_slice(a->order_id, b->order_id);
+	assert_int_equal(a->amount_minor, b->amount_minor);
+	assert_int_equal(a->points_milli, b->points_milli);
+	assert_slice(a->ledger, b->ledger);
+	assert_slice(a->reward, b->reward);
+	assert_slice(a->reason, b->reason);
+	assert_int_equal(a->declined, b->declined);
 	assert_int_equal(a->n_lines, b->n_lines);
 	for (uint32_t i = 0; i < a->n_lines; i++) {
 		assert_slice(a->lines[i].menu, b->lines[i].menu);
@@ -160,7 +200,9 @@ static struct slice make_block(struct random *random, struct block_writer *w, un
 		write_record(w, &made[i]);
 		if (made[i].record.kind == BLOCK_EVENT) {
 			counts->n_events++;
-			counts->n_lines += made[i].record.event.n_lines;
+			const struct event *const event = &made[i].record.event;
+			/* One row where there are no lines. */
+			counts->n_lines += event->kind == EVENT_ORDER || event->n_lines ? event->n_lines : 1;
 		} else {
 			counts->n_quarantined++;
 		}
@@ -370,6 +412,154 @@ static void test_labels(void **state)
 	block_writer_release(&w);
 }
 
+/* Blocks of the first version, when all events were orders, are read as they were: these bytes never change. */
+static void test_first_version(void **state)
+{
+	(void)state;
+	static const char RECORDS[] =
+		"\x04\x01"
+		"f"                                           /* file f */
+		"\x02\x03\x01\x0e\x14\x00"                    /* line 3, customer 7, time 10 */
+		"\x01\x01"                                    /* one line */
+		"m\x00\xd0\x0f\x06\x08"                       /* m, 1000, 3, 4 */
+		"\x01\x01\x02id\x02\x02\x61\x62\x02\x01s\x01" /* line 4, id, ab, time 11, store s */
+		"\x00\x01k\x02\x04\x06";                      /* sku k, 1, 2, 3 */
+	char block[200];
+	memcpy(block, "PCB1", 4);
+	char *p = put_u64(block + 12, 5);
+	p = put_u64(p, 2);
+	p = put_u64(p, 2);
+	p = put_u64(p, 0);
+	p = put_slice(p, SLICE("till"));
+	memcpy(p, RECORDS, sizeof(RECORDS) - 1);
+	p += sizeof(RECORDS) - 1;
+	put_u64(block + 4, XXH3_64bits(block + 12, (size_t)(p - block) - 12));
+	struct block_reader r;
+	struct block_record record;
+	open_block(&r, (struct slice){block, (size_t)(p - block)});
+	assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+	assert_int_equal(record.event.kind, EVENT_ORDER);
+	assert_slice(record.event.id, SLICE("f:3"));
+	assert_int_equal(record.event.customer.number, 7);
+	assert_int_equal(record.event.time_us, 10);
+	assert_slice(record.event.lines[0].menu, SLICE("m"));
+	assert_int_equal(record.event.lines[0].qty_milli, 1000);
+	assert_int_equal(record.event.lines[0].amount_minor, 4);
+	assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+	assert_slice(record.event.id, SLICE("id"));
+	assert_slice(record.event.customer.text, SLICE("ab"));
+	assert_int_equal(record.event.time_us, 11);
+	assert_slice(record.event.store, SLICE("s"));
+	assert_slice(record.event.lines[0].sku, SLICE("k"));
+	assert_int_equal(record.event.lines[0].price_minor, 2);
+	assert_int_equal(block_reader_next(&r, &record, NULL), 0);
+	/* … and written as they were. */
+	struct block_writer w = {0};
+	assert_int_equal(block_writer_begin(&w, SLICE("till"), 5), 0);
+	assert_int_equal(block_writer_file(&w, SLICE("f")), 0);
+	const struct order_line first = {.menu = SLICE("m"), .qty_milli = 1000, .price_minor = 3, .amount_minor = 4};
+	const struct order_line second = {.sku = SLICE("k"), .qty_milli = 1, .price_minor = 2, .amount_minor = 3};
+	const struct event implicit = {.customer.number = 7, .time_us = 10, .lines = &first, .n_lines = 1};
+	const struct event own = {.id = SLICE("id"),
+				  .customer.text = SLICE("ab"),
+				  .time_us = 11,
+				  .store = SLICE("s"),
+				  .lines = &second,
+				  .n_lines = 1};
+	assert_int_equal(block_writer_event(&w, &implicit, true, 3), 0);
+	assert_int_equal(block_writer_event(&w, &own, false, 4), 0);
+	assert_slice(block_writer_finish(&w), (struct slice){block, (size_t)(p - block)});
+	block_writer_release(&w);
+	block_reader_release(&r);
+}
+
+static void payload(const struct event *event, struct buf *out)
+{
+	buf_clear(out);
+	assert_int_equal(block_event_payload(event, out), 0);
+}
+
+/* Each field of each kind makes another payload; the id does not, nor what the kind has not. */
+static void test_payload(void **state)
+{
+	(void)state;
+	const struct order_line line = {
+		.menu = SLICE("m"), .sku = SLICE("s"), .qty_milli = 1000, .price_minor = 3, .amount_minor = 4};
+	const struct event order = {
+		.id = SLICE("x"), .customer.number = 7, .time_us = 10, .lines = &line, .n_lines = 1};
+	struct event refund = order;
+	refund.kind = EVENT_REFUND;
+	refund.order_id = SLICE("o");
+	refund.amount_minor = 4;
+	struct event by_amount = refund;
+	by_amount.n_lines = 0;
+	const struct event redeem = {.kind = EVENT_REDEEM,
+				     .customer.number = 7,
+				     .time_us = 10,
+				     .points_milli = 5,
+				     .ledger = SLICE("a"),
+				     .reward = SLICE("b")};
+	struct event adjust = {.kind = EVENT_ADJUST,
+			       .customer.number = 7,
+			       .time_us = 10,
+			       .points_milli = 5,
+			       .ledger = SLICE("a"),
+			       .reason = SLICE("b")};
+	struct event all[40];
+	unsigned n = 0;
+	const struct event bases[] = {order, refund, by_amount, redeem, adjust};
+	for (size_t i = 0; i < 5; i++) {
+		all[n++] = bases[i];
+		all[n] = bases[i];
+		all[n++].time_us = 11;
+		all[n] = bases[i];
+		all[n++].store = SLICE("t");
+		all[n] = bases[i];
+		all[n++].customer.number = 8;
+		all[n] = bases[i];
+		all[n++].customer = (struct customer_id){.text = SLICE("7")};
+	}
+	all[n] = refund;
+	all[n++].order_id = SLICE("p");
+	all[n] = by_amount;
+	all[n++].amount_minor = 5;
+	all[n] = redeem;
+	all[n++].points_milli = 6;
+	all[n] = redeem;
+	all[n++].declined = true;
+	all[n] = redeem;
+	all[n].ledger = SLICE("ab");
+	all[n++].reward = SLICE("");
+	all[n] = redeem;
+	all[n++].ledger = SLICE("");
+	all[n] = adjust;
+	all[n++].points_milli = -5;
+	all[n] = adjust;
+	all[n].ledger = SLICE("");
+	all[n++].reason = SLICE("ab");
+	all[n] = order;
+	all[n].customer.number = 0;
+	all[n++].customer.guest = true;
+	_cleanup_buf_ struct buf a = {0};
+	_cleanup_buf_ struct buf b = {0};
+	for (unsigned i = 0; i < n; i++) {
+		payload(&all[i], &a);
+		for (unsigned k = 0; k < n; k++) {
+			payload(&all[k], &b);
+			const bool same = slice_equal((struct slice){a.data, a.len}, (struct slice){b.data, b.len});
+			if (same != (i == k))
+				fail_msg("%u and %u", i, k);
+		}
+	}
+	adjust.id = SLICE("other");
+	payload(&bases[4], &a);
+	payload(&adjust, &b);
+	assert_slice((struct slice){a.data, a.len}, (struct slice){b.data, b.len});
+	/* Of an order: what the index of ids of an older deployment has. */
+	payload(&order, &a);
+	assert_slice((struct slice){a.data, a.len}, SLICE("\x00\x0e\x00\x14\x00\x01m\x01s\xd0\x0f\x06\x08"));
+}
+
 static void test_reason_names(void **state)
 {
 	(void)state;
@@ -391,6 +581,8 @@ int main(void)
 		cmocka_unit_test(test_every_damage_is_seen),
 		cmocka_unit_test(test_large_order),
 		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_first_version),
+		cmocka_unit_test(test_payload),
 		cmocka_unit_test(test_reason_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
