@@ -5,34 +5,41 @@
 
 /* Days from 1970-01-01 to 0000-03-01, where the algorithm's 400-year eras begin (years begin in March there, so that a leap
  * day is the last of its year). */
-#define ERA_SHIFT_DAYS  719468
-#define DAYS_PER_ERA    146097
+#define ERA_SHIFT_DAYS 719468
+#define DAYS_PER_ERA   146097
 
-#define SECONDS_PER_DAY 86400
+/* Added where a year or a day might be negative: unsigned divisions by constants are cheap. Years begin at -9999, or, of all
+ * days of an int32_t, at -5877641. */
+#define ERAS_BEFORE_YEARS 25
+#define ERAS_BEFORE_DAYS  14700
+
+#define SECONDS_PER_DAY   86400
 
 int32_t civil_days(int year, int month, int day)
 {
-	const int y = month <= 2 ? year - 1 : year;
-	const int era = (y >= 0 ? y : y - 399) / 400;
-	const int year_of_era = y - era * 400;
-	const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	const int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-	return era * DAYS_PER_ERA + day_of_era - ERA_SHIFT_DAYS;
+	const uint32_t y = (uint32_t)(year + 400 * ERAS_BEFORE_YEARS) - (month <= 2);
+	const uint32_t shifted_month = (uint32_t)(month > 2 ? month - 3 : month + 9);
+	const uint32_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * shifted_month + 2) / 5 + (uint32_t)day - 1;
+	return (int32_t)days - ERAS_BEFORE_YEARS * DAYS_PER_ERA - ERA_SHIFT_DAYS;
 }
 
+/* C. Neri, L. Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022): multiplications
+ * in place of most divisions, as accounts count months with each order. */
 void civil_date(int32_t days, int *year, int *month, int *day)
 {
-	/* 64 bits, so that the extremes of int32_t do not overflow. */
-	const int64_t z = (int64_t)days + ERA_SHIFT_DAYS;
-	const int64_t era = (z >= 0 ? z : z - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
-	const int day_of_era = (int)(z - era * DAYS_PER_ERA);
-	const int year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / (DAYS_PER_ERA - 1)) / 365;
-	const int day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	const int shifted_month = (5 * day_of_year + 2) / 153;
-	*day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-	*month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-	*year = (int)(era * 400) + year_of_era + (*month <= 2);
+	const uint64_t n = (uint64_t)((int64_t)days + ERA_SHIFT_DAYS + (int64_t)ERAS_BEFORE_DAYS * DAYS_PER_ERA);
+	const uint64_t of_century = 4 * n + 3;
+	const uint64_t century = of_century / DAYS_PER_ERA;
+	/* 2939745 / 2^32 is a quarter of a day in years. */
+	const uint64_t product = UINT64_C(2939745) * ((uint32_t)(of_century % DAYS_PER_ERA) | 3);
+	const uint32_t year_of_century = (uint32_t)(product >> 32);
+	const uint32_t day_of_year = (uint32_t)product / 2939745 / 4;
+	/* 2141 / 2^16 is a day in months of 30.6 days; 3 << 16 for March, and half a day. */
+	const uint32_t months = 2141 * day_of_year + 197913;
+	const bool next_year = day_of_year >= 306;
+	*day = (int)((months & 0xffff) / 2141) + 1;
+	*month = (int)(months >> 16) - (next_year ? 12 : 0);
+	*year = (int)((int64_t)(100 * century + year_of_century) - 400 * ERAS_BEFORE_DAYS) + next_year;
 }
 
 static int days_of_month(int year, int month)
