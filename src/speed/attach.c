@@ -1,86 +1,51 @@
 #include "speed/attach.h"
 
 #include "batch/committed.h"
-#include "batch/fold.h"
+#include "speed/account_rows.h"
 #include "speed/rows.h"
 #include "speed/view_writer.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+#define MICROS INT64_C(1000000)
 
 struct attached {
 	const struct deployment *deployment;
 	struct journal *journal; /* NULL: nothing was collected yet */
 	struct journal_reader *reader;
 	struct journal_rows rows;
-	struct view *view; /* NULL: likewise */
+	struct view *view;      /* NULL: likewise */
+	struct programme *kept; /* that the accounts were made by, when it is not today's */
+	struct account_rows accounts;
 };
-
-/* The table function view_accounts(). */
-
-static int start_accounts(void *context, void **state, struct error *err)
-{
-	const struct attached *const attached = context;
-	struct view_walk *walk = NULL;
-	if (attached->view) {
-		const int rc = view_walk_open(attached->view, &walk, err);
-		if (rc < 0)
-			return rc;
-	}
-	*state = walk;
-	return 0;
-}
-
-static int fill_accounts(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
-{
-	const struct attached *const attached = context;
-	struct view_walk *const walk = state;
-	uint32_t row = 0;
-	for (; walk && row < ENGINE_BATCH_ROWS; row++) {
-		struct customer_id id;
-		struct slice record;
-		bool found;
-		struct account account;
-		account_init(&account);
-		int rc = view_walk_next(walk, &id, &record, &found, err);
-		if (rc == 0 && !found)
-			break;
-		if (rc == 0)
-			rc = account_decode(record, &account, err);
-		if (rc < 0)
-			return rc;
-		account_row(batch, row, &id, &account, attached->deployment->config->customer_id);
-		account_release(&account);
-	}
-	*rows = row;
-	return 0;
-}
-
-static void stop_accounts(void *context, void *state)
-{
-	(void)context;
-	view_walk_close(state);
-}
 
 static int attach_accounts(struct attached *attached, struct engine *engine, struct error *err)
 {
 	int rc = view_writer_open_view(attached->deployment, true, &attached->view, err);
 	if (rc == 0)
 		rc = view_read_begin(attached->view, err);
-	if (rc < 0 && rc != ERROR_NOT_FOUND)
+	if (rc == 0)
+		rc = view_writer_programme(attached->view, attached->deployment, &attached->kept, err);
+	else if (rc == ERROR_NOT_FOUND)
+		rc = 0;
+	if (rc < 0)
 		return rc;
-	const bool integer = attached->deployment->config->customer_id == CUSTOMER_ID_INTEGER;
-	const struct engine_source source = {
-		.name = "view_accounts",
-		.columns = integer ? ACCOUNT_COLUMNS_INTEGER : ACCOUNT_COLUMNS_TEXT,
-		.n_columns = 8,
-		.start = start_accounts,
-		.fill = fill_accounts,
-		.stop = stop_accounts,
-		.context = attached,
+	const struct programme *const programme = attached->kept ? attached->kept : attached->deployment->programme;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	attached->accounts = (struct account_rows){
+		.deployment = attached->deployment,
+		.programme = programme,
+		.view = attached->view,
+		.day = tz_local_day(programme->timezone, (int64_t)now.tv_sec * MICROS),
 	};
-	rc = engine_register_source(engine, &source, err);
+	rc = account_rows_register(&attached->accounts, engine, err);
 	return rc < 0 ? rc
-		      : engine_run(engine, "CREATE OR REPLACE VIEW accounts AS SELECT * FROM view_accounts()", err);
+		      : engine_run(engine,
+				   "CREATE OR REPLACE VIEW accounts AS SELECT * FROM view_accounts(); "
+				   "CREATE OR REPLACE VIEW account_balances AS SELECT * FROM view_account_balances()",
+				   err);
 }
 
 /* The journal at this moment: what the table writer has committed, and the tail behind it. */
@@ -107,8 +72,9 @@ static int open_tail(struct attached *attached, uint64_t *offset, struct error *
 
 static int attach_tables(struct attached *attached, struct engine *engine, uint64_t offset, struct error *err)
 {
-	static const char transactions[] = "CREATE OR REPLACE VIEW transactions_cln AS "
-					   "SELECT " TRANSACTION_COLUMNS ", data_dt FROM journal_transactions()";
+	/* By name: files of before there were other events than orders have fewer columns, which are NULL then. */
+	static const char transactions[] = "CREATE OR REPLACE VIEW transactions_cln AS SELECT " TRANSACTION_COLUMNS
+					   ", data_dt FROM (SELECT * FROM journal_transactions()";
 	static const char quarantine[] =
 		"CREATE OR REPLACE VIEW quarantine AS SELECT " QUARANTINE_COLUMNS " FROM journal_quarantine()";
 	_cleanup_buf_ struct buf files = {0};
@@ -120,12 +86,11 @@ static int attach_tables(struct attached *attached, struct engine *engine, uint6
 	if (rc < 0)
 		return rc;
 	if (buf_append_text(&sql, transactions) < 0 || !buf_text(&files) ||
-	    (n &&
-	     buf_printf(&sql,
-			" UNION ALL SELECT " TRANSACTION_COLUMNS
-			", data_dt FROM read_parquet(%s, hive_partitioning = true, hive_types = {'data_dt': DATE})",
-			files.data) < 0) ||
-	    !buf_text(&sql))
+	    (n && buf_printf(&sql,
+			     " UNION ALL BY NAME SELECT * FROM read_parquet(%s, hive_partitioning = true, "
+			     "hive_types = {'data_dt': DATE}, union_by_name = true)",
+			     files.data) < 0) ||
+	    buf_append_text(&sql, ")") < 0 || !buf_text(&sql))
 		return error_no_memory(err, sql.len);
 	rc = engine_run(engine, sql.data, err);
 	if (rc < 0)
@@ -169,5 +134,6 @@ void speed_detach(struct attached *attached)
 	journal_reader_close(attached->reader);
 	journal_close(attached->journal);
 	view_close(attached->view);
+	programme_free(attached->kept);
 	free(attached);
 }

@@ -2,14 +2,15 @@
  * The speed layer's tables for SQL.
  *
  *     struct attached *attached = NULL;
- *     rc = speed_attach(engine, deployment, &attached, err);     // now SELECT … FROM transactions_cln, quarantine, accounts
+ *     rc = speed_attach(engine, deployment, &attached, err);     // SELECT … FROM transactions_cln, quarantine, accounts
  *     …
  *     engine_close(engine);
  *     speed_detach(attached);
  *
  * Makes the SQL views `transactions_cln` (committed Parquet files and, behind them, the journal's tail: what is durable is
- * visible), `quarantine` (likewise, and that of customer files) and `accounts` (the customer view). All of one moment: the
- * journal's and the view's read transactions are held until speed_detach. Missing parts are empty tables.
+ * visible), `quarantine` (likewise, and that of customer files), `accounts` and `account_balances` (the customer view, as of
+ * today; account_rows.h has the columns). All of one moment: the journal's and the view's read transactions are held until
+ * speed_detach. Missing parts are empty tables.
  */
 #ifndef PUNCHCARD_SPEED_ATTACH_H
 #define PUNCHCARD_SPEED_ATTACH_H

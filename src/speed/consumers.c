@@ -1,6 +1,8 @@
 #include "speed/consumers.h"
 
+#include "batch/committed.h"
 #include "speed/table_writer.h"
+#include "speed/view_mend.h"
 #include "speed/view_writer.h"
 #include "store/block.h"
 
@@ -9,7 +11,7 @@
 #include <time.h>
 
 /* Lines in a batch while there is a backlog. The table: about 150 MB in the engine, and Parquet files of a good size. The
- * view: the larger the batch, the fewer times each account is written; 32 bytes of memory a line. */
+ * view: the larger the batch, the fewer times each account is written; about 150 bytes of memory an event. */
 #define TABLE_BATCH_LINES 1000000u
 #define VIEW_BATCH_LINES  2000000u
 #define TRIM_BLOCKS_MOST  100000u
@@ -32,6 +34,7 @@ struct consumers {
 	struct journal *journal;
 	struct table_writer *table_writer;
 	struct view *view;
+	struct view_writer *view_writer;
 	struct consumer table;
 	struct consumer to_view;
 	pthread_mutex_t mutex;
@@ -47,7 +50,7 @@ static int write_table(struct consumer *consumer, uint64_t first, uint64_t next,
 
 static int write_view(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
 {
-	return view_writer_write(consumer->all->view, consumer->all->deployment, consumer->reader, first, next, err);
+	return view_writer_write(consumer->all->view_writer, consumer->reader, first, next, err);
 }
 
 /* Finds the end of the next batch: full when it has batch_lines, or with the last block that is there. */
@@ -58,22 +61,13 @@ static int find_batch(struct consumer *consumer, uint64_t *next, bool *full, str
 	uint64_t end;
 	if (rc == 0)
 		rc = journal_reader_range(consumer->reader, &first, &end, err);
-	uint64_t lines = 0;
-	uint64_t seq = consumer->offset;
-	for (; rc == 0 && seq < end && lines < consumer->batch_lines; seq++) {
-		struct slice block;
-		struct block_counts counts = {0};
-		rc = journal_reader_block(consumer->reader, seq, &block, err);
-		if (rc == 0)
-			rc = block_counts(block, &counts, err);
-		if (rc == 0)
-			lines += counts.n_lines + counts.n_quarantined;
-	}
-	if (rc < 0)
-		return rc;
-	*next = seq;
-	*full = lines >= consumer->batch_lines;
-	return 0;
+	struct block_counts sum;
+	if (rc == 0)
+		rc = journal_reader_count(consumer->reader, consumer->offset, end, consumer->batch_lines, &sum, next,
+					  err);
+	if (rc == 0)
+		*full = sum.n_lines + sum.n_quarantined >= consumer->batch_lines;
+	return rc;
 }
 
 /* Takes what there is. *idle: there was no full batch and nobody is waiting for the rest. */
@@ -136,29 +130,43 @@ static int start_one(struct consumers *all, struct consumer *consumer, uint64_t 
 	return 0;
 }
 
+struct place {
+	uint64_t first;
+	uint64_t next;
+	uint64_t table;
+};
+
+static int read_place(struct consumers *all, struct place *place, struct error *err)
+{
+	struct journal_reader *reader = NULL;
+	int rc = journal_reader_open(all->journal, &reader, err);
+	if (rc == 0)
+		rc = journal_reader_range(reader, &place->first, &place->next, err);
+	if (rc == 0)
+		rc = journal_reader_offset(reader, TABLE_CONSUMER, &place->table, err);
+	journal_reader_close(reader);
+	return rc;
+}
+
 /* The offset that the view goes on from. It is made again when the journal has no longer what it needs, or when the programme
  * has changed: what serves is always what the batch layer would compute. */
 static int prepare_view(struct consumers *all, uint64_t *offset, struct error *err)
 {
-	struct journal_reader *reader = NULL;
-	uint64_t first = 0;
-	uint64_t next = 0;
-	int rc = journal_reader_open(all->journal, &reader, err);
+	struct place journal;
+	bool current = false;
+	int rc = read_place(all, &journal, err);
 	if (rc == 0)
-		rc = journal_reader_range(reader, &first, &next, err);
-	for (bool again = false; rc == 0; again = true) {
 		rc = view_read_begin(all->view, err);
-		bool current = false;
-		if (rc == 0)
-			rc = view_offset(all->view, offset, err);
-		if (rc == 0)
-			rc = view_writer_is_current(all->view, all->deployment->programme, &current, err);
-		view_read_end(all->view);
-		if (rc < 0 || again || (current && *offset >= first && *offset <= next))
-			break;
-		rc = view_writer_rebuild(all->view, all->deployment, reader, err);
-	}
-	journal_reader_close(reader);
+	if (rc == 0)
+		rc = view_offset(all->view, offset, err);
+	if (rc == 0)
+		rc = view_writer_is_current(all->view, all->deployment->programme, &current, err);
+	view_read_end(all->view);
+	if (rc < 0 || (current && *offset >= journal.first && *offset <= journal.next))
+		return rc;
+	rc = view_mend_all(all->view, all->deployment, journal.table, err);
+	if (rc == 0)
+		*offset = journal.table;
 	return rc;
 }
 
@@ -173,11 +181,15 @@ int consumers_start(const struct deployment *deployment, struct journal *journal
 	pthread_mutex_init(&all->mutex, NULL);
 	pthread_cond_init(&all->changed, NULL);
 	uint64_t view_offset = 1;
-	int rc = table_writer_open(deployment, journal, &all->table_writer, err);
+	int rc = deployment_keep_programme(deployment, err);
+	if (rc == 0)
+		rc = table_writer_open(deployment, journal, &all->table_writer, err);
 	if (rc == 0)
 		rc = view_writer_open_view(deployment, false, &all->view, err);
 	if (rc == 0)
 		rc = prepare_view(all, &view_offset, err);
+	if (rc == 0)
+		rc = view_writer_open(deployment, all->view, &all->view_writer, err);
 	if (rc == 0)
 		rc = start_one(all, &all->table, table_writer_offset(all->table_writer), TABLE_BATCH_LINES, write_table,
 			       err);
@@ -266,7 +278,11 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 	}
 	if (rc == 0 && all_ran)
 		rc = trim(consumers, err);
+	/* Both have all there is, so the table has all that the view has. */
+	if (rc == 0 && all_ran)
+		rc = view_mend_marked(consumers->view, consumers->deployment, consumers->to_view.offset, NULL, err);
 	table_writer_close(consumers->table_writer);
+	view_writer_close(consumers->view_writer);
 	view_close(consumers->view);
 	pthread_cond_destroy(&consumers->changed);
 	pthread_mutex_destroy(&consumers->mutex);

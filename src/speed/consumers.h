@@ -4,11 +4,12 @@
  *     struct consumers *consumers = NULL;
  *     rc = consumers_start(deployment, journal, &consumers, err);
  *     …blocks are committed… consumers_wake(consumers);
- *     rc = consumers_finish(consumers, err);       // they take all that is there, then end; trims the journal
+ *     rc = consumers_finish(consumers, err);       // they take all that is there, then end
  *
  * While the journal is filled each takes a batch as soon as a large one is there; at the end, the rest. A consumer that fails
  * stops; the other goes on, and consumers_finish gives the error: what was not taken is in the journal and is taken by the
- * next process. Called from one thread.
+ * next process. When both have all, the journal is trimmed, and the accounts that were marked are mended: after a success the
+ * view is what the batch layer would compute. Called from one thread.
  */
 #ifndef PUNCHCARD_SPEED_CONSUMERS_H
 #define PUNCHCARD_SPEED_CONSUMERS_H
@@ -20,7 +21,7 @@
 
 struct consumers;
 
-/* Makes the view again first when it is behind what the journal still has. Needs the write lock. */
+/* Makes the view again first when it is behind what the journal still has, or was made by another programme. Needs the write lock. */
 int consumers_start(const struct deployment *deployment, struct journal *journal, struct consumers **out,
 		    struct error *err);
 void consumers_wake(struct consumers *consumers);

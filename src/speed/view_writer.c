@@ -1,28 +1,37 @@
 #include "speed/view_writer.h"
 
-#include "batch/committed.h"
-#include "batch/fold.h"
-#include "loyalty/account.h"
+#include "base/file.h"
+#include "loyalty/record.h"
 #include "store/block.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-/* An order as the fold needs it. */
+/* An event of the batch: whose it is, and where its fact is packed. */
 struct entry {
 	union {
 		int64_t number;
 		const char *text; /* in the block */
 	};
-	int64_t time_us;
-	int64_t eligible_minor;
+	size_t fact_at;
 	uint32_t text_len;
 };
 
-struct entries {
-	struct entry *items;
+struct view_writer {
+	const struct deployment *deployment;
+	struct view *view;
+	struct record *record;
+	struct entry *entries;
 	size_t n;
 	size_t cap;
+	struct buf packed;  /* the facts of the batch */
+	struct fact *facts; /* of one customer */
+	size_t facts_cap;
+	struct buf bytes; /* of the record that is written */
 };
+
+static_assert(offsetof(struct fact, items) + sizeof((struct fact){0}.items) == sizeof(struct fact),
+	      "the sums of items are a fact's last bytes");
 
 int view_writer_open_view(const struct deployment *deployment, bool read_only, struct view **out, struct error *err)
 {
@@ -34,43 +43,155 @@ int view_writer_open_view(const struct deployment *deployment, bool read_only, s
 	return view_open(deployment->view_dir, &options, out, err);
 }
 
+/* What is kept with the accounts: the hash's text, by which the programme is found again, and the rules themselves. */
+#define HASH_BYTES (PROGRAMME_HASH_TEXT - 1)
+
+static int identify(const struct programme *programme, struct buf *out, struct error *err)
+{
+	if (buf_append(out, programme->hash_text, HASH_BYTES) < 0 || programme_rules(programme, out) < 0)
+		return error_no_memory(err, out->len * 2);
+	return 0;
+}
+
 int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err)
 {
-	char rules[PROGRAMME_RULES_MAX];
-	const struct slice now = {rules, programme_rules(programme, rules)};
+	_cleanup_buf_ struct buf now = {0};
 	struct slice then;
-	const int rc = view_rules(view, &then, err);
+	int rc = identify(programme, &now, err);
 	if (rc == 0)
-		*current = slice_equal(then, now);
+		rc = view_rules(view, &then, err);
+	if (rc == 0)
+		*current = slice_equal(then, (struct slice){now.data, now.len});
 	return rc;
 }
 
-static int add_entry(struct entries *entries, const struct event *event, struct error *err)
+int view_writer_set_current(struct view *view, const struct programme *programme, struct error *err)
+{
+	_cleanup_buf_ struct buf rules = {0};
+	const int rc = identify(programme, &rules, err);
+	return rc < 0 ? rc : view_rules_set(view, (struct slice){rules.data, rules.len}, err);
+}
+
+static bool has_hash(struct slice rules)
+{
+	if (rules.len < HASH_BYTES)
+		return false;
+	for (size_t i = 0; i < HASH_BYTES; i++)
+		if (!strchr("0123456789abcdef", rules.data[i]) || !rules.data[i])
+			return false;
+	return true;
+}
+
+int view_writer_programme(struct view *view, const struct deployment *deployment, struct programme **kept,
+			  struct error *err)
+{
+	struct slice rules;
+	bool current = false;
+	int rc = view_writer_is_current(view, deployment->programme, &current, err);
+	if (rc == 0)
+		rc = view_rules(view, &rules, err);
+	if (rc < 0)
+		return rc;
+	*kept = NULL;
+	/* Without a hash there are no accounts yet, or a version wrote them that kept no programmes. */
+	if (current || !has_hash(rules))
+		return 0;
+	_cleanup_free_ char *path =
+		text_printf("%s/programmes/%.*s.yaml", deployment->data_dir, (int)HASH_BYTES, rules.data);
+	if (!path)
+		return error_no_memory(err, strlen(deployment->data_dir));
+	return file_exists(path) ? programme_load(path, kept, err) : 0;
+}
+
+int view_writer_open(const struct deployment *deployment, struct view *view, struct view_writer **out,
+		     struct error *err)
+{
+	struct view_writer *const writer = calloc(1, sizeof(*writer));
+	struct record *const record = record_new(deployment->programme);
+	if (!writer || !record) {
+		free(writer);
+		record_free(record);
+		return error_no_memory(err, sizeof(*writer));
+	}
+	writer->deployment = deployment;
+	writer->view = view;
+	writer->record = record;
+	*out = writer;
+	return 0;
+}
+
+void view_writer_close(struct view_writer *writer)
+{
+	if (!writer)
+		return;
+	record_free(writer->record);
+	free(writer->entries);
+	buf_release(&writer->packed);
+	free(writer->facts);
+	buf_release(&writer->bytes);
+	free(writer);
+}
+
+/* Facts are packed as they are in memory, each with the bytes of its id behind it. Most have no sums of items: these are left
+ * out, which nearly halves them. */
+
+static size_t packed_size(const struct fact *fact)
+{
+	return fact->item_rules ? sizeof(*fact) : offsetof(struct fact, items);
+}
+
+static int pack(struct buf *packed, const struct fact *fact)
+{
+	const size_t size = packed_size(fact);
+	const int rc = buf_reserve(packed, size + fact->id.len);
+	if (rc < 0)
+		return rc;
+	memcpy(packed->data + packed->len, fact, size);
+	memcpy(packed->data + packed->len + size, fact->id.data, fact->id.len);
+	packed->len += size + fact->id.len;
+	return 0;
+}
+
+static void unpack(const char *packed, struct fact *fact)
+{
+	const size_t least = offsetof(struct fact, items);
+	memcpy(fact, packed, least);
+	const size_t size = packed_size(fact);
+	if (size > least)
+		memcpy(fact->items, packed + least, sizeof(fact->items));
+	else
+		memset(fact->items, 0, sizeof(fact->items));
+	fact->id.data = packed + size;
+}
+
+static int add_event(struct view_writer *writer, const struct event *event, struct slice source, struct error *err)
 {
 	if (event->customer.guest)
 		return 0;
-	if (entries->n == entries->cap) {
-		const size_t cap = entries->cap ? entries->cap * 2 : 4096;
-		struct entry *const items = realloc(entries->items, cap * sizeof(*items));
-		if (!items)
-			return error_no_memory(err, cap * sizeof(*items));
-		entries->items = items;
-		entries->cap = cap;
+	if (writer->n == writer->cap) {
+		const size_t cap = writer->cap ? writer->cap * 2 : 4096;
+		struct entry *const entries = realloc(writer->entries, cap * sizeof(*entries));
+		if (!entries)
+			return error_no_memory(err, cap * sizeof(*entries));
+		writer->entries = entries;
+		writer->cap = cap;
 	}
-	struct entry *const entry = &entries->items[entries->n];
-	entry->time_us = event->time_us;
+	struct entry *const entry = &writer->entries[writer->n];
+	entry->fact_at = writer->packed.len;
 	entry->text_len = (uint32_t)event->customer.text.len;
 	if (entry->text_len)
 		entry->text = event->customer.text.data;
 	else
 		entry->number = event->customer.number;
-	const int rc = event_eligible(event, &entry->eligible_minor, err);
-	if (rc == 0)
-		entries->n++;
-	return rc;
+	struct fact fact;
+	fact_of_event(&fact, writer->deployment->programme, event, source);
+	if (pack(&writer->packed, &fact) < 0)
+		return error_no_memory(err, writer->packed.len * 2);
+	writer->n++;
+	return 0;
 }
 
-static int read_block(struct journal_reader *reader, uint64_t seq, struct entries *entries, struct error *err)
+static int read_block(struct view_writer *writer, struct journal_reader *reader, uint64_t seq, struct error *err)
 {
 	struct slice bytes;
 	struct block_reader block = {0};
@@ -82,7 +203,7 @@ static int read_block(struct journal_reader *reader, uint64_t seq, struct entrie
 	struct block_record record;
 	while ((rc = block_reader_next(&block, &record, err)) == 1) {
 		if (record.kind == BLOCK_EVENT)
-			rc = add_entry(entries, &record.event, err);
+			rc = add_event(writer, &record.event, block.source, err);
 		if (rc < 0)
 			break;
 	}
@@ -108,24 +229,24 @@ static int compare_texts(const void *a, const void *b)
 
 /* Sorts by number with a radix sort of 16 bits a pass, skipping the passes in which all digits are alike: for a million ids
  * two passes instead of twenty comparisons an entry. Stable. */
-static int sort_numbers(struct entries *entries, struct error *err)
+static int sort_numbers(struct view_writer *writer, struct error *err)
 {
 	const size_t buckets = 65536;
-	struct entry *from = entries->items;
-	struct entry *to = malloc(entries->n * sizeof(*to));
+	struct entry *from = writer->entries;
+	struct entry *to = malloc(writer->cap * sizeof(*to));
 	size_t *const starts = malloc(buckets * sizeof(*starts));
 	if (!to || !starts) {
 		free(to);
 		free(starts);
-		return error_no_memory(err, entries->n * sizeof(*to));
+		return error_no_memory(err, writer->cap * sizeof(*to));
 	}
 	for (unsigned shift = 0; shift < 64; shift += 16) {
 		/* The sign bit is flipped, so that negative numbers come first. */
 		const uint64_t flip = UINT64_C(1) << 63;
 		memset(starts, 0, buckets * sizeof(*starts));
-		for (size_t i = 0; i < entries->n; i++)
+		for (size_t i = 0; i < writer->n; i++)
 			starts[((uint64_t)from[i].number ^ flip) >> shift & (buckets - 1)]++;
-		if (starts[((uint64_t)from[0].number ^ flip) >> shift & (buckets - 1)] == entries->n)
+		if (starts[((uint64_t)from[0].number ^ flip) >> shift & (buckets - 1)] == writer->n)
 			continue;
 		size_t sum = 0;
 		for (size_t i = 0; i < buckets; i++) {
@@ -133,7 +254,7 @@ static int sort_numbers(struct entries *entries, struct error *err)
 			starts[i] = sum;
 			sum += count;
 		}
-		for (size_t i = 0; i < entries->n; i++)
+		for (size_t i = 0; i < writer->n; i++)
 			to[starts[((uint64_t)from[i].number ^ flip) >> shift & (buckets - 1)]++] = from[i];
 		struct entry *const swap = from;
 		from = to;
@@ -141,145 +262,114 @@ static int sort_numbers(struct entries *entries, struct error *err)
 	}
 	free(starts);
 	free(to);
-	entries->items = from;
-	entries->cap = entries->n;
+	writer->entries = from;
 	return 0;
 }
 
-static int read_account(struct view *view, const struct customer_id *id, struct account *account, struct error *err)
+static int read_record(struct view_writer *writer, const struct customer_id *id, struct error *err)
 {
-	struct slice record;
+	struct slice bytes;
 	struct error missing = {0};
-	account_init(account);
-	const int rc = view_account(view, id, &record, &missing);
+	record_reset(writer->record);
+	const int rc = view_account(writer->view, id, &bytes, &missing);
 	if (rc == ERROR_NOT_FOUND)
 		return 0;
 	if (rc < 0)
 		return error_set(err, rc, "%s", missing.message);
-	return account_decode(record, account, err);
+	return record_decode(writer->record, bytes, err);
 }
 
-/* Folds the entries of one customer into the account. */
-static int write_account(struct view *view, const struct programme *programme, const struct entry *entries, size_t n,
-			 struct buf *record, struct error *err)
+static int compare_facts(const void *a, const void *b)
+{
+	return fact_compare(a, b);
+}
+
+/* The facts of one customer, in order: so a refund comes behind its order, whichever arrived first. */
+static int take_facts(struct view_writer *writer, const struct entry *entries, size_t n, struct error *err)
+{
+	if (n > writer->facts_cap) {
+		struct fact *const facts = realloc(writer->facts, 2 * n * sizeof(*facts));
+		if (!facts)
+			return error_no_memory(err, 2 * n * sizeof(*facts));
+		writer->facts = facts;
+		writer->facts_cap = 2 * n;
+	}
+	bool sorted = true;
+	for (size_t i = 0; i < n; i++) {
+		unpack(writer->packed.data + entries[i].fact_at, &writer->facts[i]);
+		sorted = sorted && (i == 0 || fact_compare(&writer->facts[i - 1], &writer->facts[i]) <= 0);
+	}
+	if (!sorted)
+		qsort(writer->facts, n, sizeof(*writer->facts), compare_facts);
+	return 0;
+}
+
+/* Adds the entries of one customer to the record. */
+static int write_customer(struct view_writer *writer, const struct entry *entries, size_t n, struct error *err)
 {
 	struct customer_id id = {0};
 	if (entries->text_len)
 		id.text = (struct slice){entries->text, entries->text_len};
 	else
 		id.number = entries->number;
-	struct account account;
-	int rc = read_account(view, &id, &account, err);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = account_apply_order(&account, programme, entries[i].time_us, entries[i].eligible_minor, NULL, err);
-	buf_clear(record);
-	if (rc == 0 && account_encode(&account, record) < 0)
-		rc = error_no_memory(err, 128);
+	int rc = read_record(writer, &id, err);
 	if (rc == 0)
-		rc = view_account_put(view, &id, (struct slice){record->data, record->len}, err);
-	account_release(&account);
+		rc = take_facts(writer, entries, n, err);
+	if (rc < 0)
+		return rc;
+	enum record_added added;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = record_add(writer->record, &writer->facts[i], &added);
+	if (rc == 0)
+		rc = record_settle(writer->record);
+	buf_clear(&writer->bytes);
+	if (rc == 0)
+		rc = record_encode(writer->record, &writer->bytes);
+	if (rc < 0)
+		return error_no_memory(err, n * sizeof(*writer->facts));
+	rc = view_account_put(writer->view, &id, (struct slice){writer->bytes.data, writer->bytes.len}, err);
+	if (rc == 0 && record_is_marked(writer->record))
+		rc = view_mark(writer->view, &id, err);
 	return rc;
 }
 
-static int write_accounts(struct view *view, const struct deployment *deployment, struct entries *entries,
-			  uint64_t offset, struct error *err)
+static int write_accounts(struct view_writer *writer, uint64_t offset, struct error *err)
 {
-	const bool text = deployment->config->customer_id == CUSTOMER_ID_TEXT;
+	const bool text = writer->deployment->config->customer_id == CUSTOMER_ID_TEXT;
 	int (*const compare)(const void *, const void *) = text ? compare_texts : compare_numbers;
 	int rc = 0;
-	if (entries->n && text)
-		qsort(entries->items, entries->n, sizeof(*entries->items), compare);
-	else if (entries->n)
-		rc = sort_numbers(entries, err);
+	if (writer->n && text)
+		qsort(writer->entries, writer->n, sizeof(*writer->entries), compare);
+	else if (writer->n)
+		rc = sort_numbers(writer, err);
 	if (rc == 0)
-		rc = view_write_begin(view, err);
+		rc = view_write_begin(writer->view, err);
 	if (rc < 0)
 		return rc;
-	_cleanup_buf_ struct buf record = {0};
-	for (size_t at = 0; rc == 0 && at < entries->n;) {
-		const struct entry *const first = &entries->items[at];
+	for (size_t at = 0; rc == 0 && at < writer->n;) {
+		const struct entry *const first = &writer->entries[at];
 		size_t n = 1;
-		while (at + n < entries->n && compare(first, first + n) == 0)
+		while (at + n < writer->n && compare(first, first + n) == 0)
 			n++;
-		rc = write_account(view, deployment->programme, first, n, &record, err);
+		rc = write_customer(writer, first, n, err);
 		at += n;
 	}
 	if (rc < 0) {
-		view_write_abort(view);
+		view_write_abort(writer->view);
 		return rc;
 	}
-	return view_write_commit(view, offset, err);
+	return view_write_commit(writer->view, offset, err);
 }
 
-int view_writer_write(struct view *view, const struct deployment *deployment, struct journal_reader *reader,
-		      uint64_t first, uint64_t next, struct error *err)
-{
-	struct entries entries = {0};
-	int rc = 0;
-	for (uint64_t seq = first; rc == 0 && seq < next; seq++)
-		rc = read_block(reader, seq, &entries, err);
-	if (rc == 0)
-		rc = write_accounts(view, deployment, &entries, next, err);
-	free(entries.items);
-	return rc < 0 ? error_prefix(err, "writing the customer view") : 0;
-}
-
-static int write_fold(struct view *view, const struct programme *programme, struct fold *fold, uint64_t offset,
+int view_writer_write(struct view_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
 		      struct error *err)
 {
-	int rc = fold_sort(fold, err);
+	writer->n = 0;
+	buf_clear(&writer->packed);
+	int rc = 0;
+	for (uint64_t seq = first; rc == 0 && seq < next; seq++)
+		rc = read_block(writer, reader, seq, err);
 	if (rc == 0)
-		rc = view_accounts_clear(view, err);
-	if (rc < 0)
-		return rc;
-	char rules[PROGRAMME_RULES_MAX];
-	rc = view_rules_set(view, (struct slice){rules, programme_rules(programme, rules)}, err);
-	_cleanup_buf_ struct buf record = {0};
-	for (uint32_t i = 0; rc == 0 && i < fold_count(fold); i++) {
-		struct customer_id id;
-		const struct account *account;
-		fold_account(fold, i, &id, &account);
-		buf_clear(&record);
-		rc = account_encode(account, &record) < 0
-			     ? error_no_memory(err, 128)
-			     : view_account_put(view, &id, (struct slice){record.data, record.len}, err);
-	}
-	if (rc < 0) {
-		view_write_abort(view);
-		return rc;
-	}
-	return view_write_commit(view, offset, err);
-}
-
-int view_writer_rebuild(struct view *view, const struct deployment *deployment, struct journal_reader *reader,
-			struct error *err)
-{
-	const struct config *const config = deployment->config;
-	const struct engine_options options = {.memory_mib = config->engine_memory_mib,
-					       .threads = config->engine_threads,
-					       .tmp_dir = deployment->tmp_dir};
-	_cleanup_buf_ struct buf sql = {0};
-	struct engine *engine = NULL;
-	struct fold *fold = NULL;
-	uint64_t offset;
-	unsigned n_files;
-	int rc = journal_reader_offset(reader, TABLE_CONSUMER, &offset, err);
-	if (rc == 0)
-		rc = fold_new(deployment->programme, config->customer_id, &fold, err);
-	if (rc == 0 && buf_append_text(&sql, "SELECT cust_id, line_no, odr_tms, odr_amt FROM read_parquet(") < 0)
-		rc = error_no_memory(err, 64);
-	if (rc == 0)
-		rc = committed_transactions(deployment, offset, &sql, &n_files, err);
-	if (rc == 0 && (buf_append_text(&sql, ") WHERE cust_id IS NOT NULL") < 0 || !buf_text(&sql)))
-		rc = error_no_memory(err, sql.len);
-	if (rc == 0 && n_files) {
-		rc = engine_open(&options, &engine, err);
-		if (rc == 0)
-			rc = fold_scan(fold, engine, sql.data, err);
-	}
-	if (rc == 0)
-		rc = write_fold(view, deployment->programme, fold, offset, err);
-	engine_close(engine);
-	fold_free(fold);
-	return rc < 0 ? error_prefix(err, "making the customer view again") : 0;
+		rc = write_accounts(writer, next, err);
+	return rc < 0 ? error_prefix(err, "writing the customer view") : 0;
 }

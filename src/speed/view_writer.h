@@ -1,32 +1,48 @@
 /*
  * The view writer: a consumer of the journal that keeps the accounts of the customer view.
  *
- *     rc = view_writer_write(view, programme, reader, first, next, err);   // blocks first to next - 1, in one transaction
+ *     rc = view_writer_open(deployment, view, &writer, err);
+ *     rc = view_writer_write(writer, reader, first, next, err);   // blocks first to next - 1, in one transaction
+ *     view_writer_close(writer);
  *
- * The events of the batch are sorted by customer, so that a batch reads and writes each account once and in the order of the
- * keys. Offset and accounts are committed together: exactly once. Thread: any; one at a time.
+ * The events of the batch are made facts of and sorted by customer, so that a batch reads and writes each account once and in
+ * the order of the keys. Offset, accounts, and the marks of those that only the whole history can mend (view_mend.h) are
+ * committed together: exactly once. Memory: about 150 bytes an event of the batch, kept until the writer is closed.
+ * Thread: any; one at a time.
  */
 #ifndef PUNCHCARD_SPEED_VIEW_WRITER_H
 #define PUNCHCARD_SPEED_VIEW_WRITER_H
 
 #include "config/deployment.h"
-#include "loyalty/programme.h"
 #include "store/journal.h"
 #include "store/view.h"
+
+struct view_writer;
 
 /* Opens the deployment's view. */
 int view_writer_open_view(const struct deployment *deployment, bool read_only, struct view **out, struct error *err);
 
-/* Whether the accounts that are there were made by this programme : otherwise they must be made
- * again. In a read transaction. */
+/* Whether the accounts that are there were made by this programme: otherwise they must be made again. In a read
+ * transaction. */
 int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err);
+/* Remembers that they are; in a write transaction. */
+int view_writer_set_current(struct view *view, const struct programme *programme, struct error *err);
 
-int view_writer_write(struct view *view, const struct deployment *deployment, struct journal_reader *reader,
-		      uint64_t first, uint64_t next, struct error *err);
+/*
+ * The programme that reads the accounts that are there: *kept is NULL when it is the deployment's, else the one that they were
+ * made by, which the deployment keeps (deployment_keep_programme); the caller frees it. So after a change of programme.yaml the
+ * accounts serve as they are, until the next writer has made them again. In a read transaction. Errors as programme_load.
+ */
+int view_writer_programme(struct view *view, const struct deployment *deployment, struct programme **kept,
+			  struct error *err);
 
-/* Makes all accounts again out of the committed files of transactions_cln, as of the table writer's offset: when the view
- * was lost, or is behind what the journal still has. */
-int view_writer_rebuild(struct view *view, const struct deployment *deployment, struct journal_reader *reader,
-			struct error *err);
+/* `deployment` and `view` (open for writing) must outlive it. ERROR_NO_MEMORY. */
+int view_writer_open(const struct deployment *deployment, struct view *view, struct view_writer **out,
+		     struct error *err);
+/* NULL is fine. */
+void view_writer_close(struct view_writer *writer);
+/* On error nothing was written. */
+int view_writer_write(struct view_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
+		      struct error *err);
 
 #endif

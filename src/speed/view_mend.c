@@ -1,0 +1,245 @@
+#include "speed/view_mend.h"
+
+#include "batch/history.h"
+#include "loyalty/record.h"
+#include "speed/view_writer.h"
+
+#include <stdlib.h>
+
+/* More than one marked account in so many: all are made, in one pass over the sorted history. */
+#define MARKED_FEW 4u
+
+/* A record that was made: where its id (of type text) and its bytes are in place->bytes. */
+struct made {
+	int64_t number;
+	size_t text_at;
+	size_t text_len;
+	size_t at;
+	size_t len;
+};
+
+struct place {
+	struct record *record;
+	struct buf bytes;
+	struct made *made;
+	size_t n;
+	size_t cap;
+};
+
+struct mender {
+	struct view *view;
+	const struct programme *programme;
+	bool all; /* into a view without accounts */
+	uint64_t mended;
+};
+
+static void close_place(void *context, void *state)
+{
+	(void)context;
+	struct place *const place = state;
+	record_free(place->record);
+	buf_release(&place->bytes);
+	free(place->made);
+	free(place);
+}
+
+static int open_place(void *context, void **state, struct error *err)
+{
+	const struct mender *const mender = context;
+	struct place *const place = calloc(1, sizeof(*place));
+	if (!place)
+		return error_no_memory(err, sizeof(*place));
+	place->record = record_new(mender->programme);
+	if (!place->record) {
+		close_place(context, place);
+		return error_no_memory(err, sizeof(*place));
+	}
+	*state = place;
+	return 0;
+}
+
+static int make_record(struct place *place, const struct history_customer *customer)
+{
+	struct made *const made = &place->made[place->n];
+	*made = (struct made){
+		.number = customer->id.number, .text_at = place->bytes.len, .text_len = customer->id.text.len};
+	record_reset(place->record);
+	int rc = made->text_len ? buf_append(&place->bytes, customer->id.text.data, made->text_len) : 0;
+	if (rc == 0)
+		rc = record_of_history(place->record, customer->facts, customer->n_facts);
+	made->at = place->bytes.len;
+	if (rc == 0)
+		rc = record_encode(place->record, &place->bytes);
+	made->len = place->bytes.len - made->at;
+	place->n++;
+	return rc;
+}
+
+static int work(void *context, void *state, const struct history_batch *batch, struct error *err)
+{
+	(void)context;
+	struct place *const place = state;
+	place->n = 0;
+	buf_clear(&place->bytes);
+	if (batch->n_customers > place->cap) {
+		struct made *const made = realloc(place->made, batch->n_customers * sizeof(*made));
+		if (!made)
+			return error_no_memory(err, batch->n_customers * sizeof(*made));
+		place->made = made;
+		place->cap = batch->n_customers;
+	}
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < batch->n_customers; i++)
+		rc = make_record(place, &batch->customers[i]);
+	return rc < 0 ? error_no_memory(err, batch->n_facts * sizeof(struct fact)) : 0;
+}
+
+static int commit(void *context, void *state, struct error *err)
+{
+	struct mender *const mender = context;
+	const struct place *const place = state;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < place->n; i++) {
+		const struct made *const made = &place->made[i];
+		struct customer_id id = {.number = made->number};
+		if (made->text_len)
+			id.text = (struct slice){place->bytes.data + made->text_at, made->text_len};
+		const struct slice record = {place->bytes.data + made->at, made->len};
+		rc = mender->all ? view_account_append(mender->view, &id, record, err)
+				 : view_account_put(mender->view, &id, record, err);
+		if (rc == 0 && !mender->all)
+			rc = view_unmark(mender->view, &id, err);
+	}
+	mender->mended += place->n;
+	return rc;
+}
+
+/* In the view's write transaction, which it ends. */
+static int run(struct mender *mender, const struct deployment *deployment, const struct history_options *options,
+	       struct error *err)
+{
+	const struct history_sink sink = {
+		.open = open_place, .work = work, .commit = commit, .close = close_place, .context = mender};
+	/* Before the first block nothing was written. */
+	const int rc = options->offset > 1 ? history_run(deployment, deployment->programme, options, &sink, err) : 0;
+	if (rc == 0)
+		return view_write_commit(mender->view, options->offset, err);
+	view_write_abort(mender->view);
+	return rc;
+}
+
+int view_mend_all(struct view *view, const struct deployment *deployment, uint64_t offset, struct error *err)
+{
+	struct mender mender = {.view = view, .programme = deployment->programme, .all = true};
+	const struct history_options options = {.offset = offset, .from_day = DAY_MIN, .until_day = DAY_MAX};
+	int rc = view_accounts_clear(view, err);
+	if (rc == 0)
+		rc = view_writer_set_current(view, deployment->programme, err);
+	if (rc < 0)
+		view_write_abort(view);
+	else
+		rc = run(&mender, deployment, &options, err);
+	return rc < 0 ? error_prefix(err, "making the customer view again") : 0;
+}
+
+/* The marked customers; the ids' texts are copied, for the view's pages change while it is written. */
+struct marked {
+	struct customer_id *ids;
+	size_t n;
+	struct buf texts;
+};
+
+static void release_marked(struct marked *marked)
+{
+	free(marked->ids);
+	buf_release(&marked->texts);
+}
+
+static int add_marked(struct marked *marked, size_t cap, const struct customer_id *id, struct error *err)
+{
+	if (marked->n == cap)
+		return error_set(err, ERROR_CORRUPT,
+				 "the customer view has more marked accounts than it says; move "
+				 "data/view away and run `punchcard collect --once`");
+	if (id->text.len && buf_append(&marked->texts, id->text.data, id->text.len) < 0)
+		return error_no_memory(err, marked->texts.len * 2);
+	marked->ids[marked->n++] = *id;
+	return 0;
+}
+
+static int list_marked(struct view *view, uint64_t count, struct marked *marked, struct error *err)
+{
+	struct view_walk *walk = NULL;
+	marked->ids = calloc(count, sizeof(*marked->ids));
+	if (!marked->ids)
+		return error_no_memory(err, count * sizeof(*marked->ids));
+	int rc = view_walk_open_marked(view, &walk, err);
+	for (bool found = true; rc == 0 && found;) {
+		struct customer_id id;
+		struct slice record;
+		rc = view_walk_next(walk, &id, &record, &found, err);
+		if (rc == 0 && found)
+			rc = add_marked(marked, count, &id, err);
+	}
+	view_walk_close(walk);
+	size_t at = 0;
+	for (size_t i = 0; rc == 0 && i < marked->n; i++) {
+		struct slice *const text = &marked->ids[i].text;
+		if (!text->len)
+			continue;
+		text->data = marked->texts.data + at;
+		at += text->len;
+	}
+	return rc;
+}
+
+static int read_marked(struct view *view, uint64_t offset, struct marked *marked, bool *many, struct error *err)
+{
+	uint64_t profiles;
+	uint64_t accounts = 0;
+	uint64_t count = 0;
+	uint64_t own = 0;
+	int rc = view_read_begin(view, err);
+	if (rc == 0)
+		rc = view_marked_count(view, &count, err);
+	if (rc == 0)
+		rc = view_counts(view, &profiles, &accounts, err);
+	if (rc == 0)
+		rc = view_offset(view, &own, err);
+	if (rc == 0 && count && own != offset)
+		rc = error_set(err, ERROR_IO,
+			       "the customer view is at block %llu of the journal, the table at block %llu; run "
+			       "`punchcard collect --once` again",
+			       (unsigned long long)own - 1, (unsigned long long)offset - 1);
+	if (rc == 0 && count)
+		rc = list_marked(view, count, marked, err);
+	view_read_end(view);
+	*many = count > accounts / MARKED_FEW;
+	return rc;
+}
+
+int view_mend_marked(struct view *view, const struct deployment *deployment, uint64_t offset, uint64_t *n,
+		     struct error *err)
+{
+	__attribute__((cleanup(release_marked))) struct marked marked = {0};
+	struct mender mender = {.view = view, .programme = deployment->programme};
+	bool many = false;
+	int rc = read_marked(view, offset, &marked, &many, err);
+	if (rc == 0 && marked.n && many)
+		rc = view_mend_all(view, deployment, offset, err);
+	if (rc == 0 && marked.n && !many) {
+		const struct history_options options = {.offset = offset,
+							.from_day = DAY_MIN,
+							.until_day = DAY_MAX,
+							.customers = marked.ids,
+							.n_customers = marked.n};
+		rc = view_write_begin(view, err);
+		if (rc == 0)
+			rc = run(&mender, deployment, &options, err);
+	}
+	if (rc < 0)
+		return error_prefix(err, "making marked accounts again");
+	if (n)
+		*n = many ? marked.n : mender.mended;
+	return 0;
+}

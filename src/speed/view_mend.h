@@ -1,0 +1,25 @@
+/*
+ * Accounts of the customer view made again out of the whole history, as the batch layer folds it.
+ *
+ *     rc = view_mend_all(view, deployment, offset, err);      // another programme, or the view was lost
+ *     rc = view_mend_marked(view, deployment, offset, err);   // those that the view writer marked
+ *
+ * `offset` is the table writer's: the committed files of transactions_cln up to it are the history. Each is one transaction of
+ * the view, which begins and ends here; readers see the accounts of before until it is committed. Thread: any, but the same as
+ * the view's other writing.
+ */
+#ifndef PUNCHCARD_SPEED_VIEW_MEND_H
+#define PUNCHCARD_SPEED_VIEW_MEND_H
+
+#include "config/deployment.h"
+#include "store/view.h"
+
+/* All of them, and the rules they were made by; the view's offset becomes `offset`. */
+int view_mend_all(struct view *view, const struct deployment *deployment, uint64_t offset, struct error *err);
+
+/* Only the marked ones; there may be none. The view's own offset must be `offset`: else events of between would be lost. A
+ * marked customer of whom the history has nothing stays marked. *n (may be NULL): how many were mended. */
+int view_mend_marked(struct view *view, const struct deployment *deployment, uint64_t offset, uint64_t *n,
+		     struct error *err);
+
+#endif
