@@ -6,17 +6,25 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <time.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] customer ID [--json]\n"
 	"\n"
-	"Shows a customer's card: who they are, what they spent, and the points they have. Times are local ones of "
+	"Shows a customer's card: who they are, what they spent, the points they have in each ledger, what of them is "
+	"not\n"
+	"spendable yet or expires soon, their tier, and the rewards that they could have now. Times are local ones of "
 	"the\n"
 	"programme's timezone; with --json they are UTC.\n"
 	"\n"
 	"exit codes: 0 found; 1 there is no such customer, or it could not be read; 2 usage or configuration\n";
 
 enum { OPTION_JSON = 256 };
+
+#define MICROS        INT64_C(1000000)
+#define EXPIRING_DAYS 30
+/* Days with pending points that are shown one by one. */
+#define PENDING_MAX 64u
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -37,19 +45,142 @@ static void row_text(const char *label, const char *value)
 	row(label, slice_of(value));
 }
 
-static void print_card(const struct deployment *deployment, const struct customer_card *card, const char *id)
+/* "12.5", or "3 stamps" where the ledger's points have another name than the ledger. */
+static const char *ledger_text(const struct ledger_rules *ledger, int64_t points_milli, char *out, size_t size)
 {
-	const struct programme *const programme = deployment->programme;
-	const struct profile *const p = &card->profile;
+	char n[NUMBER_TEXT_MAX];
+	points_text(points_milli, n);
+	if (ledger->unit && strcmp(ledger->unit, ledger->name) != 0)
+		snprintf(out, size, "%s %s", n, ledger->unit);
+	else
+		snprintf(out, size, "%s", n);
+	return out;
+}
+
+static void print_pending(const struct account *account, unsigned ledger)
+{
+	struct card_pending days[PENDING_MAX];
+	const unsigned n_days = lookup_pending(account, ledger, days, PENDING_MAX);
+	for (unsigned i = 0; i < n_days && i < PENDING_MAX; i++) {
+		char n[NUMBER_TEXT_MAX];
+		char date[11];
+		civil_format(days[i].day, date);
+		printf("  %-12s %s more from %s\n", "", points_text(days[i].points_milli, n), date);
+	}
+	if (n_days > PENDING_MAX)
+		printf("  %-12s and more on %u later days\n", "", n_days - PENDING_MAX);
+}
+
+static void print_ledger(const struct programme *programme, const struct customer_card *card, unsigned ledger)
+{
+	const struct ledger_rules *const rules = &programme->ledgers[ledger];
+	struct account_balance balance;
+	char line[128];
+	char n[NUMBER_TEXT_MAX];
+	char date[11];
+	account_balance(card->account, ledger, &balance);
+	row_text(rules->name, ledger_text(rules, balance.balance_milli, line, sizeof(line)));
+	print_pending(card->account, ledger);
+	const int64_t expiring = account_expiring(card->account, ledger, card->totals.day + EXPIRING_DAYS);
+	if (expiring)
+		printf("  %-12s %s expire in the next %d days\n", "", points_text(expiring, n), EXPIRING_DAYS);
+	if (balance.next_expiry_day != DAY_MAX) {
+		civil_format(balance.next_expiry_day, date);
+		printf("  %-12s the next expire on %s\n", "", date);
+	}
+}
+
+/* An amount in the unit of the tiers' metric. */
+static void print_metric(const struct programme *programme, int64_t value)
+{
+	char n[NUMBER_TEXT_MAX];
+	switch (programme->tiers.metric) {
+	case METRIC_SPEND:
+		printf("%s %s", decimal_text(value, 2, 2, n), programme->currency);
+		break;
+	case METRIC_POINTS_EARNED:
+		printf("%s %s", points_text(value, n),
+		       programme->ledgers[0].unit ? programme->ledgers[0].unit : "points");
+		break;
+	case METRIC_VISITS:
+		printf("%s %s", number_text((uint64_t)value, n), value == 1 ? "visit" : "visits");
+		break;
+	}
+}
+
+static void print_tier(const struct programme *programme, const struct account *account)
+{
+	const struct tier_rules *const tiers = &programme->tiers;
+	struct account_tier tier;
+	char date[11];
+	if (tiers->n_levels == 0)
+		return;
+	account_tier(account, &tier);
+	printf("  %-12s %s", "tier", tiers->levels[tier.level].name);
+	if (tier.review_day != DAY_MAX) {
+		civil_format(tier.review_day, date);
+		printf(", reviewed on %s", date);
+	}
+	putchar('\n');
+	if (tier.level + 1 < tiers->n_levels) {
+		printf("  %-12s ", "");
+		print_metric(programme, tier.to_next);
+		printf(" more for %s\n", tiers->levels[tier.level + 1].name);
+	}
+}
+
+static void print_rewards(const struct programme *programme, const struct account *account)
+{
+	const char *label = "rewards";
+	for (unsigned i = 0; i < programme->n_rewards; i++) {
+		const struct reward *const reward = &programme->rewards[i];
+		const struct ledger_rules *const ledger = &programme->ledgers[reward->ledger];
+		char n[NUMBER_TEXT_MAX];
+		if (!account_can_redeem(account, reward->ledger, reward->cost_milli))
+			continue;
+		printf("  %-12s %s for %s %s\n", label, reward->id, points_text(reward->cost_milli, n),
+		       ledger->unit ? ledger->unit : ledger->name);
+		label = "";
+	}
+}
+
+static void print_account(const struct programme *programme, const struct customer_card *card)
+{
 	char n[NUMBER_TEXT_MAX];
 	char line[3 * NUMBER_TEXT_MAX];
 	char when[20];
+	if (card->marked)
+		puts("  (being recomputed: something came too late to be counted at once. `punchcard collect --once` "
+		     "or\n"
+		     "  `punchcard refresh` counts it; until then this is without it)\n");
+	for (unsigned i = 0; i < programme->n_ledgers; i++)
+		print_ledger(programme, card, i);
+	print_tier(programme, card->account);
+	print_rewards(programme, card->account);
+	snprintf(line, sizeof(line), "%s %s", decimal_text(card->totals.spend_minor, 2, 2, n), programme->currency);
+	row_text("spent", line);
+	row_text("orders", number_text((uint64_t)card->totals.orders, n));
+	row_text("visits", number_text((uint64_t)card->totals.visits, n));
+	if (card->totals.rejected)
+		row_text("rejected", number_text((uint64_t)card->totals.rejected, n));
+	if (card->totals.orders == 0)
+		return;
+	civil_format_time(programme->timezone, card->totals.first_us, when);
+	row_text("first order", when);
+	civil_format_time(programme->timezone, card->totals.last_us, when);
+	row_text("last order", when);
+}
+
+static void print_card(const struct programme *programme, const struct customer_card *card, const char *id)
+{
+	const struct profile *const p = &card->profile;
 	if (card->has_profile && p->name.len) {
 		show_text(stdout, p->name);
 		putchar('\n');
 	} else {
-		printf("Customer %s (%s)\n", id,
-		       card->has_profile ? "without a name" : "no customer file names them yet");
+		fputs("Customer ", stdout);
+		show_text(stdout, slice_of(id));
+		printf(" (%s)\n", card->has_profile ? "without a name" : "no customer file names them yet");
 	}
 	row_text("customer", id);
 	row("card", p->card);
@@ -57,19 +188,10 @@ static void print_card(const struct deployment *deployment, const struct custome
 	row("member since", p->since);
 	row("born", p->birth_date);
 	putchar('\n');
-	if (!card->has_account) {
+	if (card->account)
+		print_account(programme, card);
+	else
 		puts("  no orders yet");
-		return;
-	}
-	row_text("points", points_text(card->points_milli, n));
-	snprintf(line, sizeof(line), "%s %s", decimal_text(card->spend_minor, 2, 2, n), programme->currency);
-	row_text("spent", line);
-	row_text("orders", number_text((uint64_t)card->orders, n));
-	row_text("visits", number_text((uint64_t)card->visits, n));
-	civil_format_time(programme->timezone, card->first_us, when);
-	row_text("first order", when);
-	civil_format_time(programme->timezone, card->last_us, when);
-	row_text("last order", when);
 }
 
 static void json_slice_or_null(struct json *out, const char *key, struct slice value)
@@ -81,17 +203,157 @@ static void json_slice_or_null(struct json *out, const char *key, struct slice v
 		json_null(out);
 }
 
-static void json_time_or_null(struct json *out, const char *key, bool known, int64_t time_us)
+static void key_time(struct json *out, const char *key, bool known, int64_t time_us)
 {
 	json_key(out, key);
-	if (!known) {
+	if (known)
+		json_time(out, time_us);
+	else
+		json_null(out);
+}
+
+static void key_day(struct json *out, const char *key, int32_t day)
+{
+	char date[11];
+	json_key(out, key);
+	if (day == DAY_MAX || day == DAY_MIN) {
 		json_null(out);
 		return;
 	}
-	json_time(out, time_us);
+	civil_format(day, date);
+	json_text(out, date);
 }
 
-static int print_json(const struct customer_card *card)
+static void key_points(struct json *out, const char *key, int64_t points_milli)
+{
+	json_key(out, key);
+	json_decimal(out, points_milli, 3);
+}
+
+static void key_int(struct json *out, const char *key, int64_t value)
+{
+	json_key(out, key);
+	json_int(out, value);
+}
+
+static void json_pending(struct json *out, const struct account *account, unsigned ledger)
+{
+	struct card_pending days[PENDING_MAX];
+	const unsigned n_days = lookup_pending(account, ledger, days, PENDING_MAX);
+	json_key(out, "spendable_from");
+	json_array(out);
+	for (unsigned i = 0; i < n_days && i < PENDING_MAX; i++) {
+		json_object(out);
+		key_day(out, "day", days[i].day);
+		key_points(out, "points", days[i].points_milli);
+		json_end_object(out);
+	}
+	json_end_array(out);
+}
+
+static void json_ledgers(struct json *out, const struct programme *programme, const struct customer_card *card)
+{
+	json_key(out, "ledgers");
+	json_array(out);
+	for (unsigned i = 0; card->account && i < programme->n_ledgers; i++) {
+		struct account_balance b;
+		account_balance(card->account, i, &b);
+		json_object(out);
+		json_key(out, "ledger");
+		json_text(out, programme->ledgers[i].name);
+		json_key(out, "unit");
+		json_text(out, programme->ledgers[i].unit);
+		key_points(out, "balance", b.balance_milli);
+		key_points(out, "pending", b.pending_milli);
+		json_pending(out, card->account, i);
+		key_points(out, "debt", b.debt_milli);
+		key_points(out, "issued", b.issued_milli);
+		key_points(out, "reversed", b.reversed_milli);
+		key_points(out, "redeemed", b.redeemed_milli);
+		key_points(out, "expired", b.expired_milli);
+		key_points(out, "expiring_30d", account_expiring(card->account, i, card->totals.day + EXPIRING_DAYS));
+		key_day(out, "next_expiry", b.next_expiry_day);
+		json_end_object(out);
+	}
+	json_end_array(out);
+}
+
+static void key_metric(struct json *out, const char *key, const struct programme *programme, int64_t value)
+{
+	static const unsigned SCALES[] = {[METRIC_SPEND] = 2, [METRIC_POINTS_EARNED] = 3, [METRIC_VISITS] = 0};
+	json_key(out, key);
+	json_decimal(out, value, SCALES[programme->tiers.metric]);
+}
+
+static void json_tier(struct json *out, const struct programme *programme, const struct account *account)
+{
+	static const char *const METRICS[] = {
+		[METRIC_SPEND] = "spend", [METRIC_POINTS_EARNED] = "points_earned", [METRIC_VISITS] = "visits"};
+	const struct tier_rules *const tiers = &programme->tiers;
+	struct account_tier tier;
+	json_key(out, "tier");
+	if (!account || tiers->n_levels == 0) {
+		json_null(out);
+		return;
+	}
+	account_tier(account, &tier);
+	const bool top = tier.level + 1 == tiers->n_levels;
+	json_object(out);
+	json_key(out, "level");
+	json_text(out, tiers->levels[tier.level].name);
+	key_day(out, "review", tier.review_day);
+	json_key(out, "by");
+	json_text(out, METRICS[tiers->metric]);
+	key_metric(out, "reached", programme, tier.metric);
+	json_key(out, "next");
+	json_text(out, top ? NULL : tiers->levels[tier.level + 1].name);
+	key_metric(out, "to_next", programme, tier.to_next);
+	json_end_object(out);
+}
+
+static void json_rewards(struct json *out, const struct programme *programme, const struct account *account)
+{
+	json_key(out, "rewards");
+	json_array(out);
+	for (unsigned i = 0; account && i < programme->n_rewards; i++) {
+		const struct reward *const reward = &programme->rewards[i];
+		if (!account_can_redeem(account, reward->ledger, reward->cost_milli))
+			continue;
+		json_object(out);
+		json_key(out, "reward");
+		json_text(out, reward->id);
+		json_key(out, "ledger");
+		json_text(out, programme->ledgers[reward->ledger].name);
+		key_points(out, "cost", reward->cost_milli);
+		json_end_object(out);
+	}
+	json_end_array(out);
+}
+
+static void json_account(struct json *out, const struct programme *programme, const struct customer_card *card)
+{
+	struct account_balance first = {0};
+	if (card->account)
+		account_balance(card->account, 0, &first);
+	key_int(out, "orders", card->totals.orders);
+	key_int(out, "visits", card->totals.visits);
+	json_key(out, "spend");
+	json_decimal(out, card->totals.spend_minor, 2);
+	key_points(out, "points", first.balance_milli);
+	key_points(out, "points_earned", first.issued_milli - first.reversed_milli);
+	key_time(out, "first_order", card->totals.orders, card->totals.first_us);
+	key_time(out, "last_order", card->totals.orders, card->totals.last_us);
+	key_int(out, "events", card->totals.events);
+	key_int(out, "rejected", card->totals.rejected);
+	key_day(out, "as_of", card->account ? card->totals.day : DAY_MIN);
+	json_key(out, "being_recomputed");
+	json_bool(out, card->marked);
+	json_ledgers(out, programme, card);
+	json_tier(out, programme, card->account);
+	json_rewards(out, programme, card->account);
+}
+
+static int print_json(const struct programme *programme, const struct customer_card *card)
 {
 	struct json out;
 	json_to_file(&out, stdout);
@@ -107,18 +369,7 @@ static int print_json(const struct customer_card *card)
 	json_slice_or_null(&out, "since", card->profile.since);
 	json_slice_or_null(&out, "birth_date", card->profile.birth_date);
 	json_slice_or_null(&out, "gender", card->profile.gender);
-	json_key(&out, "orders");
-	json_int(&out, card->orders);
-	json_key(&out, "visits");
-	json_int(&out, card->visits);
-	json_key(&out, "spend");
-	json_decimal(&out, card->spend_minor, 2);
-	json_key(&out, "points");
-	json_decimal(&out, card->points_milli, 3);
-	json_key(&out, "points_earned");
-	json_decimal(&out, card->points_earned_milli, 3);
-	json_time_or_null(&out, "first_order", card->has_account, card->first_us);
-	json_time_or_null(&out, "last_order", card->has_account, card->last_us);
+	json_account(&out, programme, card);
 	json_end_object(&out);
 	json_newline(&out);
 	struct error err = {0};
@@ -141,18 +392,20 @@ static int run(const struct cli *cli, int argc, char **argv)
 	struct deployment *deployment = NULL;
 	struct lookup *lookup = NULL;
 	struct customer_card card = {0};
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
 	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
 	if (rc == 0)
-		rc = lookup_open(deployment, &lookup, &err);
+		rc = lookup_open(deployment, (int64_t)now.tv_sec * MICROS, &lookup, &err);
 	if (rc == 0)
 		rc = lookup_customer(lookup, argv[optind], &card, &err);
 	int code = EXIT_OK;
 	if (rc < 0)
 		code = cli_fail(&err);
 	else if (as_json)
-		code = print_json(&card);
+		code = print_json(lookup_programme(lookup), &card);
 	else
-		print_card(deployment, &card, argv[optind]);
+		print_card(lookup_programme(lookup), &card, argv[optind]);
 	lookup_close(lookup);
 	deployment_close(deployment);
 	return code;

@@ -62,6 +62,9 @@ static void print_status(const struct deployment *deployment, const struct statu
 	printf("  transactions_cln  %15s rows of %s orders\n", number_text(status->transactions, n[0]),
 	       number_text(status->orders, n[1]));
 	printf("  accounts          %15s customers with orders\n", number_text(status->accounts, n[0]));
+	if (status->marked)
+		printf("                    %15s of them to be recomputed: punchcard collect --once does it\n",
+		       number_text(status->marked, n[0]));
 	if (status->loyalty_partitions)
 		printf("  loyalty           %15s days, the last %s; refreshed %s\n",
 		       number_text(status->loyalty_partitions, n[0]), status->loyalty_last,
@@ -135,6 +138,7 @@ static int print_json(const struct deployment *deployment, const struct status *
 	key_uint(&out, "transactions_cln", status->transactions);
 	key_uint(&out, "orders", status->orders);
 	key_uint(&out, "accounts", status->accounts);
+	key_uint(&out, "accounts_marked", status->marked);
 	key_uint(&out, "quarantined_order_lines", status->quarantined);
 	json_end_object(&out);
 	json_key(&out, "loyalty");

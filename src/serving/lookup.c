@@ -4,32 +4,63 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "loyalty/record.h"
 #include "speed/view_writer.h"
 
 #include <stdlib.h>
 
 struct lookup {
 	const struct deployment *deployment;
+	struct programme *kept; /* that the accounts were made by, when it is not today's */
+	int32_t day;
 	struct view *view; /* NULL: nothing was loaded or collected yet */
+	struct record *record;
+	struct account *account;
 };
 
-int lookup_open(const struct deployment *deployment, struct lookup **out, struct error *err)
+const struct programme *lookup_programme(const struct lookup *lookup)
+{
+	return lookup->kept ? lookup->kept : lookup->deployment->programme;
+}
+
+static int open_view(struct lookup *lookup, struct error *err)
+{
+	const struct deployment *const deployment = lookup->deployment;
+	int rc = view_writer_open_view(deployment, true, &lookup->view, err);
+	if (rc == 0)
+		rc = view_read_begin(lookup->view, err);
+	if (rc == 0)
+		rc = view_writer_programme(lookup->view, deployment, &lookup->kept, err);
+	if (rc != ERROR_NOT_FOUND)
+		return rc;
+	_cleanup_free_ char *journal = text_printf("%s/data.mdb", deployment->journal_dir);
+	if (!journal || !file_exists(journal))
+		return 0;
+	return error_set(err, ERROR_CORRUPT,
+			 "the customer view in %s is missing, though orders were taken; `punchcard collect --once` and "
+			 "loading any customer file make it again",
+			 deployment->view_dir);
+}
+
+static int make_kernel(struct lookup *lookup, int64_t now_us, struct error *err)
+{
+	const struct programme *const programme = lookup_programme(lookup);
+	lookup->day = tz_local_day(programme->timezone, now_us);
+	lookup->record = record_new(programme);
+	lookup->account = account_new(programme);
+	return lookup->record && lookup->account ? 0 : error_no_memory(err, sizeof(*lookup));
+}
+
+int lookup_open(const struct deployment *deployment, int64_t now_us, struct lookup **out, struct error *err)
 {
 	struct lookup *const lookup = calloc(1, sizeof(*lookup));
 	if (!lookup)
 		return error_no_memory(err, sizeof(*lookup));
 	lookup->deployment = deployment;
-	int rc = view_writer_open_view(deployment, true, &lookup->view, err);
+	int rc = open_view(lookup, err);
 	if (rc == 0)
-		rc = view_read_begin(lookup->view, err);
-	_cleanup_free_ char *journal = text_printf("%s/data.mdb", deployment->journal_dir);
-	if (rc == ERROR_NOT_FOUND && journal && file_exists(journal))
-		rc = error_set(
-			err, ERROR_CORRUPT,
-			"the customer view in %s is missing, though orders were taken; `punchcard collect --once` and "
-			"loading any customer file make it again",
-			deployment->view_dir);
-	if (rc < 0 && rc != ERROR_NOT_FOUND) {
+		rc = make_kernel(lookup, now_us, err);
+	if (rc < 0) {
 		lookup_close(lookup);
 		return rc;
 	}
@@ -42,6 +73,9 @@ void lookup_close(struct lookup *lookup)
 	if (!lookup)
 		return;
 	view_close(lookup->view);
+	record_free(lookup->record);
+	account_free(lookup->account);
+	programme_free(lookup->kept);
 	free(lookup);
 }
 
@@ -72,6 +106,24 @@ static int optional(int rc, const struct error *own, bool *found, struct error *
 	return rc == 0 || rc == ERROR_NOT_FOUND ? 0 : error_set(err, rc, "%s", own->message);
 }
 
+static int fold(struct lookup *lookup, struct slice bytes, struct customer_card *card, struct error *err)
+{
+	record_reset(lookup->record);
+	account_reset(lookup->account);
+	int rc = record_decode(lookup->record, bytes, err);
+	if (rc < 0)
+		return rc;
+	rc = record_fold(lookup->record, lookup->account, NULL);
+	if (rc == 0)
+		rc = account_advance(lookup->account, lookup->day, NULL);
+	if (rc < 0)
+		return error_no_memory(err, bytes.len);
+	card->account = lookup->account;
+	card->marked = record_is_marked(lookup->record);
+	account_totals(lookup->account, &card->totals);
+	return 0;
+}
+
 int lookup_customer(struct lookup *lookup, const char *text, struct customer_card *out, struct error *err)
 {
 	struct customer_card card = {0};
@@ -81,28 +133,42 @@ int lookup_customer(struct lookup *lookup, const char *text, struct customer_car
 	if (lookup->view) {
 		struct slice record;
 		struct error own = {0};
+		bool has_account = false;
 		rc = optional(view_profile(lookup->view, &card.id, &card.profile, &own), &own, &card.has_profile, err);
 		if (rc == 0)
-			rc = optional(view_account(lookup->view, &card.id, &record, &own), &own, &card.has_account,
-				      err);
-		struct account account;
-		account_init(&account);
-		if (rc == 0 && card.has_account)
-			rc = account_decode(record, &account, err);
+			rc = optional(view_account(lookup->view, &card.id, &record, &own), &own, &has_account, err);
+		if (rc == 0 && has_account)
+			rc = fold(lookup, record, &card, err);
 		if (rc < 0)
 			return rc;
-		card.orders = account.orders;
-		card.visits = account_visits(&account);
-		card.spend_minor = account.spend_minor;
-		card.points_milli = account.points_milli;
-		card.points_earned_milli = account.points_earned_milli;
-		card.first_us = account.first_us;
-		card.last_us = account.last_us;
-		account_release(&account);
 	}
-	if (!card.has_profile && !card.has_account)
+	if (!card.has_profile && !card.account)
 		return error_set(err, ERROR_NOT_FOUND,
 				 "there is no customer %s: no customer file names them, and they never ordered", text);
 	*out = card;
 	return 0;
+}
+
+unsigned lookup_pending(const struct account *account, unsigned ledger, struct card_pending *out, unsigned max)
+{
+	/* Lots are sorted by their expiry first, so days are looked for one after the other: lots are few. */
+	const unsigned n_lots = account_lots(account, ledger);
+	unsigned n = 0;
+	for (int32_t after = DAY_MIN;; n++) {
+		struct card_pending next = {.day = DAY_MAX};
+		for (unsigned i = 0; i < n_lots; i++) {
+			struct account_lot lot;
+			account_lot(account, ledger, i, &lot);
+			if (lot.available <= after || lot.available > next.day)
+				continue;
+			if (lot.available < next.day)
+				next = (struct card_pending){.day = lot.available};
+			next.points_milli += lot.remaining_milli;
+		}
+		if (next.day == DAY_MAX)
+			return n;
+		if (n < max)
+			out[n] = next;
+		after = next.day;
+	}
 }

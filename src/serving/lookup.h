@@ -2,11 +2,13 @@
  * Looking a customer up, as at the till: from the customer view alone.
  *
  *     struct lookup *lookup = NULL;
- *     rc = lookup_open(deployment, &lookup, err);
+ *     rc = lookup_open(deployment, now_us, &lookup, err);
  *     rc = lookup_customer(lookup, "558", &card, err);     // ERROR_NOT_FOUND: no file names them and they never ordered
+ *     account_balance(card.account, 0, &balance);
  *     lookup_close(lookup);
  *
- * One lookup belongs to one thread at a time. It sees the view as it was when it was opened.
+ * One lookup belongs to one thread at a time. It sees the view as it was when it was opened, and accounts as of the programme's
+ * local day of `now_us` (with events of the future: as of the last of them).
  */
 #ifndef PUNCHCARD_SERVING_LOOKUP_H
 #define PUNCHCARD_SERVING_LOOKUP_H
@@ -21,20 +23,30 @@ struct customer_card {
 	struct customer_id id;
 	bool has_profile; /* a customer file names them */
 	struct profile profile;
-	bool has_account; /* they have ordered */
-	int64_t orders;
-	int64_t visits;
-	int64_t spend_minor;
-	int64_t points_milli;
-	int64_t points_earned_milli;
-	int64_t first_us;
-	int64_t last_us;
+	const struct account *account; /* what the programme makes of their events; NULL: there were none */
+	struct account_totals totals;  /* of the account; all zero without one */
+	/* Something came that only the whole history can say more of: the account is without it, until the next collect or
+	 * refresh. */
+	bool marked;
 };
 
-/* A deployment without view and journal has no customers; with a journal alone it is damaged. Errors: those of view_open but ERROR_NOT_FOUND. */
-int lookup_open(const struct deployment *deployment, struct lookup **out, struct error *err);
-/* The card's texts live as long as the lookup. ERROR_INPUT: not an id of the deployment's type. */
+/* Points that are not yet spendable, by the day from which they are. */
+struct card_pending {
+	int32_t day;
+	int64_t points_milli;
+};
+
+/* now_us: UTC. A deployment without view and journal has no customers; with a journal alone it is damaged. Errors: those of
+ * view_open but ERROR_NOT_FOUND. */
+int lookup_open(const struct deployment *deployment, int64_t now_us, struct lookup **out, struct error *err);
+/* What the card points to lives until the next call. ERROR_INPUT: not an id of the deployment's type. */
 int lookup_customer(struct lookup *lookup, const char *text, struct customer_card *out, struct error *err);
 void lookup_close(struct lookup *lookup);
+/* The programme by which the cards are: the deployment's, or, when that was changed and nothing collected since, the one of
+ * before. Lives as long as the lookup. */
+const struct programme *lookup_programme(const struct lookup *lookup);
+
+/* The pending points of a ledger, day by day: the first `max` days into out. Returns how many days there are. */
+unsigned lookup_pending(const struct account *account, unsigned ledger, struct card_pending *out, unsigned max);
 
 #endif

@@ -87,19 +87,11 @@ static int count_waiting(const struct deployment *deployment, struct status_sour
 static int lag(struct journal_reader *reader, uint64_t offset, uint64_t first, uint64_t next, uint64_t *lines,
 	       struct error *err)
 {
-	uint64_t sum = 0;
-	for (uint64_t seq = offset < first ? first : offset; seq < next; seq++) {
-		struct slice block;
-		struct block_counts counts = {0};
-		int rc = journal_reader_block(reader, seq, &block, err);
-		if (rc == 0)
-			rc = block_counts(block, &counts, err);
-		if (rc < 0)
-			return rc;
-		sum += counts.n_lines + counts.n_quarantined;
-	}
-	*lines = sum;
-	return 0;
+	struct block_counts sum;
+	const int rc = journal_reader_count(reader, offset < first ? first : offset, next, UINT64_MAX, &sum, NULL, err);
+	if (rc == 0)
+		*lines = sum.n_lines + sum.n_quarantined;
+	return rc;
 }
 
 static int read_journal(const struct deployment *deployment, struct status *status, struct error *err)
@@ -149,6 +141,8 @@ static int read_view(const struct deployment *deployment, struct status *status,
 		rc = view_read_begin(view, err);
 	if (rc == 0)
 		rc = view_counts(view, &status->customers, &status->accounts, err);
+	if (rc == 0)
+		rc = view_marked_count(view, &status->marked, err);
 	if (rc == 0)
 		rc = view_offset(view, &status->consumers[1].offset, err);
 	view_close(view);

@@ -43,6 +43,7 @@ struct status {
 	struct status_consumer consumers[2]; /* table, view */
 	uint64_t customers;
 	uint64_t accounts;
+	uint64_t marked; /* of them: wait to be made again out of the whole history */
 	unsigned loyalty_partitions;
 	char loyalty_last[16];   /* newest data_dt; "" when there is none */
 	int64_t loyalty_last_us; /* when a partition was last made; 0: never */
