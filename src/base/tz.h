@@ -36,7 +36,7 @@ int32_t tz_local_day(const struct tz *tz, int64_t utc_us);
  * gap. */
 int64_t tz_utc_of_local_s(const struct tz *tz, int64_t local_s);
 
-/* Days since 1970-01-01 of a proleptic Gregorian date; month 1 to 12, day 1 to 31 (not checked). Year -9999 to 9999.
+/* Days since 1970-01-01 of a proleptic Gregorian date; month 1 to 12, day 1 to 31 (not checked). Year -9999 to 99999.
  * Algorithm: H. Hinnant, "chrono-compatible low-level date algorithms". */
 int32_t civil_days(int year, int month, int day);
 /* The inverse. */
@@ -44,7 +44,7 @@ void civil_date(int32_t days, int *year, int *month, int *day);
 /* Whether it is a date of the calendar (29 February only in leap years). */
 bool civil_valid(int year, int month, int day);
 /* The day so many months later (earlier when negative): the same day of the month, or the last day of a shorter month. Both days
- * of year -9999 to 9999. */
+ * of year -9999 to 99999. */
 int32_t civil_add_months(int32_t days, int32_t months);
 /* Strictly "yyyy-mm-dd" (10 bytes, year 0001 to 9999): 0 and *days, or ERROR_INPUT. */
 int civil_parse(const char *text, size_t len, int32_t *days);

@@ -156,16 +156,6 @@ int earn_order(const struct programme *programme, const struct fact *order, unsi
 	return 0;
 }
 
-static wide gcd(wide a, wide b)
-{
-	while (b) {
-		const wide rest = a % b;
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 /* Base and multipliers one by one, without what programme_prepare has multiplied before: the tests compare the two. */
 int earn_detail(const struct programme *programme, const struct fact *order, unsigned tier, unsigned ledger,
 		struct earning_detail *out)
@@ -184,19 +174,19 @@ int earn_detail(const struct programme *programme, const struct fact *order, uns
 
 	const wide steps = sum_steps(programme, cell, eligible, &d.rules);
 	const wide base_num = widen(eligible) * cell->rate_num + steps * cell->rate_den;
-	const wide lowest = gcd(base_num, cell->rate_den);
+	const wide lowest = wide_gcd(base_num, cell->rate_den);
 	d.base_num = (__int128)(base_num / lowest);
 	d.base_den = (__int128)(cell->rate_den / lowest);
 
 	wide num = 1;
 	wide den = 1;
 	d.promotions = multiply_promotions(programme, cell, order, &num, &den);
-	const wide common = gcd(num, den);
+	const wide common = wide_gcd(num, den);
 	d.promotion_multiplier = (struct multiplier){(int64_t)(num / common), (int64_t)(den / common)};
 
 	num = base_num / lowest * widen(d.tier.num) * num;
 	den = cell->rate_den / lowest * widen(d.tier.den) * den;
-	const wide reduced = gcd(num, den);
+	const wide reduced = wide_gcd(num, den);
 	d.multiplied_num = (__int128)(num / reduced);
 	d.multiplied_den = (__int128)(den / reduced);
 	const int rc = earn_round(d.multiplied_num, d.multiplied_den, unit, rules->rounding, &d.rounded_milli);

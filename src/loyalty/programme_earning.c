@@ -39,21 +39,11 @@ static bool add(wide a, wide b, wide *out)
 	return true;
 }
 
-static wide gcd(wide a, wide b)
-{
-	while (b) {
-		const wide rest = a % b;
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 /* cell->rate += points / per. */
 static bool add_rate(struct earn_cell *cell, wide points, wide per)
 {
-	const wide common = gcd(points, per);
-	const wide den_gcd = gcd(cell->rate_den, per / common);
+	const wide common = wide_gcd(points, per);
+	const wide den_gcd = wide_gcd(cell->rate_den, per / common);
 	const wide factor = per / common / den_gcd;
 	wide den;
 	wide num;
@@ -61,7 +51,7 @@ static bool add_rate(struct earn_cell *cell, wide points, wide per)
 	if (!multiply(cell->rate_den, factor, &den) || !multiply(cell->rate_num, factor, &num) ||
 	    !multiply(points / common, cell->rate_den / den_gcd, &more) || !add(num, more, &num))
 		return false;
-	const wide lowest = gcd(num, den);
+	const wide lowest = wide_gcd(num, den);
 	cell->rate_num = num / lowest;
 	cell->rate_den = den / lowest;
 	return true;
@@ -231,7 +221,7 @@ static void fill_scales(const struct programme *programme, unsigned ledger, stru
 		const wide amount = cell->rate_num * widen(m->num);
 		const wide step = cell->rate_den * widen(m->num);
 		const wide den = cell->rate_den * widen(m->den) * unit;
-		const wide lowest = gcd(gcd(amount, step), den);
+		const wide lowest = wide_gcd(wide_gcd(amount, step), den);
 		cell->scales[i] = (struct earn_scale){amount / lowest, step / lowest, den / lowest};
 	}
 }

@@ -10,12 +10,26 @@
 #include "base/limits.h"
 #include "loyalty/programme.h"
 
+#include <assert.h>
+
 /* Unsigned: nothing in earning is negative, and compilers check and divide it with less code. */
 typedef unsigned __int128 wide;
 
 static inline wide widen(int64_t not_negative)
 {
 	return (uint64_t)not_negative;
+}
+
+/* b > 0. */
+static inline wide wide_gcd(wide a, wide b)
+{
+	assert(b);
+	while (a) {
+		const wide rest = b % a;
+		b = a;
+		a = rest;
+	}
+	return b;
 }
 
 /* Σ points · quantity that one order may come to in a ledger, in millionths of a point. */

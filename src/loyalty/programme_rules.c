@@ -137,15 +137,14 @@ static void put_rewards(struct writer *w, const struct programme *programme)
 
 static int compare_items(const void *a, const void *b)
 {
-	const struct item_rules *const *const left = a;
-	const struct item_rules *const *const right = b;
-	return strcmp((*left)->name, (*right)->name);
+	const struct item_rules *const left = a;
+	const struct item_rules *const right = b;
+	return strcmp(left->name, right->name);
 }
 
 static void put_items(struct writer *w, const struct programme *programme)
 {
-	_cleanup_free_ const struct item_rules **items =
-		calloc(programme->n_items ? programme->n_items : 1, sizeof(*items));
+	_cleanup_free_ struct item_rules *items = calloc((size_t)programme->n_items + 1, sizeof(*items));
 	if (!items) {
 		w->failed = true;
 		return;
@@ -153,13 +152,13 @@ static void put_items(struct writer *w, const struct programme *programme)
 	size_t n = 0;
 	for (unsigned i = 0; i < programme->n_items; i++)
 		if (programme->items[i].excluded || programme->items[i].rules)
-			items[n++] = &programme->items[i];
+			items[n++] = programme->items[i];
 	qsort(items, n, sizeof(*items), compare_items);
 	put_number(w, n);
 	for (size_t i = 0; i < n; i++) {
-		put_text(w, items[i]->name);
-		put_number(w, items[i]->rules);
-		put_number(w, items[i]->excluded);
+		put_text(w, items[i].name);
+		put_number(w, items[i].rules);
+		put_number(w, items[i].excluded);
 	}
 }
 

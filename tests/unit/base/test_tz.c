@@ -450,6 +450,8 @@ static void test_adding_months(void **state)
 	}
 	assert_int_equal(civil_add_months(civil_days(-9999, 1, 31), 1), civil_days(-9999, 2, 28));
 	assert_int_equal(civil_add_months(civil_days(9999, 12, 31), -1), civil_days(9999, 11, 30));
+	assert_int_equal(civil_add_months(civil_days(9999, 12, 31), 1200), civil_days(10099, 12, 31));
+	assert_int_equal(civil_days(99999, 12, 31) - civil_days(9999, 12, 31), 225 * 146097);
 	assert_int_equal(civil_add_months(civil_days(-1, 12, 31), 2), civil_days(0, 2, 29));
 	assert_int_equal(civil_add_months(civil_days(-4, 2, 29), 12), civil_days(-3, 2, 28));
 }

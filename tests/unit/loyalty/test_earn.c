@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "make_programme.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* Of an eligible amount on a day; nothing by items. */
@@ -503,6 +504,7 @@ static uint64_t random_state = UINT64_C(88172645463325252);
 
 static int64_t below(int64_t n)
 {
+	assert(n > 0);
 	random_state ^= random_state << 13;
 	random_state ^= random_state >> 7;
 	random_state ^= random_state << 17;
