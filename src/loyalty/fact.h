@@ -7,7 +7,8 @@
  *
  * or line by line, as rows come out of a table:
  *
- *     fact_begin(&fact, programme, &event, SLICE("till"));      // event.lines is not looked at
+ *     fact_begin(&fact, programme, &event, SLICE("till"));      // event.lines is not looked at; a refund is one by
+ *                                                               // amount when event.n_lines is 0
  *     fact_add_line(&fact, programme, &line);
  *
  * Facts borrow the event's id. Pure; any thread.

@@ -191,8 +191,10 @@ struct programme *programme_new(void);
 void programme_free(struct programme *programme);
 
 /*
- * Makes a filled programme ready. ERROR_CONFIG when the greatest order (LIMIT_AMOUNT_MINOR, with all multipliers) could earn
- * more than LIMIT_POINTS_MILLI by amounts and steps, or fractions do not fit 128 bits: the message names the rule.
+ * Makes a filled programme ready, and its multipliers fractions in lowest terms. ERROR_CONFIG when, on any day, the greatest
+ * order (LIMIT_AMOUNT_MINOR, with the greatest multipliers of tiers and of each group) could earn more than LIMIT_POINTS_MILLI
+ * in a ledger by amounts, steps and visits, or fractions do not fit 128 bits: the message names the rule. Also when the
+ * multipliers of all groups together do not fit 64 bits (it names the promotion), or an item is there twice.
  * ERROR_NO_MEMORY. Call it once, before any other function of this folder.
  */
 int programme_prepare(struct programme *programme, struct error *err);
