@@ -98,11 +98,16 @@ void say_equals(FILE *out, __int128 num, __int128 den);
 void say_text(FILE *out, struct slice text);
 /* A metric of the tiers: "5,012.00 of 5,000.00 THB in 12 months". */
 void say_metric(FILE *out, const struct programme *programme, int64_t metric, int64_t threshold, int32_t day);
+/* One value of it, without its unit. */
+void say_metric_value(FILE *out, const struct programme *programme, int64_t value);
 /* What a step was: "order e-1 at s1: 4.50 THB". Not for the passing of time. */
 void say_event(FILE *out, const struct programme *programme, const struct explain_event *event);
 /* What an entry of time, tier or rejection was. */
 void say_expired(FILE *out, const struct explain *explain, const struct posting *posting, size_t at);
 void say_tier(FILE *out, const struct explain *explain, const struct explain_step *step, const struct posting *posting);
+
+/* What the event asked to be taken from a ledger: of a refund by its arithmetic. Not for what was rejected. */
+int64_t explain_taken(const struct explain *explain, const struct explain_step *step, unsigned ledger);
 
 /* The arithmetic of what an order earned, or a refund took back, in one ledger: a line each, given to `line` one after the
  * other. Without any when there is nothing to say. ERROR_NO_MEMORY. */

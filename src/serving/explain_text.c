@@ -9,8 +9,8 @@
 
 #define MINUS        "\xE2\x88\x92" /* − */
 
-#define WHEN_WIDTH   19
-#define NUMBER_WIDTH 14
+#define WHEN_WIDTH   16 /* to the minute */
+#define NUMBER_WIDTH 12
 /* Lots to come that are told one by one; what comes later is told by month. */
 #define LOTS_MAX 12u
 
@@ -53,7 +53,7 @@ static void print_when(const struct table *table, int64_t time_us)
 	char when[20] = "";
 	if (table->is_first)
 		civil_format_time(table->explain->programme->timezone, time_us, when);
-	fprintf(table->out, "%-*s", WHEN_WIDTH, when);
+	fprintf(table->out, "%-*.*s", WHEN_WIDTH, WHEN_WIDTH, when);
 }
 
 /* The columns before the words. `posting` NULL: no points in this row. */
@@ -132,6 +132,18 @@ static void print_lots(struct table *table, const struct posting *postings, size
 	fputc('\n', out);
 }
 
+/* What should have been taken, but was not there and is not owed. */
+static void print_forgiven(const struct table *table, const struct explain_step *step, const struct posting *posting,
+			   int64_t points_milli)
+{
+	const int64_t missing = explain_taken(table->explain, step, posting->ledger) + points_milli;
+	if (posting->kind == POSTING_EARN || posting->kind == POSTING_EXPIRE || missing <= 0)
+		return;
+	fprintf(table->out, "%*s", WHEN_WIDTH + 2 * NUMBER_WIDTH + 2 + table->ledger_width + 2, "");
+	say_points(table->out, missing);
+	fputs(" more were not there, and are forgiven\n", table->out);
+}
+
 /* Behind what an order earned: when it can be spent, and until when. */
 static void print_lot_dates(const struct table *table, const struct posting *postings, size_t n)
 {
@@ -196,8 +208,10 @@ static int print_entries(struct table *table, const struct explain_step *step, s
 		rc = explain_arithmetic(explain, step, postings->ledger, print_below, table);
 	if (postings->kind == POSTING_EARN && points == 0)
 		print_below(table, SLICE("no rule gave anything for it"));
-	if (has_points)
+	if (has_points) {
 		print_lots(table, postings, n);
+		print_forgiven(table, step, postings, points);
+	}
 	return rc;
 }
 
@@ -290,15 +304,6 @@ static int name_width(const struct explain *explain)
 	return width;
 }
 
-static void print_to_next(const struct table *table, const struct account_tier *tier)
-{
-	const struct programme *const programme = table->explain->programme;
-	const struct tier_rules *const tiers = &programme->tiers;
-	say_metric(table->out, programme, tier->metric, tiers->levels[tier->level + 1].threshold, table->explain->day);
-	fputs(" for ", table->out);
-	say_text(table->out, slice_of(tiers->levels[tier->level + 1].name));
-}
-
 static void print_header(const struct table *table)
 {
 	const struct explain *const explain = table->explain;
@@ -346,7 +351,7 @@ static void print_coming(const struct table *table, const struct coming *coming,
 	const struct ledger_rules *const rules = &table->explain->programme->ledgers[ledger];
 	size_t told = 0;
 	for (size_t i = 0; i < n; told++) {
-		char day[11] = "at no time";
+		char day[11] = "never";
 		int64_t points = coming[i].points_milli;
 		size_t alike = 1;
 		const int32_t first = coming[i].day;
@@ -355,7 +360,7 @@ static void print_coming(const struct table *table, const struct coming *coming,
 		/* Of many lots only the months are told. */
 		const int month_chars = n > LOTS_MAX && told >= LOTS_MAX - 1 && first != DAY_MAX ? 7 : 10;
 		for (; i + alike < n; alike++) {
-			char next[11] = "at no time";
+			char next[11] = "never";
 			if (coming[i + alike].day != DAY_MAX)
 				civil_format(coming[i + alike].day, next);
 			if (strncmp(day, next, (size_t)month_chars) != 0)
@@ -425,7 +430,12 @@ static void print_tier_to_come(const struct table *table)
 	}
 	if (tier.level + 1 < tiers->n_levels) {
 		fprintf(table->out, "  %-10s  ", "next tier");
-		print_to_next(table, &tier);
+		say_text(table->out, slice_of(tiers->levels[tier.level + 1].name));
+		fputs(": ", table->out);
+		say_metric_value(table->out, programme, tier.to_next);
+		fputs(" more; as of now ", table->out);
+		say_metric(table->out, programme, tier.metric, tiers->levels[tier.level + 1].threshold,
+			   table->explain->day);
 		fputc('\n', table->out);
 	}
 }

@@ -175,7 +175,7 @@ static void say_money_in(FILE *out, const struct programme *programme, int64_t m
 	fprintf(out, " %s", programme->currency);
 }
 
-static void say_metric_value(FILE *out, const struct programme *programme, int64_t value)
+void say_metric_value(FILE *out, const struct programme *programme, int64_t value)
 {
 	switch (programme->tiers.metric) {
 	case METRIC_SPEND:
@@ -589,6 +589,33 @@ static int64_t reversed_by(int64_t earned_milli, int64_t of_minor, int64_t refun
 	if (of_minor == 0)
 		return 0;
 	return earned_milli - (int64_t)((__int128)earned_milli * (of_minor - refunded_minor) / of_minor);
+}
+
+int64_t explain_taken(const struct explain *explain, const struct explain_step *step, unsigned ledger)
+{
+	if (!step->event)
+		return 0;
+	const struct fact *const fact = &step->event->fact;
+	switch (fact->kind) {
+	case EVENT_ORDER:
+		return 0;
+	case EVENT_REDEEM:
+		return fact->declined || fact->ledger != ledger ? 0 : fact->points_milli;
+	case EVENT_ADJUST:
+		return fact->points_milli > 0 || fact->ledger != ledger ? 0 : -fact->points_milli;
+	case EVENT_REFUND:
+		break;
+	}
+	struct earning_detail detail;
+	if (step->order == STEP_NONE)
+		return 0;
+	const struct explain_step *const order = &explain->steps[step->order];
+	const struct fact *const of = &order->event->fact;
+	if (earn_detail(explain->programme, of, order->tier_before, ledger, &detail) < 0)
+		return 0;
+	const int64_t whole = of->eligible_minor ? of->eligible_minor : of->total_minor;
+	return reversed_by(detail.points_milli, whole, step->refunded_after_minor) -
+	       reversed_by(detail.points_milli, whole, step->refunded_before_minor);
 }
 
 static int say_reversal(struct lines *lines, const struct explain *explain, const struct explain_step *step,

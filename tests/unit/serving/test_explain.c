@@ -299,17 +299,17 @@ static void test_story_of_an_account(void **state)
 		"Customer 5,",
 		"points     5 points",
 		"tier       member",
-		"2026-01-02 12:00:00",
+		"2026-01-02 12:00",
 		"+10",
 		"order up at s1: 100.00 THB",
 		"tier member → gold: 100.00 of 100.00 THB in 12 months",
-		"2026-01-08 12:00:00",
-		"−5             5  redeemed free-coffee for 5 points (x-1)",
-		"2027-01-02 00:00:00",
+		"2026-01-08 12:00",
+		"−5           5  redeemed free-coffee for 5 points (x-1)",
+		"2027-01-02 00:00",
 		"tier gold → member: reviewed, 0.00 of 100.00 THB in 12 months",
 		"to come",
-		"at no time  5 points expire",
-		"next tier   0.00 of 100.00 THB in 12 months for gold",
+		"never       5 points expire",
+		"next tier   gold: 100.00 more; as of now 0.00 of 100.00 THB in 12 months",
 		"1 later event is not in this",
 		"issued 10 − reversed 0 = lots 5 + redeemed 5 + expired 0 − debt 0, both 10",
 		NULL,
@@ -339,10 +339,10 @@ static void test_kept_tier_expiry_and_debt(void **state)
 		"points     0 points, and 6 pending",
 		"order a at s1: 100.00 THB; to be spent from 2026-01-13; expires 2026-03-10",
 		"tier new → known: 1 of 1 visit days in 2026",
-		"2026-02-10 00:00:00",
+		"2026-02-10 00:00",
 		"tier known reviewed and kept: 1 of 1 visit days in 2026; next review 2026-03-10",
-		"2026-03-10 00:00:00",
-		"−10             0  expired: lot of 2026-01-10",
+		"2026-03-10 00:00",
+		"−10           0  expired: lot of 2026-01-10",
 		"redeemed 4 points (x)",
 		"4 as debt",
 		"order b at s1: 100.00 THB; to be spent from 2026-03-24; expires 2026-05-21",
@@ -350,6 +350,32 @@ static void test_kept_tier_expiry_and_debt(void **state)
 		"2026-03-24  6 points that are pending can be spent",
 		"2026-05-21  6 points expire",
 		"issued 20 − reversed 0 = lots 6 + redeemed 4 + expired 10 − debt 0, both 20",
+		NULL,
+	};
+	expect_printed(&story, EXPECTED);
+	end(&story);
+}
+
+/* What is not there is named, so that the arithmetic and the entry agree. */
+static void test_what_is_forgiven(void **state)
+{
+	(void)state;
+	struct story story;
+	begin(&story, "ledgers: [{name: points, negative: forgive}]\n"
+		      "earn:\n  - {name: base, per_amount: {points: 1, per: 10}}\n");
+	order(&story, "o", at("2026-01-01"), 10000);
+	redeem(&story, "x", at("2026-01-02"), "", 8000);
+	refund(&story, "r", "o", at("2026-01-03"), 5000);
+	redeem(&story, "y", at("2026-01-04"), "", 1500);
+	fold(&story, "2026-01-05");
+	static const char *const EXPECTED[] = {
+		"−8           2  redeemed 8 points (x)",
+		"−2           0  refund r of order o: 50.00 THB",
+		"= 5, 0 before",
+		"3 more were not there, and are forgiven",
+		"redeemed 1.5 points (y)",
+		"1.5 more were not there, and are forgiven",
+		"issued 10 − reversed 2 = lots 0 + redeemed 8 + expired 0 − debt 0, both 8",
 		NULL,
 	};
 	expect_printed(&story, EXPECTED);
@@ -425,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_refund_in_parts),
 		cmocka_unit_test(test_story_of_an_account),
 		cmocka_unit_test(test_kept_tier_expiry_and_debt),
+		cmocka_unit_test(test_what_is_forgiven),
 		cmocka_unit_test(test_nothing_happened),
 		cmocka_unit_test(test_texts_from_outside),
 		cmocka_unit_test(test_numbers),
