@@ -23,8 +23,8 @@ enum { OPTION_JSON = 256 };
 
 #define MICROS        INT64_C(1000000)
 #define EXPIRING_DAYS 30
-/* Days with pending points that are shown one by one. */
-#define PENDING_MAX 64u
+/* Days with pending points that people are shown one by one. */
+#define PENDING_MAX 10u
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -59,13 +59,15 @@ static const char *ledger_text(const struct ledger_rules *ledger, int64_t points
 
 static void print_pending(const struct account *account, unsigned ledger)
 {
-	struct card_pending days[PENDING_MAX];
-	const unsigned n_days = lookup_pending(account, ledger, days, PENDING_MAX);
-	for (unsigned i = 0; i < n_days && i < PENDING_MAX; i++) {
+	struct card_pending next = {.day = DAY_MIN};
+	unsigned n_days = 0;
+	for (; lookup_pending(account, ledger, next.day, &next); n_days++) {
 		char n[NUMBER_TEXT_MAX];
 		char date[11];
-		civil_format(days[i].day, date);
-		printf("  %-12s %s more from %s\n", "", points_text(days[i].points_milli, n), date);
+		if (n_days >= PENDING_MAX)
+			continue;
+		civil_format(next.day, date);
+		printf("  %-12s %s more from %s\n", "", points_text(next.points_milli, n), date);
 	}
 	if (n_days > PENDING_MAX)
 		printf("  %-12s and more on %u later days\n", "", n_days - PENDING_MAX);
@@ -81,13 +83,15 @@ static void print_ledger(const struct programme *programme, const struct custome
 	account_balance(card->account, ledger, &balance);
 	row_text(rules->name, ledger_text(rules, balance.balance_milli, line, sizeof(line)));
 	print_pending(card->account, ledger);
+	if (balance.next_expiry_day == DAY_MAX)
+		return;
 	const int64_t expiring = account_expiring(card->account, ledger, card->totals.day + EXPIRING_DAYS);
+	civil_format(balance.next_expiry_day, date);
 	if (expiring)
-		printf("  %-12s %s expire in the next %d days\n", "", points_text(expiring, n), EXPIRING_DAYS);
-	if (balance.next_expiry_day != DAY_MAX) {
-		civil_format(balance.next_expiry_day, date);
+		printf("  %-12s %s expire in the next %d days, the first on %s\n", "", points_text(expiring, n),
+		       EXPIRING_DAYS, date);
+	else
 		printf("  %-12s the next expire on %s\n", "", date);
-	}
 }
 
 /* An amount in the unit of the tiers' metric. */
@@ -238,14 +242,13 @@ static void key_int(struct json *out, const char *key, int64_t value)
 
 static void json_pending(struct json *out, const struct account *account, unsigned ledger)
 {
-	struct card_pending days[PENDING_MAX];
-	const unsigned n_days = lookup_pending(account, ledger, days, PENDING_MAX);
+	struct card_pending next = {.day = DAY_MIN};
 	json_key(out, "spendable_from");
 	json_array(out);
-	for (unsigned i = 0; i < n_days && i < PENDING_MAX; i++) {
+	while (lookup_pending(account, ledger, next.day, &next)) {
 		json_object(out);
-		key_day(out, "day", days[i].day);
-		key_points(out, "points", days[i].points_milli);
+		key_day(out, "day", next.day);
+		key_points(out, "points", next.points_milli);
 		json_end_object(out);
 	}
 	json_end_array(out);

@@ -61,7 +61,7 @@ static void print_status(const struct deployment *deployment, const struct statu
 	printf("  customers_cln     %15s customers\n", number_text(status->customers, n[0]));
 	printf("  transactions_cln  %15s rows of %s orders\n", number_text(status->transactions, n[0]),
 	       number_text(status->orders, n[1]));
-	printf("  accounts          %15s customers with orders\n", number_text(status->accounts, n[0]));
+	printf("  accounts          %15s customers with orders or other events\n", number_text(status->accounts, n[0]));
 	if (status->marked)
 		printf("                    %15s of them to be recomputed: punchcard collect --once does it\n",
 		       number_text(status->marked, n[0]));

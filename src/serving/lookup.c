@@ -149,26 +149,21 @@ int lookup_customer(struct lookup *lookup, const char *text, struct customer_car
 	return 0;
 }
 
-unsigned lookup_pending(const struct account *account, unsigned ledger, struct card_pending *out, unsigned max)
+bool lookup_pending(const struct account *account, unsigned ledger, int32_t after, struct card_pending *out)
 {
-	/* Lots are sorted by their expiry first, so days are looked for one after the other: lots are few. */
-	const unsigned n_lots = account_lots(account, ledger);
-	unsigned n = 0;
-	for (int32_t after = DAY_MIN;; n++) {
-		struct card_pending next = {.day = DAY_MAX};
-		for (unsigned i = 0; i < n_lots; i++) {
-			struct account_lot lot;
-			account_lot(account, ledger, i, &lot);
-			if (lot.available <= after || lot.available > next.day)
-				continue;
-			if (lot.available < next.day)
-				next = (struct card_pending){.day = lot.available};
-			next.points_milli += lot.remaining_milli;
-		}
-		if (next.day == DAY_MAX)
-			return n;
-		if (n < max)
-			out[n] = next;
-		after = next.day;
+	/* Lots are sorted by their expiry first, so all are looked at: they are few. */
+	struct card_pending next = {.day = DAY_MAX};
+	for (unsigned i = 0; i < account_lots(account, ledger); i++) {
+		struct account_lot lot;
+		account_lot(account, ledger, i, &lot);
+		if (lot.available <= after || lot.available > next.day)
+			continue;
+		if (lot.available < next.day)
+			next = (struct card_pending){.day = lot.available};
+		next.points_milli += lot.remaining_milli;
 	}
+	if (next.day == DAY_MAX)
+		return false;
+	*out = next;
+	return true;
 }

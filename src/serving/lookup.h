@@ -46,7 +46,8 @@ void lookup_close(struct lookup *lookup);
  * before. Lives as long as the lookup. */
 const struct programme *lookup_programme(const struct lookup *lookup);
 
-/* The pending points of a ledger, day by day: the first `max` days into out. Returns how many days there are. */
-unsigned lookup_pending(const struct account *account, unsigned ledger, struct card_pending *out, unsigned max);
+/* The next day behind `after` (DAY_MIN: the first) from which pending points of the ledger can be spent, and how many; false when
+ * there is none. */
+bool lookup_pending(const struct account *account, unsigned ledger, int32_t after, struct card_pending *out);
 
 #endif
