@@ -50,5 +50,6 @@ extern const struct command command_explain;
 extern const struct command command_simulate;
 extern const struct command command_status;
 extern const struct command command_demo;
+extern const struct command command_programme;
 
 #endif
