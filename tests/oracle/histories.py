@@ -13,6 +13,8 @@ ZONES = {
     "America/New_York": ["2024-03-10", "2024-11-03", "2006-04-02", "2007-11-04"],
     "America/Sao_Paulo": ["2017-10-15", "2018-02-18", "2018-11-04", "2019-02-17"],  # at midnight
     "America/Havana": ["2024-03-10", "2024-11-03", "2012-04-01"],  # at midnight; clocks go back to it
+    "America/St_Johns": ["2010-03-14", "2010-11-07"],  # a minute after midnight: a day begins, and then the one before goes on
+    "Pacific/Apia": ["2011-12-30", "2011-12-31", "2012-04-01"],  # there was no 30 December 2011
 }
 DAYS = ["2024-02-29", "2023-02-28", "2000-02-29", "2100-02-28", "2024-12-31", "2024-01-31", "2023-08-31", "2022-06-15"]
 ITEMS = ["a", "b", "c", "d", "latte", "gift card"]
@@ -271,7 +273,7 @@ class History:
         if how < 0.2:
             return
         if how < 0.3:
-            self.time += r.choice([1, 1_000_000, 60_000_000])
+            self.time += r.choice([1, 1_000_000, 60_000_000, 1_800_000_000, 3_600_000_000])
         elif how < 0.5:
             self.time += r.randrange(DAY_US)
         elif how < 0.6:
@@ -410,7 +412,8 @@ def make_case(seed):
     history = History(r, programme, zone, day, huge)
     if huge and maybe(r, 0.05):
         history.add_many()
-    for _ in range(r.choice([1, 2, 3, 5, 8, 13, 20, 30, 40])):
+    lengths = [1, 2, 3, 5, 8, 13, 20, 30, 40]
+    for _ in range(r.choice(lengths) if maybe(r, 0.99) else 250):
         history.add()
     last = max(history.days)
     advances = sorted(r.choice(history.days) + r.choice([0, 1, 5, 30]) for _ in range(r.choice([0, 0, 1, 3])))

@@ -490,10 +490,10 @@ class Account:
     # -- events
 
     def apply(self, event):
-        day = local_day(self.programme.zone, event.time)
-        self.advance(day)
+        self.advance(local_day(self.programme.zone, event.time))
         self.events += 1
-        reason = (self.order, self.refund, self.redeem, self.adjust)[event.kind](event, day)
+        # Where clocks were set back over midnight, the day that has begun stays.
+        reason = (self.order, self.refund, self.redeem, self.adjust)[event.kind](event, self.day)
         if reason:
             self.rejected += 1
             self.entry("reject", 0, 0, event=event, reason=reason)
@@ -512,7 +512,7 @@ class Account:
         if not self.fits(event):
             return "overflow"
         total, eligible = self.programme.amounts(event.lines)
-        earned = self.programme.earn(event.lines, day, self.level)
+        earned = self.programme.earn(event.lines, local_day(self.programme.zone, event.time), self.level)
         if earned is None or self.sum_of("total") + total > SUM_MAX:
             return "overflow"
         if any(pot.issued + points > SUM_MAX for pot, (points, _, _) in zip(self.pots, earned)):

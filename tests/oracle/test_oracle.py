@@ -224,6 +224,14 @@ def test_expiry(expiry, day, expires):
     assert account.balance(0)["expired"] == 7000
 
 
+def test_days_do_not_run_backwards():
+    """In St John's, clocks went from 00:01 on 7 November 2010 back to 23:01 on the 6th."""
+    programme = {"timezone": "America/St_Johns", "ledgers": [{"name": "points", "expiry": {"days": 1}}]}
+    account = fold(programme, order("a", "2010-11-07 02:30:30", 100), order("b", "2010-11-07 02:31", 100))
+    assert entries(account) == [("earn", 1000, "2010-11-08", "2010-11-07"), ("earn", 1000, "2010-11-08", "2010-11-06")]
+    assert account.totals()["visits"] == 1
+
+
 def test_inactivity_moves_all_lots():
     programme = {"ledgers": [{"name": "points", "expiry": {"inactivity": 1}}]}
     account = fold(programme, order("a", "2024-01-10", 100), order("b", "2024-02-09", 200), order("c", "2024-03-09", 400))
