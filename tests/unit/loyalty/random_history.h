@@ -79,8 +79,8 @@ static inline struct programme *random_programme(struct random *r)
 	if (!one_in(r, 3))
 		random_tiers(r, p);
 	p->segment_months = pick(r, 1, 6);
-	p->lateness_us = pick(r, 0, 40) * DAY_US;
-	p->open_max = (uint32_t)pick(r, 0, 12);
+	p->lateness_us = (one_in(r, 2) ? pick(r, 0, 40) : 1000) * DAY_US;
+	p->open_max = (uint32_t)(one_in(r, 2) ? pick(r, 0, 12) : pick(r, 12, HISTORY_MAX));
 	make_ready(p);
 	return p;
 }
