@@ -304,7 +304,7 @@ static void print_tiers(const struct programme *p)
 {
 	static const char *const METRICS[] = {"what was spent", "what was earned in the first ledger",
 					      "the days with an order"};
-	static const char *const DOWNGRADES[] = {"the level that is reached", "one level down", "the first level"};
+	static const char *const DOWNGRADES[] = {"to the level that is reached", "one level", "to the first level"};
 	const struct tier_rules *const tiers = &p->tiers;
 	char n[WORDS_BYTES];
 	printf("\ntiers, by %s in %s%s\n", METRICS[tiers->metric],
@@ -319,7 +319,7 @@ static void print_tiers(const struct programme *p)
 		putchar('\n');
 	}
 	if (tiers->valid_months)
-		printf("  reviewed after %s; who does not reach it any more falls to %s\n",
+		printf("  reviewed after %s; who does not reach it any more falls %s\n",
 		       days_text(tiers->valid_months, "month", n), DOWNGRADES[tiers->downgrade]);
 	else
 		puts("  kept for ever");
@@ -335,8 +335,9 @@ static void print_rewards(const struct programme *p)
 	}
 }
 
-void programme_print(const struct programme *p)
+void programme_print(const struct programme *programme)
 {
+	const struct programme *const p = programme;
 	char n[WORDS_BYTES];
 	text(p->name);
 	printf("\n  amounts in %s, days of %s; programme %s\n\nledgers\n", p->currency, tz_name(p->timezone),

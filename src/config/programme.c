@@ -119,6 +119,15 @@ static int fail_of_kernel(const struct maker *m, const struct error *why)
 	return yamldoc_fail(m->file, m->err, yamldoc_key("earn"), "%s", why->message);
 }
 
+static int prepare(const struct maker *m)
+{
+	struct error why = {0};
+	const int rc = programme_prepare(m->programme, &why);
+	if (rc == ERROR_CONFIG)
+		return fail_of_kernel(m, &why);
+	return rc < 0 ? error_set(m->err, rc, "%s", why.message) : 0;
+}
+
 static int make_programme(const struct yamldoc *file, programme_warn *warn, void *context, struct programme **out,
 			  struct error *err)
 {
@@ -127,16 +136,14 @@ static int make_programme(const struct yamldoc *file, programme_warn *warn, void
 	if (rc < 0)
 		return rc;
 	struct programme *const programme = programme_new();
-	const struct maker maker = {.file = file, .from = data, .programme = programme, .err = err};
-	rc = programme ? fill_programme(&maker) : error_no_memory(err, sizeof(*programme));
-	if (rc == 0) {
-		struct error why = {0};
-		rc = programme_prepare(programme, &why);
-		if (rc == ERROR_CONFIG)
-			rc = fail_of_kernel(&maker, &why);
-		else if (rc < 0)
-			rc = error_set(err, rc, "%s", why.message);
+	if (!programme) {
+		yamldoc_free(&PROGRAMME_SCHEMA, data);
+		return error_no_memory(err, sizeof(*programme));
 	}
+	const struct maker maker = {.file = file, .from = data, .programme = programme, .err = err};
+	rc = fill_programme(&maker);
+	if (rc == 0)
+		rc = prepare(&maker);
 	if (rc == 0 && warn)
 		programme_warnings(&maker, warn, context);
 	yamldoc_free(&PROGRAMME_SCHEMA, data);

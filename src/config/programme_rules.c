@@ -114,7 +114,8 @@ const char *maker_kind_key(enum rule_kind kind)
 	return KEYS[kind];
 }
 
-static int find_kind(const struct maker *m, unsigned i, enum rule_kind *kind, const struct programme_rate_file **rate)
+/* What the rule earns by, and its kind; NULL with the error set when it does not say one thing. */
+static const struct programme_rate_file *find_kind(const struct maker *m, unsigned i, enum rule_kind *kind)
 {
 	const struct programme_earn_file *const from = &m->from->earn[i];
 	const struct programme_rate_file *const rates[] = {from->per_amount, from->per_step, from->per_visit,
@@ -123,19 +124,22 @@ static int find_kind(const struct maker *m, unsigned i, enum rule_kind *kind, co
 	for (unsigned k = 0; k < sizeof(rates) / sizeof(rates[0]); k++) {
 		if (!rates[k])
 			continue;
-		if (found)
-			return yamldoc_fail(m->file, m->err, yamldoc_key("earn[%u].%s", i, maker_kind_key(k)),
-					    "the rule is of the kind %s already; expected one kind in a rule, and "
-					    "another rule for the other",
-					    maker_kind_key(*kind));
+		if (found) {
+			yamldoc_fail(
+				m->file, m->err, yamldoc_key("earn[%u].%s", i, maker_kind_key(k)),
+				"the rule is of the kind %s already; expected one kind in a rule, and another rule "
+				"for the other",
+				maker_kind_key(*kind));
+			return NULL;
+		}
 		found = rates[k];
 		*kind = (enum rule_kind)k;
 	}
-	*rate = found;
-	return found ? 0
-		     : yamldoc_fail(m->file, m->err, yamldoc_key("earn[%u]", i),
-				    "this rule does not say what earns; expected one of the keys per_amount, per_step, "
-				    "per_visit and per_item");
+	if (!found)
+		yamldoc_fail(m->file, m->err, yamldoc_key("earn[%u]", i),
+			     "this rule does not say what earns; expected one of the keys per_amount, per_step, "
+			     "per_visit and per_item");
+	return found;
 }
 
 static int read_rate(const struct maker *m, unsigned i, const struct programme_rate_file *rate, struct earn_rule *rule)
@@ -170,14 +174,15 @@ static int read_rule_name(const struct maker *m, unsigned i, struct earn_rule *r
 static int read_rule(const struct maker *m, unsigned i)
 {
 	const struct programme_earn_file *const from = &m->from->earn[i];
-	const struct programme_rate_file *rate = NULL;
 	struct earn_rule *const rule = &m->programme->rules[i];
 	m->programme->n_rules = i + 1;
 	int rc = read_rule_name(m, i, rule);
-	if (rc == 0)
-		rc = find_kind(m, i, &rule->kind, &rate);
-	if (rc == 0)
-		rc = maker_ledger(m, yamldoc_key("earn[%u].ledger", i), from->ledger, &rule->ledger);
+	if (rc < 0)
+		return rc;
+	const struct programme_rate_file *const rate = find_kind(m, i, &rule->kind);
+	if (!rate)
+		return ERROR_CONFIG;
+	rc = maker_ledger(m, yamldoc_key("earn[%u].ledger", i), from->ledger, &rule->ledger);
 	if (rc == 0)
 		rc = read_rate(m, i, rate, rule);
 	if (rc == 0)

@@ -95,8 +95,8 @@ static void check_ledger(const struct warner *w, unsigned i)
 	const bool by_months = ledger->expiry != EXPIRY_NEVER && ledger->expiry != EXPIRY_DAYS;
 	if (by_months && ledger->pending_days >= 28 * ledger->expiry_n)
 		tell(w, yamldoc_key("ledgers[%u].pending_days", i),
-		     "points that are pending for %d days may expire, after %d months, before they can be spent",
-		     ledger->pending_days, ledger->expiry_n);
+		     "points that are pending for %d days may expire, after %d month%s, before they can be spent",
+		     ledger->pending_days, ledger->expiry_n, ledger->expiry_n == 1 ? "" : "s");
 }
 
 static void check_categories(const struct warner *w)

@@ -334,7 +334,7 @@ static void test_warnings(void **state)
 			"r.yaml:12: rewards[0]: 'coffee' costs points of the ledger stamps, in which nothing earns\n");
 	assert_warnings(
 		HEAD EARN "ledgers:\n  - name: points\n    expiry: {months: 1}\n    pending_days: 28\n",
-		"r.yaml:10: ledgers[0].pending_days: points that are pending for 28 days may expire, after 1 months, "
+		"r.yaml:10: ledgers[0].pending_days: points that are pending for 28 days may expire, after 1 month, "
 		"before they can be spent\n");
 	assert_warnings(HEAD EARN "categories:\n  - {name: tea, items: [green]}\n  - {name: gone, items: [card]}\n"
 				  "exclude: [gone]\n",
