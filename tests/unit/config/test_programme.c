@@ -161,8 +161,7 @@ static void test_rules(void **state)
 static void assert_item(const struct programme *p, const char *name, uint64_t categories, uint64_t rules, bool excluded)
 {
 	const struct item_rules *const item = programme_item(p, slice_of(name));
-	if (!item)
-		fail_msg("%s is not there", name);
+	assert_non_null(item);
 	assert_int_equal(item->categories, categories);
 	assert_int_equal(item->rules, rules);
 	assert_int_equal(item->excluded, excluded);
