@@ -1,4 +1,5 @@
 /* What is odd in a programme, but legal: most often a slip. */
+#include "base/limits.h"
 #include "config/programme_internal.h"
 
 #include <stdarg.h>
@@ -18,13 +19,13 @@ __attribute__((format(printf, 3, 4))) static void tell(const struct warner *w, s
 						       const char *format, ...)
 {
 	char message[WARNING_BYTES];
-	char text[WARNING_BYTES + 2 * YAMLDOC_KEY_BYTES];
+	char text[LIMIT_PATH_BYTES + WARNING_BYTES + 2 * YAMLDOC_KEY_BYTES];
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(message, sizeof(message), format, ap);
 	va_end(ap);
-	snprintf(text, sizeof(text), "%.*s:%zu: %s: %s", WARNING_BYTES / 8, w->m->file->path,
-		 yamldoc_line(w->m->file, key), key.text, message);
+	snprintf(text, sizeof(text), "%s:%zu: %s: %s", w->m->file->path, yamldoc_line(w->m->file, key), key.text,
+		 message);
 	w->warn(w->context, text);
 }
 

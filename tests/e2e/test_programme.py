@@ -127,8 +127,10 @@ def test_json(pc, tmp_path):
 
 
 def test_warnings_are_no_errors(pc, tmp_path):
+    directory = tmp_path / ("long" * 50)
+    directory.mkdir()
     path = write(
-        tmp_path / "p.yaml",
+        directory / "p.yaml",
         earn=[
             {"name": "base", "per_visit": {"points": "1"}, "until": "2026-01-31"},
             {"name": "base", "per_visit": {"points": "2"}, "from": "2026-02-03"},
