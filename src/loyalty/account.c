@@ -102,13 +102,9 @@ void account_forget_orders(struct account *account)
 
 /* --- entries -------------------------------------------------------------------------------------------------------------- */
 
-int account_post_more(struct account *account, const struct entry_context *context, enum posting_kind kind,
-		      unsigned ledger, int64_t points_milli, int32_t lot, struct posting **posting)
+int account_fill_posting(struct account *account, const struct entry_context *context, enum posting_kind kind,
+			 unsigned ledger, int64_t points_milli, int32_t lot, struct posting **posting)
 {
-	account->n_postings++;
-	*posting = NULL;
-	if (!context->postings)
-		return 0;
 	*posting = postings_add(context->postings);
 	if (!*posting)
 		return ERROR_NO_MEMORY;
@@ -127,13 +123,6 @@ int account_post_more(struct account *account, const struct entry_context *conte
 		.tier_after = (uint8_t)account->tier.level,
 	};
 	return 0;
-}
-
-int account_post(struct account *account, const struct entry_context *context, enum posting_kind kind, unsigned ledger,
-		 int64_t points_milli, int32_t lot)
-{
-	struct posting *posting;
-	return account_post_more(account, context, kind, ledger, points_milli, lot, &posting);
 }
 
 static int reject_event(struct account *account, const struct entry_context *context, enum reject_reason reason)
@@ -446,8 +435,8 @@ static int apply_adjust(struct account *account, const struct fact *fact, const 
 int account_apply(struct account *account, const struct fact *fact, struct postings *postings)
 {
 	assert(fact->time_us >= account->time_us);
-	/* A day that clocks set back bring again does not come again here: account_advance goes on only. */
-	if (account_advance(account, fact->day, postings) < 0)
+	/* A day that clocks set back bring again does not come again here. */
+	if (fact->day > account->day && account_advance(account, fact->day, postings) < 0)
 		return ERROR_NO_MEMORY;
 	account->time_us = fact->time_us;
 	account->events++;

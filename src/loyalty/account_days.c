@@ -9,7 +9,7 @@
 
 void days_clear(struct day_list *days)
 {
-	*days = (struct day_list){.items = days->items, .cap = days->cap, .year_last = DAY_MIN};
+	*days = (struct day_list){.items = days->items, .cap = days->cap, .moves_on = DAY_MIN, .year_last = DAY_MIN};
 }
 
 int days_copy(struct day_list *to, const struct day_list *from)
@@ -36,11 +36,9 @@ int days_copy(struct day_list *to, const struct day_list *from)
 	return 0;
 }
 
-/* Room for one more behind the last. */
+/* Room for one more behind the last, which has none. */
 static int days_reserve(struct day_list *days)
 {
-	if (days->end < days->cap)
-		return 0;
 	const uint32_t first = days_first(days);
 	if (first > days->cap / 2) {
 		memmove(days->items, days->items + first, (days->end - first) * sizeof(*days->items));
@@ -60,7 +58,7 @@ static int days_reserve(struct day_list *days)
 
 int days_append(struct day_list *days, const struct day_bucket *bucket)
 {
-	if (days_reserve(days) < 0)
+	if (days->end == days->cap && days_reserve(days) < 0)
 		return ERROR_NO_MEMORY;
 	days->items[days->end++] = *bucket;
 	return 0;
@@ -87,10 +85,21 @@ static void reach_year(struct day_list *days, int32_t day)
 	days->year_last = civil_days(year, 12, 31);
 }
 
-/* Whether the bucket at `at` may be before the window of so many months: most are not, and that is cheap to see. */
-static bool may_leave(const struct day_list *days, uint32_t at, int32_t day, int32_t months)
+/* The windows stay as they are before the first day on which the oldest bucket of one may be out of it. */
+static void plan_move(struct day_list *days, const struct programme *programme)
 {
-	return at < days->end && day - days->items[at].day >= SHORTEST_MONTH_DAYS * months;
+	const struct tier_rules *const tiers = &programme->tiers;
+	const bool calendar = tiers->n_levels && tiers->window == WINDOW_CALENDAR_YEAR;
+	int32_t moves_on = calendar ? days->year_last + 1 : DAY_MAX;
+	if (days->segment_at < days->end) {
+		const int32_t day = days->items[days->segment_at].day + SHORTEST_MONTH_DAYS * programme->segment_months;
+		moves_on = day < moves_on ? day : moves_on;
+	}
+	if (tiers->n_levels && !calendar && days->tier_at < days->end) {
+		const int32_t day = days->items[days->tier_at].day + SHORTEST_MONTH_DAYS * tiers->window_months;
+		moves_on = day < moves_on ? day : moves_on;
+	}
+	days->moves_on = moves_on;
 }
 
 static void leave_tiers(struct day_list *days, int32_t first)
@@ -105,31 +114,40 @@ static void leave_segments(struct day_list *days, int32_t first)
 		days->segment_spend_minor -= days->items[days->segment_at++].spend_minor;
 }
 
-void days_reach(struct day_list *days, const struct programme *programme, int32_t day)
+void days_move(struct day_list *days, const struct programme *programme, int32_t day)
 {
-	if (may_leave(days, days->segment_at, day, programme->segment_months))
-		leave_segments(days, window_first_day(day, programme->segment_months));
 	const struct tier_rules *const tiers = &programme->tiers;
+	if (days->segment_at < days->end)
+		leave_segments(days, window_first_day(day, programme->segment_months));
 	if (tiers->n_levels == 0) {
 		days->tier_at = days->segment_at;
 	} else if (tiers->window == WINDOW_CALENDAR_YEAR) {
 		if (day > days->year_last)
 			reach_year(days, day);
 		leave_tiers(days, days->year_first);
-	} else if (may_leave(days, days->tier_at, day, tiers->window_months)) {
+	} else if (days->tier_at < days->end) {
 		leave_tiers(days, window_first_day(day, tiers->window_months));
 	}
+	plan_move(days, programme);
+}
+
+/* The first order of a day. */
+static void open_bucket(struct day_list *days, const struct programme *programme, int32_t day)
+{
+	const bool oldest = days->segment_at == days->end || days->tier_at == days->end;
+	days->items[days->end++] = (struct day_bucket){.day = day};
+	if (oldest)
+		plan_move(days, programme);
 }
 
 int days_add_order(struct day_list *days, const struct programme *programme, int32_t day, int64_t metric,
 		   int64_t spend_minor, bool *first_of_day)
 {
+	if (days->end == days->cap && days_reserve(days) < 0)
+		return ERROR_NO_MEMORY;
 	const bool first = days->end == days_first(days) || days->items[days->end - 1].day != day;
-	if (first) {
-		const struct day_bucket empty = {.day = day};
-		if (days_append(days, &empty) < 0)
-			return ERROR_NO_MEMORY;
-	}
+	if (first)
+		open_bucket(days, programme, day);
 	if (programme->tiers.n_levels == 0)
 		metric = 0;
 	else if (programme->tiers.metric == METRIC_VISITS)

@@ -34,6 +34,7 @@ struct day_list {
 	uint32_t segment_at;
 	uint32_t end;
 	uint32_t cap;
+	int32_t moves_on; /* no bucket leaves a window before that day */
 	int64_t tier_metric;
 	int64_t segment_spend_minor;
 	/* Of WINDOW_CALENDAR_YEAR: the year that holds the day reached. */
@@ -50,8 +51,13 @@ static inline uint32_t days_first(const struct day_list *days)
 void days_clear(struct day_list *days);
 /* 0 or ERROR_NO_MEMORY. */
 int days_copy(struct day_list *to, const struct day_list *from);
+void days_move(struct day_list *days, const struct programme *programme, int32_t day);
 /* Moves both windows on to the one that ends with `day`. */
-void days_reach(struct day_list *days, const struct programme *programme, int32_t day);
+static inline void days_reach(struct day_list *days, const struct programme *programme, int32_t day)
+{
+	if (day >= days->moves_on)
+		days_move(days, programme, day);
+}
 /* Counts an order of `day`, the day that was reached; *first_of_day: there was none on it so far. `metric`: what it adds, unless
  * visits are counted. ERROR_NO_MEMORY. */
 int days_add_order(struct day_list *days, const struct programme *programme, int32_t day, int64_t metric,
@@ -91,8 +97,21 @@ struct order_list {
 void orders_clear(struct order_list *orders);
 void orders_release(struct order_list *orders);
 int orders_copy(struct order_list *to, const struct order_list *from, unsigned n_ledgers);
+/* Room for one more. ERROR_NO_MEMORY. */
+int orders_grow(struct order_list *orders, unsigned n_ledgers);
 /* points_milli: of each ledger. ERROR_NO_MEMORY. */
-int orders_add(struct order_list *orders, const struct order *order, const int64_t *points_milli, unsigned n_ledgers);
+static inline int orders_add(struct order_list *orders, const struct order *order, const int64_t *points_milli,
+			     unsigned n_ledgers)
+{
+	if (orders->n == orders->cap && orders_grow(orders, n_ledgers) < 0)
+		return ERROR_NO_MEMORY;
+	orders->items[orders->n] = *order;
+	int64_t *const points = orders->points_milli + (size_t)orders->n * n_ledgers;
+	for (unsigned i = 0; i < n_ledgers; i++)
+		points[i] = points_milli[i];
+	orders->n++;
+	return 0;
+}
 /* *position of the last order with that id, or -1. ERROR_NO_MEMORY. */
 int orders_find(struct order_list *orders, uint64_t id_hash, int64_t *position);
 
@@ -146,12 +165,24 @@ struct entry_context {
 	int32_t day;
 };
 
-/* Leaves an entry. ERROR_NO_MEMORY, as all below. */
-int account_post(struct account *account, const struct entry_context *context, enum posting_kind kind, unsigned ledger,
-		 int64_t points_milli, int32_t lot);
-/* The same; *posting is the entry to add to, or NULL when nobody wants it. */
-int account_post_more(struct account *account, const struct entry_context *context, enum posting_kind kind,
-		      unsigned ledger, int64_t points_milli, int32_t lot, struct posting **posting);
+/* Fills in the next entry of the list: account_post for when there is one. */
+int account_fill_posting(struct account *account, const struct entry_context *context, enum posting_kind kind,
+			 unsigned ledger, int64_t points_milli, int32_t lot, struct posting **posting);
+/* Leaves an entry; *posting is it, to add to, or NULL when nobody wants it. ERROR_NO_MEMORY, as all below. */
+static inline int account_post_more(struct account *account, const struct entry_context *context,
+				    enum posting_kind kind, unsigned ledger, int64_t points_milli, int32_t lot,
+				    struct posting **posting)
+{
+	account->n_postings++;
+	*posting = NULL;
+	return context->postings ? account_fill_posting(account, context, kind, ledger, points_milli, lot, posting) : 0;
+}
+static inline int account_post(struct account *account, const struct entry_context *context, enum posting_kind kind,
+			       unsigned ledger, int64_t points_milli, int32_t lot)
+{
+	struct posting *posting;
+	return account_post_more(account, context, kind, ledger, points_milli, lot, &posting);
+}
 /* Something falls due on `day`. */
 static inline void account_expect(struct account *account, int32_t day)
 {

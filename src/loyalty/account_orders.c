@@ -54,16 +54,9 @@ int orders_copy(struct order_list *to, const struct order_list *from, unsigned n
 	return 0;
 }
 
-int orders_add(struct order_list *orders, const struct order *order, const int64_t *points_milli, unsigned n_ledgers)
+int orders_grow(struct order_list *orders, unsigned n_ledgers)
 {
-	if (orders->n == UINT32_MAX / 8 || orders_reserve(orders, orders->n + 1, n_ledgers) < 0)
-		return ERROR_NO_MEMORY;
-	orders->items[orders->n] = *order;
-	int64_t *const points = orders->points_milli + (size_t)orders->n * n_ledgers;
-	for (unsigned i = 0; i < n_ledgers; i++)
-		points[i] = points_milli[i];
-	orders->n++;
-	return 0;
+	return orders->n == UINT32_MAX / 8 ? ERROR_NO_MEMORY : orders_reserve(orders, orders->n + 1, n_ledgers);
 }
 
 /* The slot of an id, or the free one where it belongs. */

@@ -89,7 +89,7 @@ static int list_add(struct lot_list *list, int32_t expires, int32_t available, i
 	return 0;
 }
 
-int lots_add(struct lots *lots, int32_t expires, int32_t available, int64_t n)
+int lots_insert(struct lots *lots, int32_t expires, int32_t available, int64_t n)
 {
 	struct lot_list *const list = available == DAY_MIN ? &lots->spendable : &lots->pending;
 	if (list_add(list, expires, available, n) < 0)

@@ -44,8 +44,20 @@ void lots_release(struct lots *lots);
 /* 0 or ERROR_NO_MEMORY. */
 int lots_copy(struct lots *to, const struct lots *from);
 
+int lots_insert(struct lots *lots, int32_t expires, int32_t available, int64_t n);
 /* Puts n > 0 points into the lot of both days (available: DAY_MIN when spendable), which may be new. ERROR_NO_MEMORY. */
-int lots_add(struct lots *lots, int32_t expires, int32_t available, int64_t n);
+static inline int lots_add(struct lots *lots, int32_t expires, int32_t available, int64_t n)
+{
+	struct lot_list *const list = &lots->spendable;
+	const uint32_t end = list->first + list->n;
+	/* Nearly always a new last one. */
+	if (available != DAY_MIN || end == list->cap || (list->n && list->items[end - 1].expires >= expires))
+		return lots_insert(lots, expires, available, n);
+	list->items[end] = (struct lot){expires, available, n};
+	list->n++;
+	lots->total_milli += n;
+	return 0;
+}
 /* Position of the lot of both days in its list, or -1. */
 int64_t lot_find(const struct lot_list *list, int32_t expires, int32_t available);
 /* Takes up to n points off lot i of a list (one of `lots`); returns how many. An emptied lot goes. */
