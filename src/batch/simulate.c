@@ -5,7 +5,6 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,7 +37,6 @@ static const struct engine_column COLUMNS[2][FILE_COLUMNS] = {
 struct file_rows {
 	const struct simulation *simulation;
 	enum customer_id_type id_type;
-	char text[LIMIT_CUSTOMER_ID_BYTES];
 };
 
 static void put_points(struct engine_batch *batch, uint32_t row, const struct file_rows *rows,
@@ -70,37 +68,39 @@ static void put_points(struct engine_batch *batch, uint32_t row, const struct fi
 		engine_batch_null(batch, COLUMN_TIER + side, row);
 }
 
-static int spool_error(FILE *spool, struct error *err)
+static int put_row(const struct file_rows *rows, struct engine_batch *batch, uint32_t row, struct slice record,
+		   struct error *err)
 {
-	if (ferror(spool))
-		return error_errno(err, errno ? errno : EIO, "cannot read the temporary rows");
-	return error_set(err, ERROR_CORRUPT, "the temporary rows end in the middle");
+	struct simulate_row values;
+	if (record.len < sizeof(values))
+		return error_set(err, ERROR_CORRUPT, "the temporary rows were changed by somebody else");
+	memcpy(&values, record.data, sizeof(values));
+	if (rows->id_type == CUSTOMER_ID_INTEGER)
+		((int64_t *)engine_batch_values(batch, COLUMN_CUSTOMER))[row] = values.number;
+	else
+		engine_batch_text(batch, COLUMN_CUSTOMER, row,
+				  (struct slice){record.data + sizeof(values), record.len - sizeof(values)});
+	engine_batch_text(batch, COLUMN_LEDGER, row, slice_of(rows->simulation->sums.ledgers[values.ledger].name));
+	for (unsigned side = 0; side < SIMULATE_SIDES; side++)
+		put_points(batch, row, rows, &values, side);
+	return 0;
 }
 
 static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *out, struct error *err)
 {
-	(void)state;
-	struct file_rows *const rows = context;
-	FILE *const spool = rows->simulation->rows;
+	const struct file_rows *const rows = context;
+	struct spool_reader *const reader = state;
 	uint32_t row = 0;
 	for (; row < ENGINE_BATCH_ROWS; row++) {
-		struct simulate_row values;
-		if (fread(&values, sizeof(values), 1, spool) != 1) {
-			if (!ferror(spool))
-				break;
-			return spool_error(spool, err);
-		}
-		if (values.text_len > sizeof(rows->text) ||
-		    fread(rows->text, 1, values.text_len, spool) != values.text_len)
-			return spool_error(spool, err);
-		if (rows->id_type == CUSTOMER_ID_INTEGER)
-			((int64_t *)engine_batch_values(batch, COLUMN_CUSTOMER))[row] = values.number;
-		else
-			engine_batch_text(batch, COLUMN_CUSTOMER, row, (struct slice){rows->text, values.text_len});
-		engine_batch_text(batch, COLUMN_LEDGER, row,
-				  slice_of(rows->simulation->sums.ledgers[values.ledger].name));
-		for (unsigned side = 0; side < SIMULATE_SIDES; side++)
-			put_points(batch, row, rows, &values, side);
+		struct slice record;
+		bool found;
+		int rc = spool_next(reader, &record, &found, err);
+		if (rc == 0 && !found)
+			break;
+		if (rc == 0)
+			rc = put_row(rows, batch, row, record, err);
+		if (rc < 0)
+			return rc;
 	}
 	*out = row;
 	return 0;
@@ -108,31 +108,23 @@ static int fill_rows(void *context, void *state, struct engine_batch *batch, uin
 
 static int start_rows(void *context, void **state, struct error *err)
 {
-	(void)err;
 	const struct file_rows *const rows = context;
-	rewind(rows->simulation->rows);
-	*state = NULL;
+	struct spool_reader *const reader = malloc(sizeof(*reader));
+	if (!reader)
+		return error_no_memory(err, sizeof(*reader));
+	*reader = spool_read(rows->simulation->rows, 0, rows->simulation->rows->size);
+	*state = reader;
 	return 0;
 }
 
-/* ---- the file ---- */
-
-/* A file that nobody else sees. */
-static int open_spool(const struct simulate_options *options, FILE **out, struct error *err)
+static void stop_rows(void *context, void *state)
 {
-	_cleanup_free_ char *path = text_printf("%s/simulate-XXXXXX", options->tmp_dir ? options->tmp_dir : "/var/tmp");
-	if (!path)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	const int fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(err, errno, "%s: cannot be made; TMPDIR can name another directory", path);
-	unlink(path);
-	*out = fdopen(fd, "w+");
-	if (*out)
-		return 0;
-	close(fd);
-	return error_no_memory(err, BUFSIZ);
+	(void)context;
+	spool_reader_release(state);
+	free(state);
 }
+
+/* ---- the file ---- */
 
 static int copy_rows(struct engine *engine, struct file_rows *rows, const char *path, struct error *err)
 {
@@ -142,6 +134,7 @@ static int copy_rows(struct engine *engine, struct file_rows *rows, const char *
 		.n_columns = FILE_COLUMNS,
 		.start = start_rows,
 		.fill = fill_rows,
+		.stop = stop_rows,
 		.context = rows,
 	};
 	_cleanup_buf_ struct buf sql = {0};
@@ -162,10 +155,10 @@ static int write_file(const struct simulation *simulation, enum customer_id_type
 	_cleanup_free_ char *part = path ? text_printf("%s.%ld.tmp", path, (long)getpid()) : NULL;
 	if (!part)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	if (fflush(simulation->rows) != 0)
-		return error_errno(err, errno, "cannot write temporary rows");
 	struct engine *engine = NULL;
-	int rc = engine_open(&(struct engine_options){.memory_mib = FILE_MEMORY_MIB, .threads = 1}, &engine, err);
+	int rc = spool_flush(simulation->rows, err);
+	if (rc == 0)
+		rc = engine_open(&(struct engine_options){.memory_mib = FILE_MEMORY_MIB, .threads = 1}, &engine, err);
 	if (rc == 0)
 		rc = copy_rows(engine, &rows, part, err);
 	engine_close(engine);
@@ -196,6 +189,7 @@ static int check_file(const struct simulate_options *options, struct error *err)
 int simulate_run(const struct deployment *deployment, const struct programme *other,
 		 const struct simulate_options *options, struct simulate_report *report, struct error *err)
 {
+	struct spool spool = {0};
 	struct simulation *const simulation = malloc(sizeof(*simulation));
 	if (!simulation)
 		return error_no_memory(err, sizeof(*simulation));
@@ -203,7 +197,8 @@ int simulate_run(const struct deployment *deployment, const struct programme *ot
 	if (rc == 0 && options->parquet)
 		rc = check_file(options, err);
 	if (rc == 0 && options->parquet)
-		rc = open_spool(options, &simulation->rows, err);
+		rc = spool_open(&spool, options->tmp_dir, err);
+	simulation->rows = rc == 0 && options->parquet ? &spool : NULL;
 	struct history_options history = {
 		.from_day = DAY_MIN,
 		.until_day = options->data_dt,
@@ -221,8 +216,7 @@ int simulate_run(const struct deployment *deployment, const struct programme *ot
 		rc = write_file(simulation, deployment->config->customer_id, options, err);
 	if (rc == 0)
 		rc = simulation_report(simulation, report, err);
-	if (simulation->rows)
-		fclose(simulation->rows);
+	spool_close(&spool);
 	simulation_release(simulation);
 	free(simulation);
 	return rc;

@@ -106,7 +106,7 @@ struct simulate_options {
 	int32_t data_dt;     /* events up to the end of this local day count, and the state is that of its end */
 	int64_t value_micro; /* of a point of any ledger, in millionths of the currency; < 0: as each programme says */
 	const char *parquet; /* a file that gets a row a customer and ledger; replaced whole; NULL: none */
-	const char *tmp_dir; /* where it may spill; not data/tmp, which is the writer's */
+	const char *tmp_dir; /* where it spills; not data/tmp, which is the writer's */
 	/* As history_options has them. */
 	bool (*progress)(void *context, uint64_t rows, uint64_t total);
 	void *progress_context;

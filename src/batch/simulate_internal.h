@@ -7,14 +7,13 @@
 
 #include "batch/history.h"
 #include "batch/simulate.h"
-
-#include <stdio.h>
+#include "batch/spool.h"
 
 struct simulation {
 	const struct programme *programmes[SIMULATE_SIDES];
 	int32_t data_dt;
 	int64_t value_micro;
-	FILE *rows; /* gets the rows of simulate_row, customer by customer; NULL: nobody wants them */
+	struct spool *rows; /* gets rows (struct simulate_row), customer by customer; NULL: nobody wants them */
 	unsigned n_ledgers;
 	/* Index of each of the report's ledgers in a programme; -1: it has none of that name. */
 	int ledger_of[SIMULATE_LEDGERS_MAX][SIMULATE_SIDES];
@@ -25,11 +24,10 @@ struct simulation {
 	size_t changes_cap;
 };
 
-/* One row of the Parquet file. In the spool, the bytes of a text id follow. */
+/* One row of the Parquet file. In a record of the spool the bytes of a text id follow. */
 struct simulate_row {
 	int64_t number;
 	struct simulate_points side[SIMULATE_SIDES];
-	uint32_t text_len;
 	uint8_t ledger; /* of the report's */
 	uint8_t tier[SIMULATE_SIDES];
 };

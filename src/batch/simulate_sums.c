@@ -3,7 +3,7 @@
 
 #include "loyalty/account.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define POINT INT64_C(1000)
@@ -153,21 +153,23 @@ static int64_t holds(const struct simulate_points *points)
 	return points->outstanding_milli - points->debt_milli;
 }
 
-static int spool(struct place *place, const struct history_customer *customer, const struct simulate_points *sides,
-		 unsigned ledger, const struct account_tier *tiers)
+static int keep_row(struct place *place, const struct history_customer *customer, const struct simulate_points *sides,
+		    unsigned ledger, const struct account_tier *tiers)
 {
 	struct simulate_row row;
+	char record[sizeof(row) + LIMIT_CUSTOMER_ID_BYTES];
+	const struct slice text = customer->id.text;
 	memset(&row, 0, sizeof(row));
 	row.number = customer->id.number;
-	row.text_len = (uint32_t)customer->id.text.len;
 	row.ledger = (uint8_t)ledger;
 	for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
 		row.side[side] = sides[side];
 		row.tier[side] = (uint8_t)tiers[side].level;
 	}
-	if (buf_append(&place->rows, &row, sizeof(row)) < 0)
-		return ERROR_NO_MEMORY;
-	return row.text_len ? buf_append(&place->rows, customer->id.text.data, row.text_len) : 0;
+	memcpy(record, &row, sizeof(row));
+	if (text.len)
+		memcpy(record + sizeof(row), text.data, text.len);
+	return spool_record(&place->rows, (struct slice){record, sizeof(row) + text.len});
 }
 
 static void compare(struct place *place, const struct history_customer *customer, int64_t before_milli,
@@ -191,6 +193,9 @@ static int add_customer(const struct simulation *simulation, struct place *place
 {
 	const struct fact *const facts[SIMULATE_SIDES] = {customer->facts, customer->other_facts};
 	struct account_tier tiers[SIMULATE_SIDES];
+	if (customer->id.text.len > LIMIT_CUSTOMER_ID_BYTES)
+		return error_set(err, ERROR_CORRUPT, "transactions_cln has a customer id of more than %u bytes",
+				 LIMIT_CUSTOMER_ID_BYTES);
 	for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
 		int rc = fold(simulation, place->accounts[side], facts[side], customer->n_facts, NULL);
 		if (rc == 0)
@@ -211,7 +216,7 @@ static int add_customer(const struct simulation *simulation, struct place *place
 			if (simulation->compared[side] == i)
 				held[side] = holds(&sides[side]);
 		}
-		if (simulation->rows && spool(place, customer, sides, i, tiers) < 0)
+		if (simulation->rows && keep_row(place, customer, sides, i, tiers) < 0)
 			return error_no_memory(err, place->rows.len);
 	}
 	compare(place, customer, held[SIMULATE_TODAY], held[SIMULATE_OTHER]);
@@ -300,9 +305,9 @@ static int commit(void *context, void *opened, struct error *err)
 			if (!add_points(&simulation->sums.ledgers[i].side[side], &place->sums.ledgers[i].side[side]))
 				return overflow(err);
 	merge_counts(&simulation->sums, &place->sums);
-	if (place->rows.len && fwrite(place->rows.data, 1, place->rows.len, simulation->rows) != place->rows.len)
-		return error_errno(err, errno ? errno : EIO, "cannot write temporary rows");
-	return 0;
+	return place->rows.len
+		       ? spool_append_records(simulation->rows, (struct slice){place->rows.data, place->rows.len}, err)
+		       : 0;
 }
 
 struct history_sink simulation_sink(struct simulation *simulation)

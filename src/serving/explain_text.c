@@ -137,7 +137,7 @@ static void print_forgiven(const struct table *table, const struct explain_step 
 			   int64_t points_milli)
 {
 	const int64_t missing = explain_taken(table->explain, step, posting->ledger) + points_milli;
-	if (posting->kind == POSTING_EARN || posting->kind == POSTING_EXPIRE || missing <= 0)
+	if (posting->kind == POSTING_EARN || posting->kind == POSTING_EXPIRE || points_milli > 0 || missing <= 0)
 		return;
 	fprintf(table->out, "%*s", WHEN_WIDTH + 2 * NUMBER_WIDTH + 2 + table->ledger_width + 2, "");
 	say_points(table->out, missing);
@@ -185,6 +185,8 @@ static void print_what(const struct table *table, const struct explain_step *ste
 	case POSTING_ADJUST:
 		if (step->event && is_main)
 			say_event(out, explain->programme, step->event);
+		else
+			fprintf(out, "in %s", explain->programme->ledgers[posting->ledger].name);
 		break;
 	}
 }

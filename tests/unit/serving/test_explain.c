@@ -367,6 +367,12 @@ static void test_what_is_forgiven(void **state)
 	redeem(&story, "x", at("2026-01-02"), "", 8000);
 	refund(&story, "r", "o", at("2026-01-03"), 5000);
 	redeem(&story, "y", at("2026-01-04"), "", 1500);
+	add(&story, &(struct event){.kind = EVENT_ADJUST,
+				    .id = SLICE("given"),
+				    .customer = {.number = 5},
+				    .time_us = at("2026-01-05"),
+				    .points_milli = 2000,
+				    .reason = SLICE("goodwill")});
 	fold(&story, "2026-01-05");
 	static const char *const EXPECTED[] = {
 		"−8           2  redeemed 8 points (x)",
@@ -375,7 +381,8 @@ static void test_what_is_forgiven(void **state)
 		"3 more were not there, and are forgiven",
 		"redeemed 1.5 points (y)",
 		"1.5 more were not there, and are forgiven",
-		"issued 10 − reversed 2 = lots 0 + redeemed 8 + expired 0 − debt 0, both 8",
+		"adjusted by hand (given): goodwill\n\nto come",
+		"issued 12 − reversed 2 = lots 2 + redeemed 8 + expired 0 − debt 0, both 10",
 		NULL,
 	};
 	expect_printed(&story, EXPECTED);
