@@ -79,8 +79,11 @@ static int index_block(struct making *making, struct slice bytes, struct error *
 		/* The place was before the file's name; from there the name is read again. */
 		rc = file != block.file.data ? add_segment(making, &block, err) : 0;
 		file = block.file.data;
-		if (rc == 0 && record.kind == BLOCK_EVENT)
-			rc = add_entry(making, &place, tz_local_day(making->zone, record.event.time_us), err);
+		if (rc < 0 || record.kind != BLOCK_EVENT)
+			continue;
+		if (record.event.kind != EVENT_ORDER)
+			making->days->only_orders = false;
+		rc = add_entry(making, &place, tz_local_day(making->zone, record.event.time_us), err);
 	}
 	block_reader_release(&block);
 	return rc;
@@ -117,6 +120,7 @@ int day_index_make(struct journal_reader *reader, uint64_t first, uint64_t next,
 	struct making making = {.days = calloc(1, sizeof(*making.days)), .zone = zone};
 	if (!making.days)
 		return error_no_memory(err, sizeof(*making.days));
+	making.days->only_orders = true;
 	int rc = 0;
 	for (uint64_t seq = first; rc == 0 && seq < next; seq++) {
 		struct slice bytes;

@@ -21,6 +21,7 @@
 struct day_index {
 	int32_t first_day; /* days since 1970-01-01 */
 	uint32_t n_days;   /* from the first to the last; 0: no events */
+	bool only_orders;  /* no event is of another kind */
 	uint32_t *starts;  /* n_days + 1: where each day begins in entries */
 	struct day_entry *entries;
 	struct day_segment *segments;

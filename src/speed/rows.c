@@ -158,6 +158,7 @@ struct transaction_values {
 	int64_t *tms;
 	int64_t *points;
 	int32_t *data_dt;
+	bool details; /* a column behind `source` is wanted */
 };
 
 static void put_nulls(struct engine_batch *batch, uint32_t row, unsigned first, unsigned last)
@@ -223,6 +224,8 @@ static void put_details(const struct scan *scan, struct engine_batch *batch, con
 		else
 			engine_batch_null(batch, COLUMN_AMT, row);
 	}
+	if (!values->details)
+		return;
 	text_or_null(batch, COLUMN_ORDER_ID, row, event->order_id);
 	if (event->kind == EVENT_REDEEM)
 		put_redeem(scan, batch, values, row);
@@ -250,6 +253,14 @@ static void put_transaction(const struct scan *scan, struct engine_batch *batch,
 	values->tms[row] = event->time_us;
 	values->data_dt[row] = scan->day;
 	put_details(scan, batch, values, row);
+}
+
+static bool wants_details(const struct engine_batch *batch)
+{
+	bool wants = false;
+	for (unsigned column = COLUMN_ORDER_ID; column <= COLUMN_DECISION; column++)
+		wants = wants || engine_batch_wants(batch, column);
+	return wants;
 }
 
 /* Goes to the next event that has rows: 1, or 0 at the end. */
@@ -282,6 +293,7 @@ static int fill_transactions(void *context, void *state, struct engine_batch *ba
 		.tms = engine_batch_values(batch, COLUMN_TMS),
 		.points = engine_batch_values(batch, COLUMN_POINTS),
 		.data_dt = engine_batch_values(batch, COLUMN_DATA_DT),
+		.details = wants_details(batch),
 	};
 	uint32_t row = 0;
 	while (row < ENGINE_BATCH_ROWS) {

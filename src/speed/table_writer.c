@@ -102,7 +102,8 @@ static int write_day(struct table_writer *writer, int32_t day, const char *table
 	_cleanup_free_ char *staged = text_printf("%s/transactions_cln.parquet", writer->deployment->tmp_dir);
 	_cleanup_buf_ struct buf sql = {0};
 	if (!dir || !staged ||
-	    buf_append_text(&sql, "COPY (SELECT " TRANSACTION_COLUMNS " FROM journal_transactions()) TO ") < 0 ||
+	    buf_printf(&sql, "COPY (SELECT %s FROM journal_transactions()) TO ",
+		       writer->rows.days->only_orders ? ORDER_COLUMNS : TRANSACTION_COLUMNS) < 0 ||
 	    engine_quote(&sql, staged) < 0 || buf_append_text(&sql, " (FORMAT parquet, " PARQUET_OPTIONS ")") < 0 ||
 	    !buf_text(&sql))
 		return error_no_memory(err, LIMIT_PATH_BYTES);

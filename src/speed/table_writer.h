@@ -7,7 +7,8 @@
  *     table_writer_close(writer);
  *
  * Exactly once: files are written in data/tmp, flushed, renamed into place and the directories flushed; then the offset is
- * committed. A reader goes by the offset (committed.h). One writer belongs to one thread at a time.
+ * committed. A reader goes by the offset (committed.h). Files of nothing but orders leave out the columns that these have not
+ * (rows.h). One writer belongs to one thread at a time.
  */
 #ifndef PUNCHCARD_SPEED_TABLE_WRITER_H
 #define PUNCHCARD_SPEED_TABLE_WRITER_H

@@ -140,7 +140,7 @@ static size_t event_room(const struct event *event)
 	return room;
 }
 
-static char *put_lines(char *p, const struct event *event)
+static inline char *put_lines(char *p, const struct event *event)
 {
 	for (uint32_t i = 0; i < event->n_lines; i++) {
 		const struct order_line *const l = &event->lines[i];
@@ -153,14 +153,12 @@ static char *put_lines(char *p, const struct event *event)
 	return p;
 }
 
-/* The details of all kinds but an order. */
+/* What a kind has besides lines. */
 static char *put_details(char *p, const struct event *event)
 {
 	if (event->kind == EVENT_REFUND) {
 		p = put_slice(p, event->order_id);
-		p = put_signed(p, event->amount_minor);
-		p = put_varint(p, event->n_lines);
-		return put_lines(p, event);
+		return put_signed(p, event->amount_minor);
 	}
 	p = put_signed(p, event->points_milli);
 	p = put_slice(p, event->ledger);
@@ -169,6 +167,11 @@ static char *put_details(char *p, const struct event *event)
 	p = put_slice(p, event->reward);
 	*p++ = event->declined;
 	return p;
+}
+
+static bool has_lines(enum event_kind kind)
+{
+	return kind == EVENT_ORDER || kind == EVENT_REFUND;
 }
 
 static char tag_of(const struct event *event, bool implicit_id)
@@ -199,11 +202,11 @@ int block_writer_event(struct block_writer *w, const struct event *event, bool i
 	p = put_customer(p, &event->customer);
 	p = put_signed(p, (int64_t)((uint64_t)event->time_us - (uint64_t)w->last_time_us));
 	p = put_slice(p, event->store);
-	if (event->kind == EVENT_ORDER) {
+	if (event->kind != EVENT_ORDER)
+		p = put_details(p, event);
+	if (has_lines(event->kind)) {
 		p = put_varint(p, event->n_lines);
 		p = put_lines(p, event);
-	} else {
-		p = put_details(p, event);
 	}
 	w->buf.len = (size_t)(p - w->buf.data);
 	w->last_line = line;
@@ -224,7 +227,10 @@ int block_event_payload(const struct event *event, struct buf *out)
 	p = put_slice(p, event->customer.text);
 	p = put_signed(p, event->time_us);
 	p = put_slice(p, event->store);
-	p = event->kind == EVENT_ORDER ? put_lines(p, event) : put_details(p, event);
+	if (event->kind != EVENT_ORDER)
+		p = put_details(p, event);
+	/* The lines are the last: how many there are needs no telling. */
+	p = put_lines(p, event);
 	out->len = (size_t)(p - out->data);
 	return 0;
 }
@@ -385,8 +391,14 @@ static int make_implicit_id(struct block_reader *r, struct slice *id)
 	return 0;
 }
 
-static int read_points(struct block_reader *r, struct event *event)
+/* What a kind has besides lines. */
+static int read_details(struct block_reader *r, struct event *event)
 {
+	if (event->kind == EVENT_REFUND) {
+		event->order_id = read_slice(&r->at);
+		event->amount_minor = read_signed(&r->at);
+		return 0;
+	}
 	event->points_milli = read_signed(&r->at);
 	event->ledger = read_slice(&r->at);
 	if (event->kind == EVENT_ADJUST) {
@@ -397,17 +409,6 @@ static int read_points(struct block_reader *r, struct event *event)
 	const unsigned declined = reader_has(&r->at, 1) ? *r->at.at++ : 0;
 	event->declined = declined == 1;
 	return declined <= 1 ? 0 : ERROR_CORRUPT;
-}
-
-static int read_details(struct block_reader *r, struct event *event)
-{
-	if (event->kind == EVENT_ORDER)
-		return read_lines(r, event);
-	if (event->kind != EVENT_REFUND)
-		return read_points(r, event);
-	event->order_id = read_slice(&r->at);
-	event->amount_minor = read_signed(&r->at);
-	return read_lines(r, event);
 }
 
 static int read_event(struct block_reader *r, enum event_kind kind, bool implicit_id, struct block_record *record)
@@ -425,8 +426,10 @@ static int read_event(struct block_reader *r, enum event_kind kind, bool implici
 	r->last_time_us = (int64_t)((uint64_t)r->last_time_us + (uint64_t)read_signed(&r->at));
 	event->time_us = r->last_time_us;
 	event->store = read_slice(&r->at);
-	if (rc == 0)
+	if (rc == 0 && kind != EVENT_ORDER)
 		rc = read_details(r, event);
+	if (rc == 0 && has_lines(kind))
+		rc = read_lines(r, event);
 	record->kind = BLOCK_EVENT;
 	return rc;
 }
@@ -446,21 +449,26 @@ static int read_quarantined(struct block_reader *r, struct block_record *record)
 
 static int read_record(struct block_reader *r, unsigned tag, struct block_record *record)
 {
+	enum event_kind kind = EVENT_ORDER;
 	switch (tag) {
 	case TAG_ORDER:
 	case TAG_ORDER_IMPLICIT:
-		return read_event(r, EVENT_ORDER, tag == TAG_ORDER_IMPLICIT, record);
+		break;
+	case TAG_REFUND:
+		kind = EVENT_REFUND;
+		break;
+	case TAG_REDEEM:
+		kind = EVENT_REDEEM;
+		break;
+	case TAG_ADJUST:
+		kind = EVENT_ADJUST;
+		break;
 	case TAG_QUARANTINED:
 		return read_quarantined(r, record);
-	case TAG_REFUND:
-		return read_event(r, EVENT_REFUND, false, record);
-	case TAG_REDEEM:
-		return read_event(r, EVENT_REDEEM, false, record);
-	case TAG_ADJUST:
-		return read_event(r, EVENT_ADJUST, false, record);
 	default:
 		return ERROR_CORRUPT;
 	}
+	return read_event(r, kind, tag == TAG_ORDER_IMPLICIT, record);
 }
 
 int block_reader_next(struct block_reader *r, struct block_record *record, struct error *err)

@@ -179,11 +179,17 @@ static void test_columns(void **state)
 	struct day_index *days = NULL;
 	must(day_index_make(rows.reader, rows.first, rows.next, shop->programme->timezone, &days, &err), &err);
 	assert_int_equal(days->n_days, 2);
+	assert_false(days->only_orders);
 	rows.days = days;
 	rows.day = 0;
 	assert_rows("true", 6);
 	rows.day = 1;
 	assert_rows("true", 2);
+	day_index_free(days);
+	/* Without events there is nothing but orders. */
+	rows.days = NULL;
+	must(day_index_make(rows.reader, rows.next, rows.next, shop->programme->timezone, &days, &err), &err);
+	assert_true(days->only_orders);
 	day_index_free(days);
 	journal_reader_close(rows.reader);
 }
