@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "batch/committed.h"
+#include "batch/id_list.h"
 
 #include <stdlib.h>
 
@@ -45,8 +46,7 @@ struct history_reader {
 	struct cursor rows;
 	struct cursor states;
 	/* The customers that are asked for, as a table. */
-	const struct customer_id *customers;
-	size_t n_customers;
+	struct id_list customers;
 	/* The last customer of each scan, whose order is checked: what is not in order cannot be merged. */
 	struct buf last_state_text;
 	int64_t last_state_number;
@@ -67,56 +67,6 @@ void row_batch_release(struct row_batch *batch)
 	free(batch->rows);
 	buf_release(&batch->texts);
 	*batch = (struct row_batch){0};
-}
-
-/* ---- customers as a source ---- */
-
-static int start_customers(void *context, void **state, struct error *err)
-{
-	(void)context;
-	size_t *const next = calloc(1, sizeof(*next));
-	if (!next)
-		return error_no_memory(err, sizeof(*next));
-	*state = next;
-	return 0;
-}
-
-static int fill_customers(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
-{
-	(void)err;
-	const struct history_reader *const reader = context;
-	size_t *const next = state;
-	uint32_t row = 0;
-	for (; row < ENGINE_BATCH_ROWS && *next < reader->n_customers; row++, ++*next) {
-		const struct customer_id *const id = &reader->customers[*next];
-		if (reader->id_type == CUSTOMER_ID_INTEGER)
-			((int64_t *)engine_batch_values(batch, 0))[row] = id->number;
-		else
-			engine_batch_text(batch, 0, row, id->text);
-	}
-	*rows = row;
-	return 0;
-}
-
-static void stop_customers(void *context, void *state)
-{
-	(void)context;
-	free(state);
-}
-
-static int register_customers(struct history_reader *reader, struct engine *engine, struct error *err)
-{
-	const struct engine_column column = {"cust_id",
-					     reader->id_type == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR};
-	return engine_register_source(engine,
-				      &(struct engine_source){.name = "history_customers",
-							      .columns = &column,
-							      .n_columns = 1,
-							      .start = start_customers,
-							      .fill = fill_customers,
-							      .stop = stop_customers,
-							      .context = reader},
-				      err);
 }
 
 /* ---- the scans ---- */
@@ -197,7 +147,7 @@ static int open_engine(struct history_reader *reader, const struct deployment *d
 	};
 	int rc = engine_open(&engine_options, &cursor->engine, err);
 	if (rc == 0 && options->customers)
-		rc = register_customers(reader, cursor->engine, err);
+		rc = id_list_register(&reader->customers, "history_customers", cursor->engine, err);
 	return rc;
 }
 
@@ -259,8 +209,12 @@ int history_reader_open(const struct deployment *deployment, const struct progra
 		return error_no_memory(err, sizeof(*reader));
 	reader->id_type = deployment->config->customer_id;
 	reader->items = programme->n_items > 0 || (options->other && options->other->n_items > 0);
-	reader->customers = options->customers;
-	reader->n_customers = options->n_customers;
+	/* Borrowed, as the ids' bytes are: nothing is added. */
+	reader->customers = (struct id_list){
+		.id_type = reader->id_type,
+		.ids = (struct customer_id *)(uintptr_t)options->customers,
+		.n = options->n_customers,
+	};
 	uint64_t n = 0;
 	int rc = open_rows(reader, deployment, programme, options, &n, err);
 	if (rc == 0)
@@ -322,15 +276,6 @@ static struct customer_id cursor_id(const struct history_reader *reader, const s
 	return id;
 }
 
-static int compare_ids(const struct history_reader *reader, const struct customer_id *a, const struct customer_id *b)
-{
-	if (reader->id_type == CUSTOMER_ID_INTEGER)
-		return (a->number > b->number) - (a->number < b->number);
-	const size_t common = a->text.len < b->text.len ? a->text.len : b->text.len;
-	const int order = common ? memcmp(a->text.data, b->text.data, common) : 0;
-	return order ? order : (a->text.len > b->text.len) - (a->text.len < b->text.len);
-}
-
 static int add_customer(struct row_batch *batch, const struct customer_id *id, struct error *err)
 {
 	if (batch->n_customers == batch->customers_cap) {
@@ -359,7 +304,7 @@ static int check_state_order(struct history_reader *reader, const struct custome
 {
 	const struct customer_id last = {.number = reader->last_state_number,
 					 .text = {reader->last_state_text.data, reader->last_state_text.len}};
-	if (reader->has_last_state && compare_ids(reader, &last, id) >= 0)
+	if (reader->has_last_state && customer_compare(&last, id) >= 0)
 		return error_set(
 			err, ERROR_CORRUPT,
 			"account_state is not in the order of its customers; run `punchcard rebuild`: it makes the "
@@ -464,7 +409,7 @@ static int add_rows(struct history_reader *reader, struct row_batch *batch, stru
 			.text = {batch->texts.data + customer->text_at, customer->id_len},
 		};
 		const struct customer_id id = cursor_id(reader, &reader->rows);
-		if (compare_ids(reader, &last, &id) != 0)
+		if (customer_compare(&last, &id) != 0)
 			break;
 		rc = add_row(reader, batch, err);
 		if (rc == 0)
@@ -498,7 +443,7 @@ int history_reader_next(struct history_reader *reader, struct row_batch *batch, 
 		if (!reader->states.ended)
 			from_states = cursor_id(reader, &reader->states);
 		if (!reader->rows.ended && !reader->states.ended)
-			order = compare_ids(reader, &from_rows, &from_states);
+			order = customer_compare(&from_rows, &from_states);
 		rc = add_customer(batch, order <= 0 ? &from_rows : &from_states, err);
 		if (rc == 0 && order >= 0)
 			rc = add_state(reader, batch, &from_states, err);

@@ -44,6 +44,7 @@ extern const struct command command_load;
 extern const struct command command_generate;
 extern const struct command command_collect;
 extern const struct command command_refresh;
+extern const struct command command_rebuild;
 extern const struct command command_customer;
 extern const struct command command_sql;
 extern const struct command command_explain;

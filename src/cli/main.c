@@ -13,6 +13,7 @@ static const struct command *const COMMANDS[] = {
 	&command_generate,
 	&command_collect,
 	&command_refresh,
+	&command_rebuild,
 	&command_customer,
 	&command_explain,
 	&command_simulate,

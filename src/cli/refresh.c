@@ -12,13 +12,21 @@
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] refresh --data-dt DATE [--json]\n"
 	"\n"
-	"Makes the partition of the loyalty table for one day: each customer's state at the end of that day, by the\n"
-	"programme, with names by models/loyalty.sql. Readers see the old partition or the new one; running it again "
-	"gives\n"
-	"the same bytes.\n"
+	"Makes the partitions of loyalty and balances for one day: each customer's state at the end of that day, by "
+	"the\n"
+	"programme, with names by models/loyalty.sql; and the ledger's partitions up to that day. It goes on from the "
+	"newest\n"
+	"day before, and takes the whole history where there is none, or the programme has changed. Readers see the "
+	"old\n"
+	"partitions or the new ones; running it again gives the same bytes, and so does `rebuild`.\n"
 	"\n"
 	"  --data-dt DATE   the day, yyyy-mm-dd, in the programme's timezone\n"
-	"  --json           the report as one JSON object\n"
+	"  --json           the report as one JSON object: data_dt, customers, unchanged (the partition of loyalty),\n"
+	"                   from (the day that it went on from; null: the whole history, `whole` says why), events "
+	"and\n"
+	"                   postings that were made, marked (customers who were folded whole), rewritten (earlier days "
+	"of\n"
+	"                   the ledger that late events changed)\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes\n";
 
@@ -30,14 +38,49 @@ static const struct option OPTIONS[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static void print_report(const struct refresh_report *report, const char *date, bool as_json)
+static const char *why_whole(enum refresh_whole whole)
 {
-	char n[NUMBER_TEXT_MAX];
-	if (!as_json) {
-		printf("loyalty, data_dt %s: %s customers%s\n", date, number_text(report->customers, n),
-		       report->unchanged ? " (unchanged)" : "");
+	switch (whole) {
+	case REFRESH_NO_STATE:
+		return "no earlier day was refreshed";
+	case REFRESH_OTHER_PROGRAMME:
+		return "the programme has changed";
+	case REFRESH_DAMAGED_STATE:
+		return "the state of the day before cannot be read";
+	default:
+		return "";
+	}
+}
+
+static void print_text(const struct refresh_report *report, const char *date)
+{
+	char n[4][NUMBER_TEXT_MAX];
+	printf("loyalty, data_dt %s: %s customers%s\n", date, number_text(report->customers, n[0]),
+	       report->unchanged ? " (unchanged)" : "");
+	if (report->whole != REFRESH_FROM_STATE) {
+		printf("the whole history, %s events: %s\n", number_text(report->events, n[0]),
+		       why_whole(report->whole));
 		return;
 	}
+	char from[11];
+	civil_format(report->from_day, from);
+	printf("from %s: %s events, %s postings", from, number_text(report->events, n[0]),
+	       number_text(report->postings, n[1]));
+	if (report->marked)
+		printf("; %s customers folded whole, %s earlier days of the ledger written again",
+		       number_text(report->marked, n[2]), number_text(report->rewritten, n[3]));
+	puts("");
+}
+
+static void print_report(const struct refresh_report *report, const char *date, bool as_json)
+{
+	if (!as_json) {
+		print_text(report, date);
+		return;
+	}
+	char from[11];
+	if (report->whole == REFRESH_FROM_STATE)
+		civil_format(report->from_day, from);
 	struct json out;
 	json_to_file(&out, stdout);
 	json_object(&out);
@@ -47,6 +90,18 @@ static void print_report(const struct refresh_report *report, const char *date, 
 	json_uint(&out, report->customers);
 	json_key(&out, "unchanged");
 	json_bool(&out, report->unchanged);
+	json_key(&out, "from");
+	json_text(&out, report->whole == REFRESH_FROM_STATE ? from : NULL);
+	json_key(&out, "whole");
+	json_text(&out, report->whole == REFRESH_FROM_STATE ? NULL : refresh_whole_name(report->whole));
+	json_key(&out, "events");
+	json_uint(&out, report->events);
+	json_key(&out, "postings");
+	json_uint(&out, report->postings);
+	json_key(&out, "marked");
+	json_uint(&out, report->marked);
+	json_key(&out, "rewritten");
+	json_uint(&out, report->rewritten);
 	json_end_object(&out);
 	json_newline(&out);
 }

@@ -140,7 +140,7 @@ def test_model_with_an_error(shop):
     model = shop.dir / "models/loyalty.sql"
     good = model.read_text()
     number = good[: good.index("a.spend")].count("\n") + 1
-    for bad in (good.replace("a.spend", "a.spent"), good.replace("SELECT", "SELEKT", 1), ""):
+    for bad in (good.replace("a.spend", "a.spent"), good.replace("\nSELECT\n", "\nSELEKT\n"), ""):
         model.write_text(bad)
         result = shop.run("refresh", "--data-dt", "2023-11-15")
         assert result.code == 1 and "loyalty.sql" in result.err, result

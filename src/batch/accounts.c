@@ -1,0 +1,461 @@
+#include "batch/accounts.h"
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Numbers of DECIMAL(18, …). */
+#define DECIMAL_MAX     INT64_C(999999999999999999)
+#define MILLI_PER_MINOR 10
+#define MILLI           1000
+
+/* A record of folding->accounts, as it is in memory: it does not outlive the process. Behind it stand the ledgers' balances,
+ * and the bytes of a text id. */
+struct account_head {
+	int64_t number;
+	struct account_totals totals;
+	struct account_tier tier;
+	int64_t to_next_milli;
+	size_t text_len;
+};
+
+struct ledger_balance {
+	struct account_balance balance;
+	int64_t expiring_milli;
+};
+
+static bool fits(int64_t value)
+{
+	return value >= -DECIMAL_MAX && value <= DECIMAL_MAX;
+}
+
+/* A metric's number as DECIMAL(18,3) in its unit. */
+static int scale_metric(const struct programme *programme, int64_t value, int64_t *out)
+{
+	static const int64_t SCALES[] = {
+		[METRIC_SPEND] = MILLI_PER_MINOR,
+		[METRIC_POINTS_EARNED] = 1,
+		[METRIC_VISITS] = MILLI,
+	};
+	int64_t scaled;
+	if (__builtin_mul_overflow(value, SCALES[programme->tiers.metric], &scaled) || !fits(scaled))
+		return ERROR_OVERFLOW;
+	*out = scaled;
+	return 0;
+}
+
+int accounts_encode(const struct programme *programme, const struct customer_id *id, const struct account *account,
+		    struct buf *out)
+{
+	struct account_head head;
+	/* Padding, too: it is written to a file. */
+	memset(&head, 0, sizeof(head));
+	head.number = id->number;
+	head.text_len = id->text.len;
+	account_totals(account, &head.totals);
+	account_tier(account, &head.tier);
+	int rc = scale_metric(programme, head.tier.to_next, &head.to_next_milli);
+	if (rc < 0 || !fits(head.totals.spend_minor) || !fits(head.totals.window_spend_minor))
+		return ERROR_OVERFLOW;
+	struct ledger_balance balances[PROGRAMME_LEDGERS_MAX];
+	memset(balances, 0, sizeof(balances));
+	for (unsigned i = 0; i < programme->n_ledgers; i++) {
+		account_balance(account, i, &balances[i].balance);
+		balances[i].expiring_milli = account_expiring(account, i, head.totals.day + ACCOUNTS_EXPIRING_DAYS);
+	}
+	const size_t balances_len = programme->n_ledgers * sizeof(balances[0]);
+	const size_t len = sizeof(head) + balances_len + id->text.len;
+	char length[4];
+	put_u32(length, (uint32_t)len);
+	rc = buf_reserve(out, sizeof(length) + len);
+	if (rc == 0)
+		rc = buf_append(out, length, sizeof(length));
+	if (rc == 0)
+		rc = buf_append(out, &head, sizeof(head));
+	if (rc == 0)
+		rc = buf_append(out, balances, balances_len);
+	if (rc == 0 && id->text.len)
+		rc = buf_append(out, id->text.data, id->text.len);
+	return rc;
+}
+
+/* ---- reading ---- */
+
+/* A record of one of the spools. */
+struct entry {
+	struct customer_id id;
+	struct slice record;
+};
+
+/* Both parts of one spool, merged by customer. */
+struct scan {
+	const struct accounts *accounts;
+	int (*decode)(const struct accounts *accounts, struct entry *entry);
+	struct spool_reader readers[2];
+	struct entry entries[2];
+	bool found[2];
+	int taken;       /* the part whose entry is the current one; -1: none yet, 2: the end */
+	unsigned ledger; /* of kernel_balances(): the next row's */
+};
+
+static int decode_account(const struct accounts *accounts, struct entry *entry)
+{
+	struct account_head head;
+	const size_t balances_len = accounts->programme->n_ledgers * sizeof(struct ledger_balance);
+	if (entry->record.len < sizeof(head) + balances_len)
+		return ERROR_CORRUPT;
+	memcpy(&head, entry->record.data, sizeof(head));
+	if (entry->record.len != sizeof(head) + balances_len + head.text_len)
+		return ERROR_CORRUPT;
+	entry->id.number = head.number;
+	entry->id.text = (struct slice){entry->record.data + sizeof(head) + balances_len, head.text_len};
+	return 0;
+}
+
+static int decode_state(const struct accounts *accounts, struct entry *entry)
+{
+	struct reader r = reader_of(entry->record);
+	entry->id = (struct customer_id){0};
+	if (accounts->deployment->config->customer_id == CUSTOMER_ID_INTEGER)
+		entry->id.number = read_signed(&r);
+	else
+		entry->id.text = read_slice(&r);
+	if (r.bad)
+		return ERROR_CORRUPT;
+	entry->record = (struct slice){(const char *)r.at, (size_t)(r.end - r.at)};
+	return 0;
+}
+
+static int open_scan(const struct accounts *accounts, bool of_states, struct scan **out, struct error *err)
+{
+	struct scan *const scan = calloc(1, sizeof(*scan));
+	if (!scan)
+		return error_no_memory(err, sizeof(*scan));
+	scan->accounts = accounts;
+	scan->decode = of_states ? decode_state : decode_account;
+	scan->taken = -1;
+	scan->ledger = accounts->programme->n_ledgers;
+	for (int i = 0; i < 2; i++) {
+		const struct folding *const part = accounts->parts[i];
+		const struct spool *const spool = !part ? NULL : of_states ? &part->states : &part->accounts;
+		if (spool)
+			scan->readers[i] = spool_read(spool, 0, spool->size);
+	}
+	*out = scan;
+	return 0;
+}
+
+static void close_scan(void *context, void *state)
+{
+	(void)context;
+	struct scan *const scan = state;
+	spool_reader_release(&scan->readers[0]);
+	spool_reader_release(&scan->readers[1]);
+	free(scan);
+}
+
+static int start_accounts(void *context, void **state, struct error *err)
+{
+	struct scan *scan = NULL;
+	const int rc = open_scan(context, false, &scan, err);
+	if (rc == 0)
+		*state = scan;
+	return rc;
+}
+
+static int start_states(void *context, void **state, struct error *err)
+{
+	struct scan *scan = NULL;
+	const int rc = open_scan(context, true, &scan, err);
+	if (rc == 0)
+		*state = scan;
+	return rc;
+}
+
+static int read_entry(struct scan *scan, int part, struct error *err)
+{
+	scan->found[part] = false;
+	if (!scan->accounts->parts[part])
+		return 0;
+	struct entry *const entry = &scan->entries[part];
+	int rc = spool_next(&scan->readers[part], &entry->record, &scan->found[part], err);
+	if (rc < 0 || !scan->found[part])
+		return rc;
+	rc = scan->decode(scan->accounts, entry);
+	return rc < 0 ? error_set(err, rc, "a temporary file of the accounts was changed while it was in use") : 0;
+}
+
+/* The next entry: 1, or 0 at the end. It lives until the next call. */
+static int next_entry(struct scan *scan, const struct entry **out, struct error *err)
+{
+	int rc = 0;
+	for (int i = 0; rc == 0 && i < 2; i++)
+		if (scan->taken == -1 || scan->taken == i)
+			rc = read_entry(scan, i, err);
+	if (rc < 0)
+		return rc;
+	scan->taken = 2;
+	if (scan->found[0] && scan->found[1])
+		scan->taken = customer_compare(&scan->entries[0].id, &scan->entries[1].id) < 0 ? 0 : 1;
+	else if (scan->found[0] || scan->found[1])
+		scan->taken = scan->found[0] ? 0 : 1;
+	if (scan->taken == 2)
+		return 0;
+	*out = &scan->entries[scan->taken];
+	return 1;
+}
+
+/* ---- rows ---- */
+
+static void set_number(struct engine_batch *batch, unsigned column, uint32_t row, int64_t value)
+{
+	((int64_t *)engine_batch_values(batch, column))[row] = value;
+}
+
+/* A number that is not there when `known` is false. */
+static void set_known(struct engine_batch *batch, unsigned column, uint32_t row, bool known, int64_t value)
+{
+	if (known)
+		set_number(batch, column, row, value);
+	else
+		engine_batch_null(batch, column, row);
+}
+
+static void set_day(struct engine_batch *batch, unsigned column, uint32_t row, int32_t day)
+{
+	if (day == DAY_MAX)
+		engine_batch_null(batch, column, row);
+	else
+		((int32_t *)engine_batch_values(batch, column))[row] = day;
+}
+
+static void set_id(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+		   const struct customer_id *id)
+{
+	if (accounts->deployment->config->customer_id == CUSTOMER_ID_TEXT)
+		engine_batch_text(batch, 0, row, id->text);
+	else
+		set_number(batch, 0, row, id->number);
+}
+
+static struct account_head head_of(const struct entry *entry)
+{
+	struct account_head head;
+	memcpy(&head, entry->record.data, sizeof(head));
+	return head;
+}
+
+static struct ledger_balance balance_of(const struct entry *entry, unsigned ledger)
+{
+	struct ledger_balance balance;
+	memcpy(&balance, entry->record.data + sizeof(struct account_head) + ledger * sizeof(balance), sizeof(balance));
+	return balance;
+}
+
+enum account_column {
+	ACCOUNT_ID,
+	ACCOUNT_EVENTS,
+	ACCOUNT_ORDERS,
+	ACCOUNT_VISITS,
+	ACCOUNT_SPEND,
+	ACCOUNT_BALANCE,
+	ACCOUNT_EARNED,
+	ACCOUNT_REDEEMED,
+	ACCOUNT_EXPIRED,
+	ACCOUNT_PENDING,
+	ACCOUNT_EXPIRING,
+	ACCOUNT_TIER,
+	ACCOUNT_VALID_TO,
+	ACCOUNT_TO_NEXT,
+	ACCOUNT_FIRST,
+	ACCOUNT_LAST,
+	ACCOUNT_SINCE_LAST,
+	ACCOUNT_WINDOW_VISITS,
+	ACCOUNT_WINDOW_SPEND,
+	N_ACCOUNT_COLUMNS,
+};
+
+static void put_account(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+			const struct entry *entry)
+{
+	const struct programme *const programme = accounts->programme;
+	const struct account_head head = head_of(entry);
+	const struct ledger_balance first = balance_of(entry, 0);
+	const struct tier_rules *const tiers = &programme->tiers;
+	const bool has_orders = head.totals.orders > 0;
+	set_id(accounts, batch, row, &entry->id);
+	set_number(batch, ACCOUNT_EVENTS, row, head.totals.events);
+	set_number(batch, ACCOUNT_ORDERS, row, head.totals.orders);
+	set_number(batch, ACCOUNT_VISITS, row, head.totals.visits);
+	set_number(batch, ACCOUNT_SPEND, row, head.totals.spend_minor);
+	set_number(batch, ACCOUNT_BALANCE, row, first.balance.balance_milli);
+	set_number(batch, ACCOUNT_EARNED, row, first.balance.issued_milli - first.balance.reversed_milli);
+	set_number(batch, ACCOUNT_REDEEMED, row, first.balance.redeemed_milli);
+	set_number(batch, ACCOUNT_EXPIRED, row, first.balance.expired_milli);
+	set_number(batch, ACCOUNT_PENDING, row, first.balance.pending_milli);
+	set_number(batch, ACCOUNT_EXPIRING, row, first.expiring_milli);
+	if (head.tier.level < tiers->n_levels)
+		engine_batch_text(batch, ACCOUNT_TIER, row, slice_of(tiers->levels[head.tier.level].name));
+	else
+		engine_batch_null(batch, ACCOUNT_TIER, row);
+	set_day(batch, ACCOUNT_VALID_TO, row, tiers->n_levels ? head.tier.review_day : DAY_MAX);
+	/* Nothing is next at the top. */
+	set_known(batch, ACCOUNT_TO_NEXT, row, head.tier.level + 1 < tiers->n_levels, head.to_next_milli);
+	set_known(batch, ACCOUNT_FIRST, row, has_orders, head.totals.first_us);
+	set_known(batch, ACCOUNT_LAST, row, has_orders, head.totals.last_us);
+	set_known(batch, ACCOUNT_SINCE_LAST, row, has_orders,
+		  (int64_t)accounts->day - tz_local_day(programme->timezone, head.totals.last_us));
+	set_number(batch, ACCOUNT_WINDOW_VISITS, row, head.totals.window_visits);
+	set_number(batch, ACCOUNT_WINDOW_SPEND, row, head.totals.window_spend_minor);
+}
+
+static int fill_accounts(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	uint32_t row = 0;
+	for (; row < ENGINE_BATCH_ROWS; row++) {
+		const struct entry *entry;
+		const int rc = next_entry(state, &entry, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		put_account(context, batch, row, entry);
+	}
+	*rows = row;
+	return 0;
+}
+
+enum balance_column {
+	BALANCE_ID,
+	BALANCE_LEDGER,
+	BALANCE_BALANCE,
+	BALANCE_PENDING,
+	BALANCE_DEBT,
+	BALANCE_EARNED,
+	BALANCE_REDEEMED,
+	BALANCE_EXPIRED,
+	BALANCE_EXPIRING,
+	BALANCE_NEXT_EXPIRY,
+	N_BALANCE_COLUMNS,
+};
+
+static void put_balance(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+			const struct entry *entry, unsigned ledger)
+{
+	const struct ledger_balance balance = balance_of(entry, ledger);
+	set_id(accounts, batch, row, &entry->id);
+	engine_batch_text(batch, BALANCE_LEDGER, row, slice_of(accounts->programme->ledgers[ledger].name));
+	set_number(batch, BALANCE_BALANCE, row, balance.balance.balance_milli);
+	set_number(batch, BALANCE_PENDING, row, balance.balance.pending_milli);
+	set_number(batch, BALANCE_DEBT, row, balance.balance.debt_milli);
+	set_number(batch, BALANCE_EARNED, row, balance.balance.issued_milli - balance.balance.reversed_milli);
+	set_number(batch, BALANCE_REDEEMED, row, balance.balance.redeemed_milli);
+	set_number(batch, BALANCE_EXPIRED, row, balance.balance.expired_milli);
+	set_number(batch, BALANCE_EXPIRING, row, balance.expiring_milli);
+	set_day(batch, BALANCE_NEXT_EXPIRY, row, balance.balance.next_expiry_day);
+}
+
+static int fill_balances(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	const struct accounts *const accounts = context;
+	struct scan *const scan = state;
+	uint32_t row = 0;
+	for (; row < ENGINE_BATCH_ROWS; row++) {
+		if (scan->ledger == accounts->programme->n_ledgers) {
+			const struct entry *entry;
+			const int rc = next_entry(scan, &entry, err);
+			if (rc < 0)
+				return rc;
+			if (rc == 0)
+				break;
+			scan->ledger = 0;
+		}
+		put_balance(accounts, batch, row, &scan->entries[scan->taken], scan->ledger++);
+	}
+	*rows = row;
+	return 0;
+}
+
+static int fill_states(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	uint32_t row = 0;
+	for (; row < ENGINE_BATCH_ROWS; row++) {
+		const struct entry *entry;
+		const int rc = next_entry(state, &entry, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		set_id(context, batch, row, &entry->id);
+		engine_batch_text(batch, 1, row, entry->record);
+	}
+	*rows = row;
+	return 0;
+}
+
+int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err)
+{
+	const enum engine_type id_type =
+		accounts->deployment->config->customer_id == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR;
+	const struct engine_column account_columns[N_ACCOUNT_COLUMNS] = {
+		[ACCOUNT_ID] = {"cust_id", id_type},
+		[ACCOUNT_EVENTS] = {"events", ENGINE_BIGINT},
+		[ACCOUNT_ORDERS] = {"orders", ENGINE_BIGINT},
+		[ACCOUNT_VISITS] = {"visits", ENGINE_BIGINT},
+		[ACCOUNT_SPEND] = {"spend", ENGINE_DECIMAL_18_2},
+		[ACCOUNT_BALANCE] = {"points_balance", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_EARNED] = {"points_earned", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_REDEEMED] = {"points_redeemed", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_EXPIRED] = {"points_expired", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_PENDING] = {"points_pending", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_EXPIRING] = {"points_expiring_30d", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_TIER] = {"tier", ENGINE_VARCHAR},
+		[ACCOUNT_VALID_TO] = {"tier_valid_to", ENGINE_DATE},
+		[ACCOUNT_TO_NEXT] = {"to_next_tier", ENGINE_DECIMAL_18_3},
+		[ACCOUNT_FIRST] = {"first_order", ENGINE_TIMESTAMP},
+		[ACCOUNT_LAST] = {"last_order", ENGINE_TIMESTAMP},
+		[ACCOUNT_SINCE_LAST] = {"days_since_order", ENGINE_BIGINT},
+		[ACCOUNT_WINDOW_VISITS] = {"window_visits", ENGINE_BIGINT},
+		[ACCOUNT_WINDOW_SPEND] = {"window_spend", ENGINE_DECIMAL_18_2},
+	};
+	const struct engine_column balance_columns[N_BALANCE_COLUMNS] = {
+		[BALANCE_ID] = {"cust_id", id_type},
+		[BALANCE_LEDGER] = {"ledger", ENGINE_VARCHAR},
+		[BALANCE_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},
+		[BALANCE_PENDING] = {"pending", ENGINE_DECIMAL_18_3},
+		[BALANCE_DEBT] = {"debt", ENGINE_DECIMAL_18_3},
+		[BALANCE_EARNED] = {"earned", ENGINE_DECIMAL_18_3},
+		[BALANCE_REDEEMED] = {"redeemed", ENGINE_DECIMAL_18_3},
+		[BALANCE_EXPIRED] = {"expired", ENGINE_DECIMAL_18_3},
+		[BALANCE_EXPIRING] = {"expiring_30d", ENGINE_DECIMAL_18_3},
+		[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},
+	};
+	const struct engine_column state_columns[] = {{"cust_id", id_type}, {"state", ENGINE_BLOB}};
+	const struct engine_source sources[] = {
+		{.name = "kernel_accounts",
+		 .columns = account_columns,
+		 .n_columns = N_ACCOUNT_COLUMNS,
+		 .start = start_accounts,
+		 .fill = fill_accounts},
+		{.name = "kernel_balances",
+		 .columns = balance_columns,
+		 .n_columns = N_BALANCE_COLUMNS,
+		 .start = start_accounts,
+		 .fill = fill_balances},
+		{.name = "kernel_states",
+		 .columns = state_columns,
+		 .n_columns = 2,
+		 .start = start_states,
+		 .fill = fill_states},
+	};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct engine_source source = sources[i];
+		source.stop = close_scan;
+		source.context = (void *)(uintptr_t)accounts;
+		rc = engine_register_source(engine, &source, err);
+	}
+	return rc;
+}

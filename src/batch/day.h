@@ -1,0 +1,33 @@
+/*
+ * The tables of one day: what rebuild and refresh write of the accounts at its end.
+ *
+ *     account_state   <dir>/state-<programme>-<offset>-<hash>.parquet: cust_id, state BLOB, from which the next refresh goes
+ *                     on, and <dir>/favourites-<hash>.parquet: cust_id, favourite
+ *     balances        <dir>/balances-<hash>.parquet
+ *     loyalty         <dir>/loyalty-<hash>.parquet, by models/segments.sql and models/loyalty.sql
+ *
+ * <programme> is the programme's hash, and <offset> (twelve digits) the table writer's offset up to which the accounts have
+ * all events.
+ */
+#ifndef PUNCHCARD_BATCH_DAY_H
+#define PUNCHCARD_BATCH_DAY_H
+
+#include "batch/accounts.h"
+
+struct day_tables {
+	const struct accounts *accounts;
+	uint64_t offset;
+	/* Directories that are there and empty. */
+	const char *state_dir;
+	const char *balances_dir;
+	const char *loyalty_dir;
+	/* The favourites of an earlier day (a Parquet file), which hold for all but the customers of `changed` (settled). NULL:
+	 * all are counted anew. */
+	const char *favourites;
+	const struct id_list *changed;
+};
+
+/* Files are not flushed. ERROR_SQL names file and line of a model. */
+int day_write(const struct day_tables *tables, struct error *err);
+
+#endif

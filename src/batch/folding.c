@@ -1,0 +1,305 @@
+#include "batch/folding.h"
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "batch/accounts.h"
+
+#include <stdlib.h>
+
+#define STARTS_SLOTS 1024u
+
+/* Records of one day that stand one behind the other in a place's postings. */
+struct run_of_day {
+	int32_t day;
+	size_t end;
+};
+
+struct start_of_day {
+	int32_t day;
+	int64_t us;
+};
+
+/* One batch's results. */
+struct place {
+	struct account *account;
+	struct postings postings;
+	struct buf ledger;
+	struct run_of_day *runs;
+	size_t n_runs;
+	size_t runs_cap;
+	struct buf accounts;
+	struct buf states;
+	struct buf state; /* of one account */
+	struct id_list changed;
+	struct id_list marked;
+	struct folding_counts counts;
+	struct start_of_day starts[STARTS_SLOTS]; /* lately asked for */
+};
+
+static void close_place(void *context, void *state)
+{
+	(void)context;
+	struct place *const place = state;
+	account_free(place->account);
+	postings_release(&place->postings);
+	buf_release(&place->ledger);
+	free(place->runs);
+	buf_release(&place->accounts);
+	buf_release(&place->states);
+	buf_release(&place->state);
+	id_list_release(&place->changed);
+	id_list_release(&place->marked);
+	free(place);
+}
+
+static int open_place(void *context, void **state, struct error *err)
+{
+	const struct folding *const folding = context;
+	struct place *const place = calloc(1, sizeof(*place));
+	if (!place)
+		return error_no_memory(err, sizeof(*place));
+	place->account = account_new(folding->programme);
+	place->changed.id_type = place->marked.id_type = folding->deployment->config->customer_id;
+	for (unsigned i = 0; i < STARTS_SLOTS; i++)
+		place->starts[i].day = DAY_MAX;
+	if (!place->account) {
+		close_place(context, place);
+		return error_no_memory(err, sizeof(*place));
+	}
+	*state = place;
+	return 0;
+}
+
+static void clear_place(struct place *place)
+{
+	buf_clear(&place->ledger);
+	place->n_runs = 0;
+	buf_clear(&place->accounts);
+	buf_clear(&place->states);
+	id_list_clear(&place->changed);
+	id_list_clear(&place->marked);
+	place->counts = (struct folding_counts){0};
+}
+
+/* ---- postings ---- */
+
+static int64_t start_of_day(const struct folding *folding, struct place *place, int32_t day)
+{
+	struct start_of_day *const slot = &place->starts[(uint32_t)day % STARTS_SLOTS];
+	if (slot->day != day)
+		*slot = (struct start_of_day){day, history_day_start(folding->programme, day)};
+	return slot->us;
+}
+
+/*
+ * The partition of a posting: the last day that had begun. That is the local day, but for the minutes that come again where
+ * clocks are set back over midnight: there the day before has ended, once and for all, for whoever refreshes it.
+ */
+static int32_t partition_day(const struct folding *folding, struct place *place, const struct posting *posting)
+{
+	int32_t day = posting->day;
+	while (posting->time_us >= start_of_day(folding, place, day + 1))
+		day++;
+	return day;
+}
+
+static int add_run(struct place *place, int32_t day)
+{
+	if (place->n_runs && place->runs[place->n_runs - 1].day == day) {
+		place->runs[place->n_runs - 1].end = place->ledger.len;
+		return 0;
+	}
+	if (place->n_runs == place->runs_cap) {
+		const size_t cap = place->runs_cap ? place->runs_cap * 2 : 1024;
+		struct run_of_day *const runs = realloc(place->runs, cap * sizeof(*runs));
+		if (!runs)
+			return ERROR_NO_MEMORY;
+		place->runs = runs;
+		place->runs_cap = cap;
+	}
+	place->runs[place->n_runs++] = (struct run_of_day){day, place->ledger.len};
+	return 0;
+}
+
+static int keep_postings(const struct folding *folding, struct place *place, const struct customer_id *id)
+{
+	const enum customer_id_type id_type = folding->deployment->config->customer_id;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < place->postings.n; i++) {
+		const struct posting *const posting = &place->postings.items[i];
+		rc = ledger_encode(id, id_type, posting, &place->ledger);
+		if (rc == 0)
+			rc = add_run(place, partition_day(folding, place, posting));
+		if (posting->kind == POSTING_REJECT && posting->reject <= REJECT_MAX)
+			place->counts.rejected[posting->reject]++;
+	}
+	place->counts.postings += place->postings.n;
+	return rc;
+}
+
+/* ---- accounts ---- */
+
+static int keep_state(struct place *place, const struct customer_id *id, enum customer_id_type id_type)
+{
+	char head[VARINT_MAX_BYTES + LIMIT_CUSTOMER_ID_BYTES];
+	const char *const end =
+		id_type == CUSTOMER_ID_INTEGER ? put_signed(head, id->number) : put_slice(head, id->text);
+	buf_clear(&place->state);
+	int rc = buf_append(&place->state, head, (size_t)(end - head));
+	if (rc == 0)
+		rc = account_encode(place->account, &place->state);
+	return rc < 0 ? rc : spool_record(&place->states, (struct slice){place->state.data, place->state.len});
+}
+
+static int fold_facts(const struct folding *folding, struct place *place, const struct history_customer *customer,
+		      struct error *err)
+{
+	account_reset(place->account);
+	postings_clear(&place->postings);
+	int rc = customer->state.len ? account_decode(customer->state, place->account, err) : 0;
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < customer->n_facts; i++)
+		rc = account_apply(place->account, &customer->facts[i], &place->postings);
+	if (rc == 0)
+		rc = account_advance(place->account, folding->day, &place->postings);
+	return rc < 0 ? error_no_memory(err, place->postings.cap * sizeof(struct posting)) : 0;
+}
+
+static int fold_customer(const struct folding *folding, struct place *place, const struct history_customer *customer,
+			 struct error *err)
+{
+	int rc = fold_facts(folding, place, customer, err);
+	if (rc < 0)
+		return rc;
+	const enum customer_id_type id_type = folding->deployment->config->customer_id;
+	rc = keep_postings(folding, place, &customer->id);
+	if (rc == 0)
+		rc = keep_state(place, &customer->id, id_type);
+	if (rc < 0)
+		return error_no_memory(err, place->ledger.len);
+	rc = accounts_encode(folding->programme, &customer->id, place->account, &place->accounts);
+	if (rc == ERROR_OVERFLOW)
+		return error_set(err, rc, "a number of an account does not fit its column");
+	if (rc < 0)
+		return error_no_memory(err, place->accounts.len);
+	place->counts.customers++;
+	place->counts.events += customer->n_facts;
+	return customer->n_facts ? id_list_add(&place->changed, &customer->id, err) : 0;
+}
+
+/* Whether a refund's order came before the state. */
+static bool needs_history(const struct history_customer *customer)
+{
+	for (size_t i = 0; i < customer->n_facts; i++) {
+		if (customer->facts[i].kind != EVENT_REFUND)
+			continue;
+		bool found = false;
+		for (size_t j = i; !found && j-- > 0;)
+			found = customer->facts[j].kind == EVENT_ORDER &&
+				fact_id_hash(customer->facts[j].id) == customer->facts[i].order_hash;
+		if (!found)
+			return true;
+	}
+	return false;
+}
+
+static int work(void *context, void *state, const struct history_batch *batch, struct error *err)
+{
+	const struct folding *const folding = context;
+	struct place *const place = state;
+	clear_place(place);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < batch->n_customers; i++) {
+		const struct history_customer *const customer = &batch->customers[i];
+		if ((folding->without && id_list_find(folding->without, &customer->id)) ||
+		    (folding->from_states && customer->state.len && needs_history(customer)))
+			rc = id_list_add(&place->marked, &customer->id, err);
+		else
+			rc = fold_customer(folding, place, customer, err);
+	}
+	id_list_settle(&place->changed);
+	id_list_settle(&place->marked);
+	return rc;
+}
+
+/* ---- in order ---- */
+
+static int take_ids(struct id_list *to, const struct id_list *from, struct error *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < from->n; i++)
+		rc = id_list_add(to, &from->ids[i], err);
+	return rc;
+}
+
+static int commit(void *context, void *state, struct error *err)
+{
+	struct folding *const folding = context;
+	const struct place *const place = state;
+	int rc = 0;
+	size_t at = 0;
+	for (size_t i = 0; rc == 0 && i < place->n_runs; i++) {
+		const struct run_of_day *const run = &place->runs[i];
+		rc = ledger_spool_append(folding->ledger, run->day,
+					 (struct slice){place->ledger.data + at, run->end - at}, err);
+		at = run->end;
+	}
+	if (rc == 0)
+		rc = spool_append_records(&folding->accounts, (struct slice){place->accounts.data, place->accounts.len},
+					  err);
+	if (rc == 0)
+		rc = spool_append_records(&folding->states, (struct slice){place->states.data, place->states.len}, err);
+	if (rc == 0 && folding->from_states)
+		rc = take_ids(&folding->changed, &place->changed, err);
+	if (rc == 0)
+		rc = take_ids(&folding->marked, &place->marked, err);
+	folding->counts.customers += place->counts.customers;
+	folding->counts.events += place->counts.events;
+	folding->counts.postings += place->counts.postings;
+	for (unsigned i = 0; i <= REJECT_MAX; i++)
+		folding->counts.rejected[i] += place->counts.rejected[i];
+	return rc;
+}
+
+int folding_init(struct folding *folding, const struct deployment *deployment, int32_t day, struct error *err)
+{
+	*folding = (struct folding){
+		.sink = {.open = open_place, .work = work, .commit = commit, .close = close_place, .context = folding},
+		.deployment = deployment,
+		.programme = deployment->programme,
+		.day = day,
+		.accounts.fd = -1,
+		.states.fd = -1,
+		.changed.id_type = deployment->config->customer_id,
+		.marked.id_type = deployment->config->customer_id,
+	};
+	int rc = ledger_spool_open(deployment->tmp_dir, &folding->ledger, err);
+	if (rc == 0)
+		rc = spool_open(&folding->accounts, deployment->tmp_dir, err);
+	if (rc == 0)
+		rc = spool_open(&folding->states, deployment->tmp_dir, err);
+	return rc;
+}
+
+int folding_finish(struct folding *folding, struct error *err)
+{
+	int rc = ledger_spool_finish(folding->ledger, err);
+	if (rc == 0)
+		rc = spool_flush(&folding->accounts, err);
+	if (rc == 0)
+		rc = spool_flush(&folding->states, err);
+	id_list_settle(&folding->changed);
+	id_list_settle(&folding->marked);
+	return rc;
+}
+
+void folding_release(struct folding *folding)
+{
+	ledger_spool_close(folding->ledger);
+	spool_close(&folding->accounts);
+	spool_close(&folding->states);
+	id_list_release(&folding->changed);
+	id_list_release(&folding->marked);
+	*folding = (struct folding){0};
+}

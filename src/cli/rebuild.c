@@ -1,0 +1,182 @@
+#include "batch/rebuild.h"
+
+#include "base/json.h"
+#include "base/tz.h"
+#include "cli/command.h"
+#include "cli/show.h"
+#include "speed/collect.h"
+
+#include <getopt.h>
+#include <string.h>
+#include <time.h>
+
+static const char USAGE[] =
+	"usage: punchcard [-C DIR] rebuild [--data-dt DATE] [--json]\n"
+	"\n"
+	"Makes the batch layer's tables again out of the whole history: the ledger up to the day, and the day's "
+	"partitions "
+	"of\n"
+	"balances and loyalty. They are made beside those that serve and swapped in when they are whole: a reader sees "
+	"the\n"
+	"old or the new ones, and who interrupts it loses nothing. `refresh` comes to the same bytes from the day "
+	"before;\n"
+	"rebuild when they should not be trusted, or a ledger of the whole history is wanted at once.\n"
+	"\n"
+	"  --data-dt DATE   the last day, yyyy-mm-dd, in the programme's timezone; yesterday unless given\n"
+	"  --json           the report as one JSON object: data_dt, customers, events, postings, rejected {reason: "
+	"events},\n"
+	"                   unchanged (the partition of loyalty)\n"
+	"\n"
+	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes\n";
+
+enum { OPTION_DATA_DT = 256, OPTION_JSON };
+
+static const struct option OPTIONS[] = {
+	{"data-dt", required_argument, NULL, OPTION_DATA_DT},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{NULL, 0, NULL, 0},
+};
+
+#define US_PER_SECOND INT64_C(1000000)
+#define CLEAR_LINE    "\r\033[K"
+
+/* Progress goes to stderr, when that is a terminal. */
+
+static bool show_rows(void *context, uint64_t rows, uint64_t total)
+{
+	(void)context;
+	char n[2][NUMBER_TEXT_MAX];
+	if (rows == 0)
+		fprintf(stderr, CLEAR_LINE "sorting %s rows", number_text(total, n[0]));
+	else
+		fprintf(stderr, CLEAR_LINE "folding: %s of %s rows", number_text(rows, n[0]), number_text(total, n[1]));
+	fflush(stderr);
+	return true;
+}
+
+static void show_writing(void *context, const char *what)
+{
+	(void)context;
+	fprintf(stderr, CLEAR_LINE "writing %s", what);
+	fflush(stderr);
+}
+
+static void print_rejected(const struct folding_counts *counts)
+{
+	char n[NUMBER_TEXT_MAX];
+	const char *separator = "rejected: ";
+	for (unsigned i = REJECT_NONE + 1; i <= REJECT_MAX; i++) {
+		if (!counts->rejected[i])
+			continue;
+		printf("%s%s %s", separator, number_text(counts->rejected[i], n), reject_reason_name(i));
+		separator = ", ";
+	}
+	if (*separator == ',')
+		puts("");
+}
+
+static void print_report(const struct rebuild_report *report, const char *date)
+{
+	const struct folding_counts *const counts = &report->counts;
+	char n[3][NUMBER_TEXT_MAX];
+	printf("rebuilt up to %s: %s customers, %s events, %s postings\n", date, number_text(counts->customers, n[0]),
+	       number_text(counts->events, n[1]), number_text(counts->postings, n[2]));
+	print_rejected(counts);
+}
+
+static int print_json(const struct rebuild_report *report, const char *date)
+{
+	const struct folding_counts *const counts = &report->counts;
+	struct json out;
+	struct error err;
+	json_to_file(&out, stdout);
+	json_object(&out);
+	json_key(&out, "data_dt");
+	json_text(&out, date);
+	json_key(&out, "customers");
+	json_uint(&out, counts->customers);
+	json_key(&out, "events");
+	json_uint(&out, counts->events);
+	json_key(&out, "postings");
+	json_uint(&out, counts->postings);
+	json_key(&out, "rejected");
+	json_object(&out);
+	for (unsigned i = REJECT_NONE + 1; i <= REJECT_MAX; i++) {
+		if (!counts->rejected[i])
+			continue;
+		json_key(&out, reject_reason_name(i));
+		json_uint(&out, counts->rejected[i]);
+	}
+	json_end_object(&out);
+	json_key(&out, "unchanged");
+	json_bool(&out, report->unchanged);
+	json_end_object(&out);
+	json_newline(&out);
+	return json_finish(&out, &err) < 0 ? cli_fail(&err) : EXIT_OK;
+}
+
+static int32_t yesterday(const struct deployment *deployment)
+{
+	return tz_local_day(deployment->programme->timezone, (int64_t)time(NULL) * US_PER_SECOND) - 1;
+}
+
+static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
+{
+	const bool progress = cli->err_is_terminal && !as_json;
+	const struct rebuild_hooks hooks = {.progress = progress ? show_rows : NULL,
+					    .writing = progress ? show_writing : NULL};
+	struct error err = {0};
+	struct deployment *deployment = NULL;
+	struct rebuild_report report = {0};
+	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "rebuild", &deployment, &err) < 0)
+		return cli_fail(&err);
+	const int32_t day = data_dt ? *data_dt : yesterday(deployment);
+	int rc = collect_drain(deployment, &err);
+	if (rc == 0)
+		rc = rebuild_run(deployment, day, &hooks, &report, &err);
+	deployment_close(deployment);
+	if (progress)
+		fputs(CLEAR_LINE, stderr);
+	if (rc < 0)
+		return cli_fail(&err);
+	char date[11];
+	civil_format(day, date);
+	if (as_json)
+		return print_json(&report, date);
+	print_report(&report, date);
+	return EXIT_OK;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	const char *date = NULL;
+	bool as_json = false;
+	int option;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+		switch (option) {
+		case OPTION_DATA_DT:
+			date = optarg;
+			break;
+		case OPTION_JSON:
+			as_json = true;
+			break;
+		default:
+			return cli_usage_error("rebuild", "unknown option, or one without its value: '%s'",
+					       argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return cli_usage_error("rebuild", "'%s' is one argument too many", argv[optind]);
+	int32_t data_dt = 0;
+	if (date && civil_parse(date, strlen(date), &data_dt) < 0)
+		return cli_usage_error("rebuild", "--data-dt %s: expected a date, yyyy-mm-dd", date);
+	return rebuild(cli, date ? &data_dt : NULL, as_json);
+}
+
+const struct command command_rebuild = {
+	.name = "rebuild",
+	.summary = "make ledger, balances and loyalty again out of the whole history",
+	.usage = USAGE,
+	.run = run,
+};
