@@ -230,6 +230,7 @@ class History:
         self.time = start_of_day(zone, day + r.randint(-3, 3)) + r.randrange(DAY_US)
         self.days = [day]  # of events so far
         self.huge = huge
+        self.regular = False  # an order nearly every day
         self.orders = []
         self.events = []
         self.ledgers = [ledger["name"] for ledger in programme.get("ledgers", [{"name": "points"}])]
@@ -239,9 +240,9 @@ class History:
         return self.r.choice(EVENT_IDS) if maybe(self.r, 0.15) else f"e{len(self.events)}"
 
     def is_taken(self, event):
-        """A refund finds its order by the id alone; other events are alike in their source only when they are one."""
-        alike = [other for other in self.events if (other.kind, other.id) == (event.kind, event.id)]
-        return any(event.kind == ORDER or (other.time, other.source) == (event.time, event.source) for other in alike)
+        """What is alike in all four is one event."""
+        key = (event.kind, event.id, event.time, event.source)
+        return any((other.kind, other.id, other.time, other.source) == key for other in self.events)
 
     def lengths_in_months(self):
         ledgers = self.programme.get("ledgers", [])
@@ -270,6 +271,9 @@ class History:
     def move_on(self):
         r = self.r
         how = r.random()
+        if self.regular and how < 0.8:
+            self.time += r.choice([DAY_US, DAY_US, 2 * DAY_US, 7 * DAY_US])
+            return
         if how < 0.2:
             return
         if how < 0.3:
@@ -357,9 +361,13 @@ class History:
 
     def add(self):
         self.move_on()
-        add = self.r.choices([self.add_order, self.add_refund, self.add_redeem, self.add_adjust], [50, 25, 15, 10])[0]
+        weights = [85, 10, 3, 2] if self.regular else [50, 25, 15, 10]
+        add = self.r.choices([self.add_order, self.add_refund, self.add_redeem, self.add_adjust], weights)[0]
         event = add()
         event.source = self.r.choice(["a", "a", "a", "b", "ab", "abc"])
+        before = self.events[-1] if self.events else event
+        if before.kind == event.kind and maybe(self.r, 0.2):  # only the source tells them apart
+            event.id, event.time = before.id, before.time
         if self.is_taken(event):
             event.id = f"e{len(self.events)}"
         if event.kind == ORDER:
@@ -412,8 +420,8 @@ def make_case(seed):
     history = History(r, programme, zone, day, huge)
     if huge and maybe(r, 0.05):
         history.add_many()
-    lengths = [1, 2, 3, 5, 8, 13, 20, 30, 40]
-    for _ in range(r.choice(lengths) if maybe(r, 0.99) else 250):
+    history.regular = maybe(r, 0.02)
+    for _ in range(250 if history.regular else r.choice([1, 2, 3, 5, 8, 13, 20, 30, 40])):
         history.add()
     last = max(history.days)
     advances = sorted(r.choice(history.days) + r.choice([0, 1, 5, 30]) for _ in range(r.choice([0, 0, 1, 3])))

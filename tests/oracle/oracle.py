@@ -279,11 +279,16 @@ def open_events(programme, events):
     while first < len(events) and events[first].time < events[-1].time - programme.late_us:
         first += 1
     while True:
-        settled = {event.id for event in events[:first] if event.kind == ORDER}
-        again = [i + 1 for i, e in enumerate(events) if i >= first and e.kind == REFUND and e.order in settled]
-        if not again:
+        settled_order = [i + 1 for i, e in enumerate(events) if i >= first and 0 <= order_of(events, i) < first]
+        if not settled_order:
             return len(events) - first
-        first = max(again)
+        first = max(settled_order)
+
+
+def order_of(events, refund):
+    """Place of the order that a refund means; -1 when there is none, or it is no refund."""
+    places = [i for i, e in enumerate(events[:refund]) if e.kind == ORDER and e.id == events[refund].order]
+    return places[-1] if places and events[refund].kind == REFUND else -1
 
 
 # --- the fold ---------------------------------------------------------------------------------------------------------
@@ -354,6 +359,7 @@ class Account:
     def __init__(self, programme):
         self.programme = programme
         self.pots = [Pot() for _ in programme.ledgers]
+        self.all_orders = []  # events, those that were rejected included
         self.orders = []
         self.entries = []
         self.day = FIRST_DAY
@@ -509,6 +515,7 @@ class Account:
         return min(amounts) >= 0 and sum(amounts) <= ORDER_MAX and abs(event.points) <= POINTS_MAX
 
     def order(self, event, day):
+        self.all_orders.append(event)
         if not self.fits(event):
             return "overflow"
         total, eligible = self.programme.amounts(event.lines)
@@ -534,17 +541,16 @@ class Account:
         return ""
 
     def refund(self, event, day):
-        order = next((order for order in self.orders if order.event.id == event.order), None)
+        meant = [order for order in self.all_orders if order.id == event.order]
+        order = next((order for order in self.orders if meant and order.event is meant[-1]), None)
         if order is None:
             return "unknown_order"
         if event.lines:
             total, eligible = self.programme.amounts(event.lines)
         else:
             total = eligible = event.amount
-        if order.refunded + total > order.total:
+        if not self.fits(event) or order.refunded + total > order.total:
             return "over_refund"
-        if not self.fits(event):
-            return "overflow"
         whole, part = (order.eligible, eligible) if order.eligible else (order.total, total)
         reached = min(whole, order.reached + part)
         ledgers = range(len(self.pots))
