@@ -20,15 +20,21 @@ struct explain *explain_new(const struct programme *programme)
 	return explain;
 }
 
+void explain_clear(struct explain *explain)
+{
+	for (size_t i = 0; i < explain->n_events; i++) {
+		free(explain->events[i].items);
+		free(explain->events[i].texts);
+	}
+	explain->n_events = 0;
+}
+
 void explain_free(struct explain *explain)
 {
 	if (!explain)
 		return;
-	for (size_t i = 0; i < explain->n_events; i++) {
-		free(explain->events[i]->items);
-		free(explain->events[i]);
-	}
-	free((void *)explain->events);
+	explain_clear(explain);
+	free(explain->events);
 	free(explain->steps);
 	free(explain->id_text);
 	free(explain->name);
@@ -49,15 +55,15 @@ static struct slice keep(char **at, struct slice text)
 	return (struct slice){copy, text.len};
 }
 
-/* The event and its texts in one piece of memory. */
-static struct explain_event *copy_event(const struct event *event, struct slice source)
+static int copy_event(const struct event *event, struct slice source, struct explain_event *copy, struct error *err)
 {
-	const size_t texts = event->id.len + source.len + event->store.len + event->order_id.len + event->reward.len +
-			     event->ledger.len + event->reason.len;
-	struct explain_event *const copy = calloc(1, sizeof(*copy) + texts);
-	if (!copy)
-		return NULL;
-	char *at = (char *)(copy + 1);
+	const size_t len = event->id.len + source.len + event->store.len + event->order_id.len + event->reward.len +
+			   event->ledger.len + event->reason.len;
+	char *const texts = malloc(len + 1);
+	if (!texts)
+		return error_no_memory(err, len + 1);
+	char *at = texts;
+	*copy = (struct explain_event){.texts = texts, .points_milli = event->points_milli};
 	copy->fact.id = keep(&at, event->id);
 	copy->source = keep(&at, source);
 	copy->store = keep(&at, event->store);
@@ -65,15 +71,13 @@ static struct explain_event *copy_event(const struct event *event, struct slice 
 	copy->reward = keep(&at, event->reward);
 	copy->ledger = keep(&at, event->ledger);
 	copy->reason = keep(&at, event->reason);
-	copy->points_milli = event->points_milli;
-	return copy;
+	return 0;
 }
 
 static int grow_events(struct explain *explain, struct error *err)
 {
 	const size_t cap = explain->events_cap ? explain->events_cap * 2 : 64;
-	struct explain_event **const events =
-		(struct explain_event **)realloc((void *)explain->events, cap * sizeof(*events));
+	struct explain_event *const events = realloc(explain->events, cap * sizeof(*events));
 	if (!events)
 		return error_no_memory(err, cap * sizeof(*events));
 	explain->events = events;
@@ -83,20 +87,19 @@ static int grow_events(struct explain *explain, struct error *err)
 
 int explain_add(struct explain *explain, const struct event *event, struct slice source, struct error *err)
 {
-	if (explain->n_events == explain->events_cap) {
-		const int rc = grow_events(explain, err);
-		if (rc < 0)
-			return rc;
-	}
-	struct explain_event *const copy = copy_event(event, source);
-	if (!copy)
-		return error_no_memory(err, sizeof(*copy));
-	explain->events[explain->n_events++] = copy;
+	int rc = explain->n_events == explain->events_cap ? grow_events(explain, err) : 0;
+	if (rc < 0)
+		return rc;
+	struct explain_event *const copy = &explain->events[explain->n_events];
+	rc = copy_event(event, source, copy, err);
+	if (rc < 0)
+		return rc;
+	explain->n_events++;
 	const struct slice id = copy->fact.id;
 	fact_begin(&copy->fact, explain->programme, event, source);
 	copy->fact.id = id;
 	for (uint32_t i = 0; i < event->n_lines && event->lines; i++) {
-		const int rc = explain_add_line(explain, &event->lines[i], err);
+		rc = explain_add_line(explain, &event->lines[i], err);
 		if (rc < 0)
 			return rc;
 	}
@@ -123,7 +126,7 @@ static int count_item(struct explain_event *event, unsigned rule, int64_t qty_mi
 int explain_add_line(struct explain *explain, const struct order_line *line, struct error *err)
 {
 	assert(explain->n_events > 0);
-	struct explain_event *const event = explain->events[explain->n_events - 1];
+	struct explain_event *const event = &explain->events[explain->n_events - 1];
 	fact_add_line(&event->fact, explain->programme, line);
 	event->n_lines++;
 	const struct item_rules *const item =
@@ -271,20 +274,20 @@ static int apply(struct explain *explain, const struct explain_event *event, con
 
 static int compare_events(const void *a, const void *b)
 {
-	const struct explain_event *const *const x = a;
-	const struct explain_event *const *const y = b;
-	return fact_compare(&(*x)->fact, &(*y)->fact);
+	const struct explain_event *const x = a;
+	const struct explain_event *const y = b;
+	return fact_compare(&x->fact, &y->fact);
 }
 
 int explain_fold(struct explain *explain, int32_t day, struct error *err)
 {
 	if (explain->n_events)
-		qsort((void *)explain->events, explain->n_events, sizeof(struct explain_event *), compare_events);
+		qsort(explain->events, explain->n_events, sizeof(*explain->events), compare_events);
 	struct orders orders = {0};
 	int rc = make_orders(&orders, explain->n_events, err);
 	const struct explain_event *last = NULL;
 	for (size_t i = 0; rc == 0 && i < explain->n_events; i++) {
-		const struct explain_event *const event = explain->events[i];
+		const struct explain_event *const event = &explain->events[i];
 		if (event->fact.day > day) {
 			explain->later++;
 			continue;

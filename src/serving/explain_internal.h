@@ -20,9 +20,10 @@ struct explain_items {
 	int64_t qty_milli;
 };
 
-/* What an event said. Slices point into the explanation's texts. */
+/* What an event said. Slices point into its texts. */
 struct explain_event {
 	struct fact fact;
+	char *texts; /* owned */
 	struct slice source;
 	struct slice store;
 	struct slice order_id;
@@ -63,7 +64,7 @@ struct explain {
 	bool has_day;
 	int64_t now_us;
 	int32_t day; /* as of */
-	struct explain_event **events;
+	struct explain_event *events;
 	size_t n_events;
 	size_t events_cap;
 	struct explain_step *steps;
@@ -79,6 +80,8 @@ struct explain *explain_new(const struct programme *programme);
  * that was added last. */
 int explain_add(struct explain *explain, const struct event *event, struct slice source, struct error *err);
 int explain_add_line(struct explain *explain, const struct order_line *line, struct error *err);
+/* Forgets all events. */
+void explain_clear(struct explain *explain);
 /* Folds all events up to `day`; then time passes to the start of `day`. Once. */
 int explain_fold(struct explain *explain, int32_t day, struct error *err);
 
@@ -87,9 +90,22 @@ int explain_read(struct explain *explain, const struct deployment *deployment, s
 
 /* ---- words: pieces of text, without a line's end ---- */
 
+#define SIGN_TIMES     "\xC3\x97"     /* × */
+#define SIGN_MINUS     "\xE2\x88\x92" /* − */
+#define SIGN_ARROW     "\xE2\x86\x92" /* → */
+#define SIGN_ABOUT     "\xE2\x89\x88" /* ≈ */
+#define SIGN_FLOOR     "\xE2\x8C\x8A" /* ⌊ */
+#define SIGN_FLOOR_END "\xE2\x8C\x8B" /* ⌋ */
+
+/* value · 10^-scale with at least `least` digits behind the point, and as many more as are not 0. */
+void say_decimal(FILE *out, int64_t value, unsigned scale, unsigned least);
 /* 1234500 is "1,234.5"; minor units always with two digits. */
 void say_points(FILE *out, int64_t points_milli);
 void say_money(FILE *out, int64_t minor);
+/* With the currency. */
+void say_money_in(FILE *out, const struct programme *programme, int64_t minor);
+/* yyyy-mm-dd */
+void say_day(FILE *out, int32_t day);
 /* "3 points", "1 point": with the ledger's unit. */
 void say_amount(FILE *out, const struct ledger_rules *ledger, int64_t points_milli);
 /* " = 0.5625", or " ≈ 0.333333 (1/3)" when its digits do not end; num / den in thousandths, num >= 0. */

@@ -117,7 +117,7 @@ static int add_row(struct explain *explain, struct engine_scan *scan, uint32_t r
 	const int32_t *const line_nos = engine_scan_values(scan, COLUMN_LINE_NO);
 	const bool has_lines = !engine_scan_is_null(scan, COLUMN_QTY, row);
 	const struct slice id = text_at(scan, COLUMN_EVENT_ID, row);
-	const struct explain_event *const open = explain->n_events ? explain->events[explain->n_events - 1] : NULL;
+	const struct explain_event *const open = explain->n_events ? &explain->events[explain->n_events - 1] : NULL;
 	if (line_nos[row] == 1) {
 		const int rc = add_event(explain, scan, row, has_lines, err);
 		if (rc < 0)
@@ -132,7 +132,7 @@ static int add_row(struct explain *explain, struct engine_scan *scan, uint32_t r
 	*last_line = line_nos[row];
 	if (!has_lines)
 		return 0;
-	const enum event_kind kind = explain->events[explain->n_events - 1]->fact.kind;
+	const enum event_kind kind = explain->events[explain->n_events - 1].fact.kind;
 	const struct order_line line = {
 		.menu = text_at(scan, COLUMN_MENU, row),
 		.sku = text_at(scan, COLUMN_SKU, row),
@@ -191,11 +191,7 @@ static int read_name(struct explain *explain, struct engine *engine, struct erro
 
 static void forget_events(struct explain *explain)
 {
-	for (size_t i = 0; i < explain->n_events; i++) {
-		free(explain->events[i]->items);
-		free(explain->events[i]);
-	}
-	explain->n_events = 0;
+	explain_clear(explain);
 	free(explain->name);
 	explain->name = NULL;
 	explain->has_profile = false;
@@ -264,9 +260,11 @@ int explain_customer(const struct deployment *deployment, const char *customer, 
 	explain->now_us = options->now_us;
 	explain->has_day = options->has_day;
 	explain->id_text = text_printf("%s", customer);
-	int rc = explain->id_text ? 0 : error_no_memory(err, strlen(customer));
-	if (rc == 0)
-		rc = parse_id(deployment, explain->id_text, &explain->id, err);
+	if (!explain->id_text) {
+		explain_free(explain);
+		return error_no_memory(err, strlen(customer));
+	}
+	int rc = parse_id(deployment, explain->id_text, &explain->id, err);
 	if (rc == 0)
 		rc = find_ledger(deployment->programme, options->ledger, &explain->ledger, err);
 	if (rc == 0)
@@ -279,7 +277,7 @@ int explain_customer(const struct deployment *deployment, const char *customer, 
 	/* Clocks of tills may be ahead: what is known counts, as on the card. */
 	int32_t day = today;
 	for (size_t i = 0; rc == 0 && i < explain->n_events; i++)
-		day = explain->events[i]->fact.day > day ? explain->events[i]->fact.day : day;
+		day = explain->events[i].fact.day > day ? explain->events[i].fact.day : day;
 	if (rc == 0)
 		rc = explain_fold(explain, options->has_day ? options->day : day, err);
 	if (rc < 0) {

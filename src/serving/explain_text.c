@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define MINUS        "\xE2\x88\x92" /* − */
+#define SIGN_MINUS   "\xE2\x88\x92" /* − */
 
 #define WHEN_WIDTH   16 /* to the minute */
 #define NUMBER_WIDTH 12
@@ -455,7 +455,7 @@ static void print_sums(const struct table *table, unsigned ledger)
 	}
 	fprintf(out, "  %s: issued ", table->explain->programme->ledgers[ledger].name);
 	say_points(out, b.issued_milli);
-	fputs(" " MINUS " reversed ", out);
+	fputs(" " SIGN_MINUS " reversed ", out);
 	say_points(out, b.reversed_milli);
 	const int64_t left = b.issued_milli - b.reversed_milli;
 	const int64_t right = lots + b.redeemed_milli + b.expired_milli - b.debt_milli;
@@ -465,7 +465,7 @@ static void print_sums(const struct table *table, unsigned ledger)
 	say_points(out, b.redeemed_milli);
 	fputs(" + expired ", out);
 	say_points(out, b.expired_milli);
-	fputs(" " MINUS " debt ", out);
+	fputs(" " SIGN_MINUS " debt ", out);
 	say_points(out, b.debt_milli);
 	fputs(", both ", out);
 	say_points(out, left);

@@ -141,6 +141,7 @@ static char *printed(const struct story *story, bool as_json)
 		as_json ? explain_print_json(story->explain, out, &err) : explain_print(story->explain, out, &err);
 	assert_int_equal(rc, 0);
 	fclose(out);
+	assert_non_null(text);
 	return text;
 }
 
