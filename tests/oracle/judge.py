@@ -179,7 +179,7 @@ def expected(case):
         lines += [f"lot\t{i}\t{lot.expires}\t{lot.available}\t{lot.remaining}" for lot in pot.lots]
         lines.append(f"can_redeem\t{i}\t{int(balance['balance'] > 0)}\t0")
     lines.append("\t".join(map(str, ["tier", *account.tier().values()])))
-    lines.append("stored\tsame")
+    lines += ["details\tsame", "stored\tsame"]
     if case.arrivals:
         lines.append(f"open\t{oracle.open_events(account.programme, events)}")
         lines.append("record\tbytes same\tentries same\tstate same")

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "config/schema_internal.h"
 #include "loyalty/account.h"
+#include "loyalty/earn.h"
 #include "loyalty/record.h"
 
 #include <inttypes.h>
@@ -325,6 +326,35 @@ static void check_stored_state(const struct test_case *c, const struct buf *expe
 	account_free(behind);
 }
 
+/* What `explain` shows of an order must come to what it earned. */
+static void check_details(const struct test_case *c, const struct postings *postings, struct buf *out)
+{
+	size_t fact = 0;
+	bool same = true;
+	for (size_t i = 0; i < postings->n;) {
+		const struct posting *const p = &postings->items[i];
+		if (p->kind != POSTING_EARN) {
+			i++;
+			continue;
+		}
+		int64_t points = 0;
+		for (; i < postings->n && postings->items[i].kind == POSTING_EARN &&
+		       postings->items[i].ledger == p->ledger && postings->items[i].event_id.data == p->event_id.data;
+		     i++)
+			points += postings->items[i].points_milli;
+		while (c->facts[fact].id.data != p->event_id.data)
+			need(++fact < c->n_facts, "an entry of no event");
+		struct earning_detail d;
+		need(earn_detail(c->programme, &c->facts[fact], p->tier, p->ledger, &d) == 0, "earn_detail failed");
+		same = same && d.points_milli == points &&
+		       d.rounded_milli + d.items_milli + d.visits_milli - d.capped_milli == points;
+		/* An entry names what multiplied something; the detail, what is in force. */
+		if (points > 0)
+			same = same && d.rules == p->rules && (d.base_num == 0 || d.promotions == p->promotions);
+	}
+	say(out, "details\t%s\n", same ? "same" : "differ");
+}
+
 /* --- the record ----------------------------------------------------------------------------------------------------- */
 
 static struct record *new_record(const struct test_case *c)
@@ -422,6 +452,7 @@ static void run_case(const struct test_case *c)
 	fold_facts(c, account, 0, &postings);
 	say_entries(&entries, &postings);
 	say_state(&state, c, account);
+	check_details(c, &postings, &checks);
 	check_stored_state(c, &state, &checks);
 	if (c->n_arrivals > 0)
 		check_record(c, &entries, &state, &checks);
