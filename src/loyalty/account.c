@@ -312,7 +312,7 @@ struct refund {
 	int64_t reversed_milli[PROGRAMME_LEDGERS_MAX]; /* now */
 };
 
-/* What a refund comes to; false when the sums of the account cannot hold it. */
+/* What a refund comes to, into an empty *refund; false when the sums of the account cannot hold it. */
 static bool plan_refund(const struct account *account, const struct fact *fact, uint32_t position,
 			struct refund *refund)
 {
@@ -329,7 +329,6 @@ static bool plan_refund(const struct account *account, const struct fact *fact, 
 	const int64_t before = by_total ? order->refunded_minor : order->refunded_eligible_minor;
 	const int64_t after = by_total ? refund->refunded_minor : refund->refunded_eligible_minor;
 	for (unsigned i = 0; i < n_ledgers; i++) {
-		refund->reversed_milli[i] = 0;
 		if (points[i] == 0)
 			continue;
 		const int64_t now = reversed_by(points[i], whole, after) - reversed_by(points[i], whole, before);
@@ -385,7 +384,7 @@ static int apply_refund(struct account *account, const struct fact *fact, const 
 	if (reject != REJECT_NONE)
 		return reject_event(account, context, reject);
 	const uint32_t position = (uint32_t)found;
-	struct refund refund;
+	struct refund refund = {0};
 	if (!plan_refund(account, fact, position, &refund))
 		return reject_event(account, context, REJECT_OVERFLOW);
 	if (take_refund(account, context, position, &refund) < 0)

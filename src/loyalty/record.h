@@ -29,7 +29,7 @@ void record_reset(struct record *record);
 
 enum record_added {
 	RECORD_ADDED = 0,
-	RECORD_HAD = 1,    /* the same event is open already: nothing changed */
+	RECORD_HAD = 1,    /* the same event is open already, or the last one settled: nothing changed */
 	RECORD_MARKED = 2, /* it belongs into what is settled: the record is marked, and without it */
 };
 /* Takes an event, wherever it belongs. The fact's id is copied. ERROR_NO_MEMORY. */
@@ -46,7 +46,7 @@ size_t record_open(const struct record *record, const struct fact **facts);
  * due between them) go to `postings`, which may be NULL. */
 int record_fold(const struct record *record, struct account *account, struct postings *postings);
 
-/* Appends the bytes (byte table in record.c). 0 or ERROR_NO_MEMORY. */
+/* Appends the bytes (byte table in record_bytes.c). 0 or ERROR_NO_MEMORY. */
 int record_encode(const struct record *record, struct buf *out);
 /* Reads one into an empty record. A record of the version before (sums only, without lots) is read as far as it goes, and is
  * marked. ERROR_CORRUPT: damaged, of a future version, or of another programme; ERROR_NO_MEMORY. On error it is empty. */

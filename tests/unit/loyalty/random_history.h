@@ -170,7 +170,8 @@ static inline void assert_same_account(const struct account *a, const struct acc
 
 static inline void assert_same_postings(const struct posting *a, const struct posting *b, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	assert_true(n == 0 || (a && b));
+	for (size_t i = 0; a && b && i < n; i++) {
 		assert_int_equal(a[i].number, b[i].number);
 		assert_int_equal(a[i].time_us, b[i].time_us);
 		assert_true(slice_equal(a[i].event_id, b[i].event_id));
