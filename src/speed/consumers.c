@@ -13,7 +13,7 @@
 /* Lines in a batch while there is a backlog. The table: about 150 MB in the engine, and Parquet files of a good size. The
  * view: the larger the batch, the fewer times each account is written; about 150 bytes of memory an event. */
 #define TABLE_BATCH_LINES 1000000u
-#define VIEW_BATCH_LINES  2000000u
+#define VIEW_BATCH_LINES  1000000u
 #define TRIM_BLOCKS_MOST  100000u
 #define MICROS            INT64_C(1000000)
 

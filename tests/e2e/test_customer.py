@@ -1,8 +1,11 @@
 """customer: a person's card."""
 
+import datetime
 import json
+import time
 from decimal import Decimal
 
+import events
 import pytest
 
 from conftest import classic, make_shop
@@ -76,3 +79,81 @@ def test_names_cannot_play_with_the_terminal(shop):
         assert "\x1b" not in out and "\x07" not in out, repr(out)
         assert "Anna" in out
     assert json.loads(shop.ok("customer", 5, "--json").raw_out)["name"] == "\x1b]0;owned\x07\x1b[2JAnna"
+
+
+@pytest.fixture(scope="module")
+def club(pc, tmp_path_factory):
+    """A programme with everything: customer 1 has all of it, 2 has debt, 3 is at the top."""
+    shop = events.configure(make_shop(pc, tmp_path_factory.mktemp("club") / "shop"))
+    shop.programme["ledgers"][0] = {"name": "points", "expiry": {"days": 60}, "pending_days": 10}
+    shop.programme["ledgers"][1]["unit"] = "stickers"
+    shop.write_config()
+    shop.now = int(time.time())
+    day = events.DAY_S
+    order = '{{"event_id":"{}","kind":"order","customer":{},"time":{},"lines":[{{"menu":"mocha","qty":{},"amount":{}}}]}}\n'
+    text = order.format("a", 1, shop.now - 25 * day, 4, 250) + order.format("b", 1, shop.now - 2 * day, 1, 50)
+    text += order.format("c", 1, shop.now - day, 1, "30.50") + order.format("d", 2, shop.now - 20 * day, 1, 100)
+    text += f'{{"event_id":"e","kind":"redeem","customer":2,"time":{shop.now - day},"points":12.5,"ledger":"points"}}\n'
+    text += order.format("f", 3, shop.now - 3 * day, 1, 700)
+    text += f'{{"event_id":"g","kind":"adjust","customer":4,"time":{shop.now - day},"points":3,"reason":"hello"}}\n'
+    shop.put("a.json", text)
+    shop.collect()
+    return shop
+
+
+def day_of(shop, days):
+    zone = events.judge.zoneinfo.ZoneInfo(shop.programme["timezone"])
+    then = datetime.datetime.fromtimestamp(shop.now, zone).date() + datetime.timedelta(days=days)
+    return then.isoformat()
+
+
+def test_ledgers_of_a_card(club):
+    card = club.json("customer", 1)
+    points, stamps = card["ledgers"]
+    assert (points["ledger"], points["balance"], points["pending"]) == ("points", 25, Decimal("8.05"))
+    assert points["spendable_from"] == [
+        {"day": day_of(club, 8), "points": 5},
+        {"day": day_of(club, 9), "points": Decimal("3.05")},
+    ]
+    assert (points["next_expiry"], points["expiring_30d"]) == (day_of(club, 35), 0)
+    assert (points["issued"], points["reversed"], points["redeemed"], points["debt"]) == (Decimal("33.05"), 0, 0, 0)
+    assert (stamps["ledger"], stamps["unit"], stamps["balance"], stamps["pending"]) == ("stamps", "stickers", 6, 0)
+    assert stamps["expiring_30d"] in (0, 6)  # a month after yesterday
+    assert card["rewards"] == [{"reward": "coffee", "ledger": "stamps", "cost": 3}]
+    assert card["points"] == 25 and card["as_of"] == day_of(club, 0) and card["being_recomputed"] is False
+
+
+def test_tier_of_a_card(club):
+    tier = club.json("customer", 1)["tier"]
+    assert (tier["level"], tier["next"], tier["by"], tier["review"]) == ("member", "gold", "spend", None)
+    assert (tier["reached"], tier["to_next"]) == (Decimal("330.5"), Decimal("269.5"))
+    top = club.json("customer", 3)["tier"]
+    assert (top["level"], top["next"], top["to_next"]) == ("gold", None, 0) and top["review"] > day_of(club, 20)
+
+
+def test_ledgers_for_people(club):
+    out = club.ok("customer", 1).out
+    for text in ("5 more from " + day_of(club, 8), "3.05 more from", day_of(club, 35), "6 stickers", "coffee for 3 stickers"):
+        assert text in out, text
+    assert "269.50 THB more for gold" in out and "member" in out
+    assert "gold, reviewed on" in club.ok("customer", 3).out
+
+
+def test_debt(club):
+    card = club.json("customer", 2)
+    assert card["ledgers"][0]["debt"] == Decimal("2.5") and card["points"] == Decimal("-2.5")
+    assert card["rewards"] == []
+    assert "-2.5" in club.ok("customer", 2).out
+
+
+def test_events_without_orders(club):
+    card = club.json("customer", 4)
+    assert (card["orders"], card["points"], card["first_order"], card["last_order"]) == (0, 3, None, None)
+    assert "first order" not in club.ok("customer", 4).out
+
+
+def test_without_tiers_and_without_an_account(known):
+    card = known.json("customer", 6)
+    assert card["ledgers"] == [] and card["tier"] is None and card["rewards"] == [] and card["as_of"] is None
+    card = known.json("customer", 5)
+    assert card["tier"] is None and [ledger["ledger"] for ledger in card["ledgers"]] == ["points"]

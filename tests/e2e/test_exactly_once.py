@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 
+import events
 import oracle
 import pytest
 
@@ -80,6 +81,29 @@ def test_killed_at_random_moments(shop, pc, seed):
     assert [name for name in shop.names() if not re.search(r"\.COMPLETED(\.|$)", name)] == []
     check(shop, text)
     assert shop.reasons() == {}
+
+
+def test_killed_with_all_kinds(shop):
+    """Orders, refunds, redemptions and adjustments in any order; killed also while late ones are mended."""
+    events.configure(shop)
+    chance = random.Random(11)
+    made = events.make(11, 900, 30, int(time.time()) - 60)
+    sent = sorted(made, key=lambda pair: (pair[1].time if chance.random() < 0.8 else chance.randrange(pair[1].time)))
+    kills = 0
+    reach = 1.0
+    for run in range(9):
+        part = sent[run * 100 : (run + 1) * 100]
+        shop.put(f"{run}-a.json", events.text(part[:50]))
+        shop.put(f"{run}-b.json", events.text(part[50:]))
+        for _ in range(3):
+            killed = start_and_kill(shop, chance.random() * reach)
+            kills += killed
+            reach = max(reach * (1.1 if killed else 0.8), 0.005)
+    shop.collect()
+    assert kills > 0
+    assert shop.reasons() == {}
+    assert shop.value("SELECT count(DISTINCT event_id) FROM transactions_cln") == len(made)
+    events.check(shop, made)
 
 
 def test_terminated(shop, pc):
