@@ -182,6 +182,7 @@ def expected(case):
     lines += ["details\tsame", "stored\tsame"]
     if case.arrivals:
         lines.append(f"open\t{oracle.open_events(account.programme, events)}")
+        lines.append(f"marked\t{int(oracle.is_marked(account.programme, case.events, case.arrivals))}")
         lines.append("record\tbytes same\tentries same\tstate same")
     return lines
 

@@ -364,8 +364,8 @@ static struct record *new_record(const struct test_case *c)
 	return record;
 }
 
-/* By the order of arrival; of a record that was marked, by the whole history. */
-static void fill_record(const struct test_case *c, struct record *record)
+/* By the order of arrival; of a record that was marked, by the whole history. Returns whether it was. */
+static bool fill_record(const struct test_case *c, struct record *record)
 {
 	for (size_t i = 0; i < c->n_arrivals; i++) {
 		enum record_added added = RECORD_ADDED;
@@ -377,10 +377,12 @@ static void fill_record(const struct test_case *c, struct record *record)
 		need(record_add(record, &c->events[c->arrivals[i]].fact, &added) == 0, "record_add failed");
 	}
 	need(record_settle(record) == 0, "record_settle failed");
-	if (record_is_marked(record)) {
+	const bool marked = record_is_marked(record);
+	if (marked) {
 		record_reset(record);
 		need(record_of_history(record, c->facts, c->n_facts) == 0, "record_of_history failed");
 	}
+	return marked;
 }
 
 static bool ends_with(const struct buf *whole, const struct buf *end)
@@ -424,14 +426,14 @@ static void check_record(const struct test_case *c, const struct buf *all_entrie
 	_cleanup_buf_ struct buf history_bytes = {0};
 	_cleanup_buf_ struct buf entries = {0};
 	_cleanup_buf_ struct buf state = {0};
-	fill_record(c, arrived);
+	const bool marked = fill_record(c, arrived);
 	need(record_encode(arrived, &bytes) == 0, "record_encode failed");
 	need(record_of_history(history, c->facts, c->n_facts) == 0, "record_of_history failed");
 	need(record_encode(history, &history_bytes) == 0, "record_encode failed");
 	const struct slice stored = {bytes.data, bytes.len};
 	const bool same = slice_equal(stored, (struct slice){history_bytes.data, history_bytes.len});
 	const struct fact *open = NULL;
-	say(out, "open\t%zu\n", record_open(arrived, &open));
+	say(out, "open\t%zu\nmarked\t%d\n", record_open(arrived, &open), marked);
 	fold_record(c, stored, &entries, &state, out);
 	say(out, "record\tbytes %s\tentries %s\tstate %s\n", same ? "same" : "differ",
 	    ends_with(all_entries, &entries) ? "same" : "differ",

@@ -285,6 +285,27 @@ def open_events(programme, events):
         first = max(settled_order)
 
 
+def is_marked(programme, events, arrivals):
+    """Whether events that arrive so (numbers, -1 to settle) need the whole history."""
+    kept, settled, marked = [], [], False
+    for number in [*arrivals, -1]:
+        if number < 0:
+            n = len(kept) - open_events(programme, kept)
+            settled, kept = settled + kept[:n], kept[n:]
+        elif events[number] not in kept:
+            key = order_of_events(events[number])
+            last = order_of_events(settled[-1]) if settled else None
+            if last and key <= last:
+                marked = marked or key < last  # the last one that was settled is known when it comes again
+                continue
+            kept = sorted([*kept, events[number]], key=order_of_events)
+            place = kept.index(events[number])
+            if settled and events[number].kind == REFUND and order_of(kept, place) < 0:
+                marked = True
+                kept.pop(place)
+    return marked
+
+
 def order_of(events, refund):
     """Place of the order that a refund means; -1 when there is none, or it is no refund."""
     places = [i for i, e in enumerate(events[:refund]) if e.kind == ORDER and e.id == events[refund].order]
