@@ -116,6 +116,7 @@ static int run_simulation(const struct deployment *deployment, const struct prog
 			  const struct arguments *arguments, bool show_progress, struct simulate_report *report,
 			  struct error *err)
 {
+	catch_signals();
 	char *const tmp_dir = make_tmp_dir(err);
 	if (!tmp_dir)
 		return err->code;
@@ -128,7 +129,6 @@ static int run_simulation(const struct deployment *deployment, const struct prog
 		.progress = tell_progress,
 		.progress_context = &show_progress,
 	};
-	catch_signals();
 	const int rc = simulate_run(deployment, other, &options, report, err);
 	if (show_progress)
 		fputs("\r\033[K", stderr);

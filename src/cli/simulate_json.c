@@ -109,7 +109,6 @@ static void json_tiers(struct json *out, const struct simulation_shown *shown)
 
 static void json_changes(struct json *out, const struct simulate_report *report)
 {
-	/* From each bound on and up to the next; the name says it to people. */
 	json_key(out, "changes");
 	json_array(out);
 	for (unsigned i = 0; i < CHANGE_KINDS; i++) {

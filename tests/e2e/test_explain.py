@@ -158,6 +158,11 @@ def test_as_of_a_day(story):
     assert "nothing had happened until then" in story.ok("explain", 5, "--as-of", "2024-12-31").out
 
 
+def test_days_at_the_ends_of_the_calendar(story):
+    assert story.json("explain", 5, "--as-of", "0001-01-01")["history"] == []
+    check_sums(story.json("explain", 5, "--as-of", "9999-12-31"))
+
+
 def test_every_entry_names_its_rule(story):
     report = story.json("explain", 5)
     assert re.fullmatch("[0-9a-f]{16}", report["programme"]["version"])
