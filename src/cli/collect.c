@@ -124,7 +124,7 @@ static void print_remark(const struct intake_file *file)
 static void print_file(const struct report *report, const struct intake_file *file)
 {
 	char lines[NUMBER_TEXT_MAX];
-	char rows[NUMBER_TEXT_MAX];
+	char taken[NUMBER_TEXT_MAX];
 	char duplicates[NUMBER_TEXT_MAX];
 	char quarantined[NUMBER_TEXT_MAX];
 	clear_progress(report);
@@ -145,7 +145,7 @@ static void print_file(const struct report *report, const struct intake_file *fi
 	}
 	show_text(stdout, slice_of(file->name));
 	printf(": %s lines read = %s taken + %s had already + %s quarantined\n",
-	       number_text(file->counts->lines, lines), number_text(file->counts->rows, rows),
+	       number_text(file->counts->lines, lines), number_text(intake_taken(file->counts), taken),
 	       number_text(file->counts->duplicates, duplicates), number_text(file->counts->quarantined, quarantined));
 	print_reasons(file->counts);
 	if (file->outcome == INTAKE_GROWS)
@@ -217,8 +217,8 @@ static void print_total(const struct report *report)
 		puts("nothing new in the spool directories");
 		return;
 	}
-	printf("total: %s lines read = %s taken (%s orders) + %s had already + %s quarantined\n",
-	       number_text(sum->lines, n[0]), number_text(sum->rows, n[1]), number_text(sum->events, n[2]),
+	printf("total: %s lines read = %s taken (%s events) + %s had already + %s quarantined\n",
+	       number_text(sum->lines, n[0]), number_text(intake_taken(sum), n[1]), number_text(sum->events, n[2]),
 	       number_text(sum->duplicates, n[3]), number_text(sum->quarantined, n[4]));
 }
 

@@ -46,7 +46,7 @@ static void print_sources(const struct deployment *deployment, const struct stat
 		       number_text(s->files_open, n[1]), number_text(s->files_waiting, n[2]),
 		       time_text(deployment, s->last_us, when));
 		printf("    lines    %s read = %s taken + %s had already + %s quarantined\n",
-		       number_text(s->counts.lines, n[0]), number_text(s->counts.rows, n[1]),
+		       number_text(s->counts.lines, n[0]), number_text(intake_taken(&s->counts), n[1]),
 		       number_text(s->counts.duplicates, n[2]), number_text(s->counts.quarantined, n[3]));
 	}
 }

@@ -37,6 +37,10 @@ static uint64_t sum_record(const struct block_record *r)
 	require(e->n_lines <= LIMIT_ORDER_LINES);
 	require(e->customer.guest + (e->customer.text.len > 0) + (e->customer.number != 0) <= 1);
 	sum += sum_slice(e->id) * 5 + sum_slice(e->store) * 7 + sum_slice(e->customer.text) * 11;
+	sum += sum_slice(e->order_id) * 19 + sum_slice(e->ledger) * 23 + sum_slice(e->reward) * 29 +
+	       sum_slice(e->reason) * 31;
+	sum += (uint64_t)e->amount_minor * 37 + (uint64_t)e->points_milli * 41 + e->declined + (uint64_t)e->kind * 43;
+	require(e->kind <= EVENT_ADJUST && (e->kind <= EVENT_REFUND || e->n_lines == 0));
 	sum += (uint64_t)e->customer.number * 13 + (uint64_t)e->time_us * 17 + e->n_lines;
 	for (uint32_t i = 0; i < e->n_lines; i++) {
 		const struct order_line *const l = &e->lines[i];
