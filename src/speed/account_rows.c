@@ -26,9 +26,10 @@ enum account_column {
 enum balance_column {
 	BALANCE_CUST_ID,
 	BALANCE_LEDGER,
-	BALANCE_POINTS,
+	BALANCE_BALANCE,
 	BALANCE_PENDING,
 	BALANCE_DEBT,
+	BALANCE_EARNED,
 	BALANCE_ISSUED,
 	BALANCE_REVERSED,
 	BALANCE_REDEEMED,
@@ -53,18 +54,18 @@ enum balance_column {
 		[ACCOUNT_REJECTED] = {"rejected", ENGINE_BIGINT},                                                \
 	}
 
-#define BALANCES_WITH(id_type)                                                                           \
-	{                                                                                                \
-		[BALANCE_CUST_ID] = {"cust_id", id_type}, [BALANCE_LEDGER] = {"ledger", ENGINE_VARCHAR}, \
-		[BALANCE_POINTS] = {"points", ENGINE_DECIMAL_18_3},                                      \
-		[BALANCE_PENDING] = {"points_pending", ENGINE_DECIMAL_18_3},                             \
-		[BALANCE_DEBT] = {"points_debt", ENGINE_DECIMAL_18_3},                                   \
-		[BALANCE_ISSUED] = {"points_issued", ENGINE_DECIMAL_18_3},                               \
-		[BALANCE_REVERSED] = {"points_reversed", ENGINE_DECIMAL_18_3},                           \
-		[BALANCE_REDEEMED] = {"points_redeemed", ENGINE_DECIMAL_18_3},                           \
-		[BALANCE_EXPIRED] = {"points_expired", ENGINE_DECIMAL_18_3},                             \
-		[BALANCE_EXPIRING] = {"points_expiring_30d", ENGINE_DECIMAL_18_3},                       \
-		[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},                                    \
+#define BALANCES_WITH(id_type)                                                                                        \
+	{                                                                                                             \
+		[BALANCE_CUST_ID] = {"cust_id", id_type}, [BALANCE_LEDGER] = {"ledger", ENGINE_VARCHAR},              \
+		[BALANCE_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},                                                 \
+		[BALANCE_PENDING] = {"pending", ENGINE_DECIMAL_18_3}, [BALANCE_DEBT] = {"debt", ENGINE_DECIMAL_18_3}, \
+		[BALANCE_EARNED] = {"earned", ENGINE_DECIMAL_18_3},                                                   \
+		[BALANCE_ISSUED] = {"issued", ENGINE_DECIMAL_18_3},                                                   \
+		[BALANCE_REVERSED] = {"reversed", ENGINE_DECIMAL_18_3},                                               \
+		[BALANCE_REDEEMED] = {"redeemed", ENGINE_DECIMAL_18_3},                                               \
+		[BALANCE_EXPIRED] = {"expired", ENGINE_DECIMAL_18_3},                                                 \
+		[BALANCE_EXPIRING] = {"expiring_30d", ENGINE_DECIMAL_18_3},                                           \
+		[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},                                                 \
 	}
 
 static const struct engine_column ACCOUNTS[2][N_ACCOUNT_COLUMNS] = {
@@ -219,9 +220,10 @@ static void put_balance(const struct account_rows *rows, const struct scan *scan
 	account_balance(scan->account, scan->ledger, &balance);
 	set_id(rows, batch, BALANCE_CUST_ID, row, &scan->id);
 	engine_batch_text(batch, BALANCE_LEDGER, row, slice_of(rows->programme->ledgers[scan->ledger].name));
-	set_int64(batch, BALANCE_POINTS, row, balance.balance_milli);
+	set_int64(batch, BALANCE_BALANCE, row, balance.balance_milli);
 	set_int64(batch, BALANCE_PENDING, row, balance.pending_milli);
 	set_int64(batch, BALANCE_DEBT, row, balance.debt_milli);
+	set_int64(batch, BALANCE_EARNED, row, balance.issued_milli - balance.reversed_milli);
 	set_int64(batch, BALANCE_ISSUED, row, balance.issued_milli);
 	set_int64(batch, BALANCE_REVERSED, row, balance.reversed_milli);
 	set_int64(batch, BALANCE_REDEEMED, row, balance.redeemed_milli);

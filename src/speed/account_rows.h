@@ -7,9 +7,9 @@
  * `view_accounts()`: a row a customer: cust_id, orders, visits BIGINT, spend DECIMAL(18,2), of the first ledger points (spendable
  * less debt), points_earned (issued less reversed), points_pending, points_redeemed, points_expired DECIMAL(18,3), tier (NULL: the
  * programme has none), tier_review DATE (NULL: none), first_order, last_order TIMESTAMP (UTC; NULL: no orders), events and rejected
- * BIGINT. `view_account_balances()`: a row a customer and ledger: cust_id, ledger, points, points_pending, points_debt,
- * points_issued, points_reversed, points_redeemed, points_expired, points_expiring_30d DECIMAL(18,3), next_expiry DATE (NULL:
- * nothing expires). Rows come in the order of the customers.
+ * BIGINT. `view_account_balances()`: a row a customer and ledger, with the columns of the table `balances` and two
+ * more: cust_id, ledger, balance (spendable less debt), pending, debt, earned (issued less reversed), issued, reversed, redeemed,
+ * expired, expiring_30d DECIMAL(18,3), next_expiry DATE (NULL: nothing expires). Rows come in the order of the customers.
  *
  * An account with events of the future is as of the last of them.
  */

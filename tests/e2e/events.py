@@ -128,9 +128,9 @@ def fold(made, programme):
 ACCOUNTS_SQL = """SELECT cust_id, orders, visits, spend::VARCHAR, points::VARCHAR, points_earned::VARCHAR, points_pending::VARCHAR,
     points_redeemed::VARCHAR, points_expired::VARCHAR, tier, tier_review::VARCHAR, epoch_us(first_order), epoch_us(last_order),
     events, rejected FROM accounts ORDER BY cust_id"""
-BALANCES_SQL = """SELECT cust_id, ledger, points::VARCHAR, points_pending::VARCHAR, points_debt::VARCHAR, points_issued::VARCHAR,
-    points_reversed::VARCHAR, points_redeemed::VARCHAR, points_expired::VARCHAR, points_expiring_30d::VARCHAR,
-    next_expiry::VARCHAR FROM account_balances ORDER BY cust_id, ledger"""
+BALANCES_SQL = """SELECT cust_id, ledger, balance::VARCHAR, pending::VARCHAR, debt::VARCHAR, issued::VARCHAR, reversed::VARCHAR,
+    redeemed::VARCHAR, expired::VARCHAR, expiring_30d::VARCHAR, (earned - issued + reversed)::VARCHAR, next_expiry::VARCHAR
+    FROM account_balances ORDER BY cust_id, ledger"""
 
 
 def day_text(day):
@@ -159,7 +159,7 @@ def balance_rows(accounts, programme):
         for i, ledger in enumerate(programme["ledgers"]):
             b = account.balance(i)
             rows.append(
-                (customer, ledger["name"]) + tuple(number(b[key], 3) for key in keys) + (day_text(b["next_expiry"]),)
+                (customer, ledger["name"]) + tuple(number(b[key], 3) for key in keys) + ("0.000", day_text(b["next_expiry"]),)
             )
     return rows
 

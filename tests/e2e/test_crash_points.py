@@ -43,6 +43,7 @@ ALL = """
 SELECT 'transactions_cln' AS name, count(*) AS n, sum(hash(t)::HUGEINT)::VARCHAR AS hash FROM transactions_cln AS t
 UNION ALL SELECT 'quarantine', count(*), sum(hash(file, line, reason, text)::HUGEINT)::VARCHAR FROM quarantine
 UNION ALL SELECT 'accounts', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM accounts AS t
+UNION ALL SELECT 'account_balances', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM account_balances AS t
 UNION ALL SELECT 'customers_cln', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM customers_cln AS t
 UNION ALL SELECT 'loyalty', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM loyalty AS t
 """
@@ -68,6 +69,19 @@ def receipts(first, n):
     return text
 
 
+def kinds(first, n, start):
+    """An order, what of it came back, and what was redeemed, of some customers in turn."""
+    text = ""
+    for i in range(first, first + n):
+        head = f'"customer":{1 + i % 5},"time":{start + i * 3600}'
+        text += f'{{"event_id":"o{i}","kind":"order",{head},"lines":[{{"menu":"tea","amount":90}}]}}\n'
+        if i % 3 == 0:
+            text += f'{{"event_id":"r{i}","kind":"refund",{head},"order":"o{i - 6}","amount":20}}\n'
+        if i % 4 == 0:
+            text += f'{{"event_id":"p{i}","kind":"redeem",{head},"points":1.5}}\n'
+    return text
+
+
 def make_base(release, directory, with_history):
     """A deployment in use (or fresh), with files to be collected."""
     shop = make_shop(
@@ -78,14 +92,18 @@ def make_base(release, directory, with_history):
             {"name": "till", "dir": "spool", "format": "classic", "settle_ms": 0},
             {"name": "web", "dir": "web", "format": "receipts", "settle_ms": 0, "when_done": "delete"},
             {"name": "kiosk", "dir": "kiosk", "format": "classic", "when_done": "move", "move_to": "done", "settle_ms": 0},
+            {"name": "pos", "dir": "pos", "format": "ndjson", "settle_ms": 0},
         ],
         journal={"retention_hours": 0},
     )
+    shop.programme["late"] = {"days": 1, "open_events": 4}
+    shop.write_config()
     if with_history:
         (shop.dir / "people.csv").write_text(PEOPLE.replace("Name", "First"))
         shop.ok("load", "customers", shop.dir / "people.csv")
         shop.put("a.txt", lines(200, customers=20))
         shop.put("a.csv", receipts(0, 30), shop.dir / "web")
+        shop.put("a.json", kinds(20, 40, 1_700_000_000), shop.dir / "pos")
         shop.collect()
         shop.ok("refresh", "--data-dt", DAY)
         os.rename(shop.spool / "a.txt.COMPLETED", shop.spool / "a.txt")  # comes again, and has grown
@@ -95,6 +113,8 @@ def make_base(release, directory, with_history):
     shop.put("b.txt", lines(150, customers=25, start=1_700_050_000) + classic(3, "tea", "nan", 1_700_000_000))
     shop.put("b.csv", receipts(20, 40), shop.dir / "web")
     shop.put("c.csv", receipts(55, 30).replace("torn,1\n", ""), shop.dir / "web")
+    # Too late for the accounts that are there: they are mended.
+    shop.put("b.json", kinds(10, 20, 1_700_000_000).replace("o2", "late-2"), shop.dir / "pos")
     shop.put("k.txt", lines(50, customers=25, start=1_700_150_000), shop.dir / "kiosk")
     return shop
 
@@ -186,14 +206,15 @@ def check(release, case, at, how, directory):
     # Readers see what was or what is, table by table; orders come in batches that are whole.
     for name in ("customers_cln", "loyalty"):
         assert served[name] in (before[name], after[name]), f"{name}: {served[name]}: {where}"
-    for name in ("transactions_cln", "quarantine", "accounts"):
+    for name in ("transactions_cln", "quarantine", "accounts", "account_balances"):
         assert before[name][0] <= served[name][0] <= after[name][0], f"{name}: {served[name]}: {where}"
     again = trial.run()
     assert again.code == 0, f"{again!r}\nafter {where}"
     assert trial.served() == after, f"{trial.served()}\nwanted {after}\nafter {where}"
+    assert trial.shop.json("status")["tables"]["accounts_marked"] == 0, where
     left = [path for path in (trial.shop.dir / "data/tmp").rglob("*") if path.is_file()]
     assert left == [], where
-    for name in ("spool", "web", "kiosk"):
+    for name in ("spool", "web", "kiosk", "pos"):
         if "collect" in case[0]:
             kept = [path.name for path in (trial.shop.dir / name).iterdir() if ".COMPLETED" not in path.name]
             assert kept == [], where
