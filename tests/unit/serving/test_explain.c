@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/random.h"
 #include "config/config.h"
 #include "serving/explain_internal.h"
 
@@ -391,6 +392,115 @@ static void test_what_is_forgiven(void **state)
 	end(&story);
 }
 
+static void test_declined_and_taken_away(void **state)
+{
+	(void)state;
+	struct story story;
+	begin(&story, "ledgers: [{name: points, expiry: {days: 30}}]\n"
+		      "earn:\n  - {name: base, per_amount: {points: 1, per: 10}}\n"
+		      "rewards: [{id: cake, cost: 50}]\n");
+	order(&story, "a", at("2026-01-01"), 10000);
+	order(&story, "b", at("2026-01-02"), 10000);
+	add(&story, &(struct event){.kind = EVENT_REDEEM,
+				    .id = SLICE("x"),
+				    .customer = {.number = 5},
+				    .time_us = at("2026-01-03"),
+				    .reward = SLICE("cake"),
+				    .declined = true});
+	add(&story, &(struct event){.kind = EVENT_ADJUST,
+				    .id = SLICE("fix"),
+				    .customer = {.number = 5},
+				    .time_us = at("2026-01-04"),
+				    .points_milli = -12500});
+	order(&story, "free", at("2026-01-05"), 0);
+	fold(&story, "2026-01-05");
+	static const char *const EXPECTED[] = {
+		"0          20  declined: cake for 50 points (x)",
+		"−12.5         7.5  adjusted by hand (fix)",
+		"10 that expire 2026-01-31, 2.5 that expire 2026-02-01",
+		"order free at s1: 0.00 THB",
+		"no rule gave anything for it",
+		"2026-02-01  7.5 points expire",
+		NULL,
+	};
+	expect_printed(&story, EXPECTED);
+	end(&story);
+}
+
+/* What the entries of a step in a ledger come to. */
+static int64_t posted(const struct explain *explain, const struct explain_step *step, enum posting_kind kind,
+		      unsigned ledger)
+{
+	int64_t sum = 0;
+	for (size_t i = step->first; i < step->first + step->n; i++) {
+		const struct posting *const posting = &explain->postings.items[i];
+		if (posting->kind == kind && posting->ledger == ledger)
+			sum += posting->points_milli;
+	}
+	return sum;
+}
+
+/* The arithmetic is the entry's, whatever happened: of histories with debt, all that is asked for is taken. */
+static void check_arithmetic(const struct explain *explain)
+{
+	static const enum posting_kind TAKES[] = {
+		[EVENT_ORDER] = POSTING_EARN,
+		[EVENT_REFUND] = POSTING_REVERSE,
+		[EVENT_REDEEM] = POSTING_REDEEM,
+		[EVENT_ADJUST] = POSTING_ADJUST,
+	};
+	for (size_t i = 0; i < explain->n_steps; i++) {
+		const struct explain_step *const step = &explain->steps[i];
+		const size_t last = step->first + step->n - 1;
+		if (!step->event || explain->postings.items[last].kind == POSTING_REJECT)
+			continue;
+		const struct fact *const fact = &step->event->fact;
+		for (unsigned ledger = 0; ledger < explain->programme->n_ledgers; ledger++) {
+			struct earning_detail detail = {0};
+			if (fact->kind == EVENT_ORDER)
+				assert_int_equal(
+					earn_detail(explain->programme, fact, step->tier_before, ledger, &detail), 0);
+			assert_int_equal(posted(explain, step, TAKES[fact->kind], ledger),
+					 detail.points_milli - explain_taken(explain, step, ledger));
+		}
+	}
+}
+
+static void test_arithmetic_is_what_was_posted(void **state)
+{
+	(void)state;
+	struct story story;
+	struct random random;
+	random_init(&random, 20260706);
+	for (unsigned run = 0; run < 300; run++) {
+		static char ids[40][16];
+		begin(&story, "ledgers: [{name: points, expiry: {months: 1}, pending_days: 2, rounding: half_up}, "
+			      "{name: stamps, decimals: 0, max_per_order: 3}]\n"
+			      "exclude: [gifts]\ncategories: [{name: gifts, items: [gift]}]\n"
+			      "earn:\n"
+			      "  - {name: base, per_amount: {points: 1, per: 7}}\n"
+			      "  - {name: stamp, ledger: stamps, per_step: {points: 1, step: 20}}\n"
+			      "promotions: [{name: tuesday, multiplier: 2, weekdays: [tue]}]\n"
+			      "tiers:\n  metric: spend\n  window: {rolling_months: 1}\n  valid_months: 1\n"
+			      "  levels: [{name: a, threshold: 0}, {name: b, threshold: 100, multiplier: 1.1}]\n");
+		for (unsigned i = 0; i < 40; i++) {
+			const int64_t time_us = at("2026-01-01") + (int64_t)random_below(&random, 100) * DAY_US;
+			snprintf(ids[i], sizeof(ids[i]), "e%u", i);
+			const unsigned kind = (unsigned)random_below(&random, 8);
+			if (kind < 4)
+				order(&story, ids[i], time_us, (int64_t)random_below(&random, 10000));
+			else if (kind < 7 && i)
+				refund(&story, ids[i], ids[random_below(&random, i)], time_us,
+				       1 + (int64_t)random_below(&random, 4000));
+			else
+				redeem(&story, ids[i], time_us, "", 1 + (int64_t)random_below(&random, 20000));
+		}
+		fold(&story, "2026-06-01");
+		check_arithmetic(story.explain);
+		end(&story);
+	}
+}
+
 static void test_nothing_happened(void **state)
 {
 	(void)state;
@@ -461,6 +571,8 @@ int main(void)
 		cmocka_unit_test(test_story_of_an_account),
 		cmocka_unit_test(test_kept_tier_expiry_and_debt),
 		cmocka_unit_test(test_what_is_forgiven),
+		cmocka_unit_test(test_declined_and_taken_away),
+		cmocka_unit_test(test_arithmetic_is_what_was_posted),
 		cmocka_unit_test(test_nothing_happened),
 		cmocka_unit_test(test_texts_from_outside),
 		cmocka_unit_test(test_numbers),
