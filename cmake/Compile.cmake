@@ -9,7 +9,8 @@ add_library(compile_options INTERFACE)
 target_compile_features(compile_options INTERFACE c_std_17)
 target_compile_definitions(compile_options INTERFACE _GNU_SOURCE)
 target_compile_options(compile_options INTERFACE -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes
-  -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Wformat=2 -fno-common -fvisibility=hidden -fno-omit-frame-pointer)
+  -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Wformat=2 -fno-common -fvisibility=hidden -fno-omit-frame-pointer
+  -UNDEBUG) # asserts stay on, whatever the build type
 if(PUNCHCARD_SANITIZE)
   target_compile_options(compile_options INTERFACE -fsanitize=${PUNCHCARD_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(compile_options INTERFACE -fsanitize=${PUNCHCARD_SANITIZE})
