@@ -101,7 +101,7 @@ static int take_with_id(struct intake *intake, const struct event *event, uint64
 		*reason = REASON_AMOUNT;
 		return 0;
 	}
-	enum journal_id_state state;
+	enum journal_id_state state = JOURNAL_ID_NEW;
 	const int rc = look_up_id(intake, event, &state, err);
 	if (rc < 0)
 		return rc;

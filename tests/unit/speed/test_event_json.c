@@ -617,8 +617,7 @@ static void test_syntax(void **state)
 		"{\"kind\":\"order\"/*x*/}",
 		"{\"kind\":\"order\"}//x",
 		"{\"kind\":\"or\tder\"}",
-		"{\"kind\":\"or\x01"
-		"der\"}",
+		"{\"kind\":\"or\x01 der\"}",
 		"{\"kind\":\"\\q\"}",
 		"{\"kind\":\"\\u12\"}",
 		"{\"kind\":\"\\u12g4\"}",
@@ -633,8 +632,7 @@ static void test_syntax(void **state)
 		"{\"a\":undefined}",
 		"\v{}",
 		"{}\f",
-		"{\"a\":\xc2\xa0"
-		"1}",
+		"{\"a\":\xc2\xa0 1}",
 		"\xef\xbb\xbf{}",
 		"{\"a\":[1,]}",
 		"{\"a\":[1 2]}",
