@@ -1,6 +1,8 @@
 #include "serving/catalog.h"
 
 #include "base/file.h"
+#include "batch/accounts.h"
+#include "batch/ledger.h"
 #include "speed/attach.h"
 
 #include <dirent.h>
@@ -29,15 +31,20 @@ static const struct batch_table BATCH_TABLES[] = {
 	 "cust_birth_dt DATE, cust_birth_yr INTEGER, cust_gender VARCHAR"},
 	/* A later release may add columns: older partitions then have NULL there. */
 	{"loyalty", "data_dt=*", ", hive_partitioning = true, hive_types = {'data_dt': DATE}, union_by_name = true",
-	 "cust_name VARCHAR, cust_member_card_no VARCHAR, spnd_amt DECIMAL(18,2), orders BIGINT, visits "
-	 "BIGINT, "
-	 "points_balance DECIMAL(18,3), points_earned DECIMAL(18,3), first_order TIMESTAMP, last_order TIMESTAMP, "
-	 "data_dt DATE"},
+	 "cust_name VARCHAR, cust_member_card_no VARCHAR, spnd_amt DECIMAL(18,2), orders BIGINT, visits BIGINT, "
+	 "points_balance DECIMAL(18,3), points_earned DECIMAL(18,3), points_redeemed DECIMAL(18,3), points_expired "
+	 "DECIMAL(18,3), points_pending DECIMAL(18,3), points_expiring_30d DECIMAL(18,3), tier VARCHAR, tier_valid_to "
+	 "DATE, to_next_tier DECIMAL(18,3), first_order TIMESTAMP, last_order TIMESTAMP, favourite VARCHAR, r INTEGER, "
+	 "f "
+	 "INTEGER, m INTEGER, segment VARCHAR, data_dt DATE"},
+	{"balances", "data_dt=*", ", hive_partitioning = true, hive_types = {'data_dt': DATE}", BALANCES_COLUMNS_SQL},
+	/* Thousands of files: only the first one is looked into. */
+	{"ledger", "data_dt=*", ", hive_partitioning = true, hive_types = {'data_dt': DATE}", LEDGER_COLUMNS_SQL},
 };
 
 const char *catalog_tables(void)
 {
-	return "accounts, customers_cln, loyalty, quarantine, transactions_cln";
+	return "account_balances, accounts, balances, customers_cln, ledger, loyalty, quarantine, transactions_cln";
 }
 
 /* A replacement syncs to the disk, which takes milliseconds; a list takes microseconds. */
@@ -102,8 +109,8 @@ static int list_files(const char *dir, struct buf *sql, unsigned *n, struct erro
 	return rc;
 }
 
-/* The same for a table with partitions. */
-static int list_partitions(const char *dir, const char *pattern, struct buf *sql, unsigned *n, struct error *err)
+/* The same for a table with partitions, once. */
+static int list_partitions_once(const char *dir, const char *pattern, struct buf *sql, unsigned *n, struct error *err)
 {
 	__attribute__((cleanup(free_names))) struct names names = {0};
 	int rc = list_names(dir, &names, err);
@@ -114,6 +121,25 @@ static int list_partitions(const char *dir, const char *pattern, struct buf *sql
 		rc = partition ? list_files(partition, sql, n, err) : error_no_memory(err, strlen(dir));
 	}
 	return rc;
+}
+
+/* A writer may put another directory in the table's place meanwhile: then some of the partitions were the old one's. */
+static int list_partitions(const char *dir, const char *pattern, struct buf *sql, unsigned *n, struct error *err)
+{
+	const size_t before = sql->len;
+	for (unsigned attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+		_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+			return 0;
+		if (fd < 0)
+			return error_errno(err, errno, "%s: cannot be listed", dir);
+		*n = 0;
+		sql->len = before;
+		const int rc = list_partitions_once(dir, pattern, sql, n, err);
+		if (rc < 0 || is_still(fd, dir))
+			return rc;
+	}
+	return error_set(err, ERROR_NOT_FOUND, "%s: is replaced again and again while it is read; try again", dir);
 }
 
 static int attach_table(struct engine *engine, const struct deployment *deployment, const struct batch_table *table,
@@ -176,16 +202,21 @@ void catalog_detach(struct catalog *catalog)
 /* What mends a damaged file: `relative` is its path below data/warehouse, or NULL when it is elsewhere. */
 static char *advise(const char *relative)
 {
-	static const char LOYALTY[] = "loyalty/data_dt=";
+	static const char *const OF_A_DAY[] = {"loyalty/data_dt=", "balances/data_dt="};
+	static const char LEDGER[] = "ledger/data_dt=";
 	if (relative && strncmp(relative, "customers_cln/", strlen("customers_cln/")) == 0)
 		return text_printf(
 			"run `punchcard load customers FILE` with a file that was loaded before: it makes the "
 			"table again");
-	if (relative && strncmp(relative, LOYALTY, strlen(LOYALTY)) == 0) {
-		const char *const day = relative + strlen(LOYALTY);
+	for (size_t i = 0; relative && i < sizeof(OF_A_DAY) / sizeof(OF_A_DAY[0]); i++) {
+		if (strncmp(relative, OF_A_DAY[i], strlen(OF_A_DAY[i])) != 0)
+			continue;
+		const char *const day = relative + strlen(OF_A_DAY[i]);
 		return text_printf("run `punchcard refresh --data-dt %.*s`: it makes that day again",
 				   (int)strcspn(day, "/"), day);
 	}
+	if (relative && strncmp(relative, LEDGER, strlen(LEDGER)) == 0)
+		return text_printf("run `punchcard rebuild`: it makes the table again");
 	return text_printf("put it back from a backup, or move it away to go on without its rows");
 }
 

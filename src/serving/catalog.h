@@ -7,8 +7,8 @@
  *     engine_close(engine);
  *     catalog_detach(catalog);
  *
- * customers_cln and loyalty are the Parquet files that were there at this moment, transactions_cln, quarantine and accounts
- * are speed_attach's. A table without files is empty, with its columns. Writers swap whole directories while readers run:
+ * customers_cln, loyalty, balances and ledger are the Parquet files that were there at this moment, transactions_cln,
+ * quarantine, accounts and account_balances are speed_attach's. A table without files is empty, with its columns. Writers swap whole directories while readers run:
  * a statement that finds a file gone fails with ERROR_NOT_FOUND; attach to a new engine and run it again.
  */
 #ifndef PUNCHCARD_SERVING_CATALOG_H
@@ -25,7 +25,7 @@ int catalog_attach(struct engine *engine, const struct deployment *deployment, s
 /* After engine_close: the engine reads from what it holds. NULL is fine. */
 void catalog_detach(struct catalog *catalog);
 
-/* Names of the tables, for messages: "accounts, customers_cln, loyalty, quarantine, transactions_cln". */
+/* Names of the tables, for messages: "accounts, balances, customers_cln, ledger, loyalty …". */
 const char *catalog_tables(void);
 
 /*
