@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from conftest import classic, lines, make_shop
+from conftest import lines, make_shop
 
 PEOPLE = '5,3,Anna Ærø,a@x.org,2019-01-04,"123-456",1990-05-29,F,1990\n6,3,Bo,,,,,,\n'
 
@@ -232,15 +232,6 @@ def test_usage(story, args):
 
 def test_before_anything_was_collected(shop):
     assert "1" in shop.ok("explain", 1, code=1).err
-
-
-def test_the_journals_tail_is_in_it(shop):
-    """What is durable is explained, also where the table writer has not been."""
-    shop.put("a.txt", classic(5, "latte", 70, 1_700_000_000))
-    shop.collect()
-    for parquet in shop.warehouse.glob("transactions_cln/*/*.parquet"):
-        assert parquet.exists()
-    assert len(shop.json("explain", 5)["history"]) == 1
 
 
 def test_text_ids(pc, tmp_path):

@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include "../speed/shop.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "config/config.h"
 #include "serving/explain_internal.h"
+#include "speed/collect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -561,6 +563,77 @@ static void test_numbers(void **state)
 	}
 }
 
+/* ---- out of a deployment ---- */
+
+static void on_file(void *context, const struct intake_file *file)
+{
+	(void)context;
+	(void)file;
+}
+
+static void on_committed(void *context, uint64_t lines)
+{
+	(void)context;
+	(void)lines;
+}
+
+static bool is_stopped(void *context)
+{
+	(void)context;
+	return false;
+}
+
+static const struct intake_hooks HOOKS = {.file = on_file, .committed = on_committed, .stop = is_stopped};
+
+/* Into the journal, and no further. */
+static void take_in(void)
+{
+	struct journal *journal = NULL;
+	struct intake *intake = NULL;
+	unsigned failed = 0;
+	assert_int_equal(journal_open(shop->journal_dir, &(const struct journal_options){.map_gib = 1}, &journal, NULL),
+			 0);
+	assert_int_equal(intake_open(shop, journal, &HOOKS, &intake, NULL), 0);
+	assert_int_equal(intake_source(intake, &shop->config->sources[0], &failed, NULL), 0);
+	intake_close(intake);
+	journal_close(journal);
+}
+
+static void expect_balance(int64_t points_milli, size_t steps)
+{
+	struct explain *explain = NULL;
+	struct account_balance balance;
+	struct error err = {0};
+	const struct explain_options options = {.now_us = at("2023-11-15")};
+	if (explain_customer(shop, "1", &options, &explain, &err) < 0)
+		fail_msg("%s", err.message);
+	account_balance(explain->account, 0, &balance);
+	assert_int_equal(balance.balance_milli, points_milli);
+	assert_int_equal(explain->n_steps, steps);
+	explain_free(explain);
+}
+
+/* What is durable is explained, also where the table writer has not been; and once. */
+static void test_the_journals_tail(void **state)
+{
+	(void)state;
+	unsigned failed = 0;
+	shop_open(CLASSIC_SOURCE);
+	struct explain *explain = NULL;
+	struct error err = {0};
+	assert_int_equal(explain_customer(shop, "1", &(struct explain_options){0}, &explain, &err), ERROR_NOT_FOUND);
+	assert_int_equal(explain_customer(shop, "one", &(struct explain_options){0}, &explain, &err), ERROR_INPUT);
+	assert_null(explain);
+	shop_put("a.txt", "1|latte 70|1700000000\n2|latte 70|1700000000\n");
+	assert_int_equal(collect_once(shop, &HOOKS, &failed, NULL), 0);
+	expect_balance(7000, 1);
+	shop_put("b.txt", "1|mocha 80|1700000001\n");
+	take_in();
+	expect_balance(15000, 2);
+	assert_int_equal(collect_drain(shop, NULL), 0);
+	expect_balance(15000, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,6 +649,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_happened),
 		cmocka_unit_test(test_texts_from_outside),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test_setup_teardown(test_the_journals_tail, make_shop, remove_shop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
