@@ -212,8 +212,9 @@ void simulation_print(const struct simulation_shown *shown)
 	char day[11];
 	char n[NUMBER_TEXT_MAX];
 	civil_format(report->data_dt, day);
-	printf("The history up to %s under two programmes: %s customers", day, number_text(report->customers, n));
-	printf(", %s events\n", number_text(report->events, n));
+	printf("The history up to %s under two programmes: %s customer%s", day, number_text(report->customers, n),
+	       report->customers == 1 ? "" : "s");
+	printf(", %s event%s\n", number_text(report->events, n), report->events == 1 ? "" : "s");
 	print_programme(shown, SIMULATE_TODAY);
 	print_programme(shown, SIMULATE_OTHER);
 	if (report->same)
