@@ -58,7 +58,7 @@ static int find_batch(struct consumer *consumer, uint64_t *next, bool *full, str
 {
 	int rc = journal_reader_renew(consumer->reader, err);
 	uint64_t first;
-	uint64_t end;
+	uint64_t end = 0;
 	if (rc == 0)
 		rc = journal_reader_range(consumer->reader, &first, &end, err);
 	struct block_counts sum;
@@ -73,8 +73,8 @@ static int find_batch(struct consumer *consumer, uint64_t *next, bool *full, str
 /* Takes what there is. *idle: there was no full batch and nobody is waiting for the rest. */
 static int take_batch(struct consumer *consumer, bool finishing, bool *idle, struct error *err)
 {
-	uint64_t next;
-	bool full;
+	uint64_t next = 0;
+	bool full = false;
 	int rc = find_batch(consumer, &next, &full, err);
 	*idle = rc == 0 && !full && (!finishing || next == consumer->offset);
 	if (rc < 0 || *idle)
@@ -152,7 +152,7 @@ static int read_place(struct consumers *all, struct place *place, struct error *
  * has changed: what serves is always what the batch layer would compute. */
 static int prepare_view(struct consumers *all, uint64_t *offset, struct error *err)
 {
-	struct place journal;
+	struct place journal = {0};
 	bool current = false;
 	int rc = read_place(all, &journal, err);
 	if (rc == 0)

@@ -56,7 +56,7 @@ static int identify(const struct programme *programme, struct buf *out, struct e
 int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err)
 {
 	_cleanup_buf_ struct buf now = {0};
-	struct slice then;
+	struct slice then = {0};
 	int rc = identify(programme, &now, err);
 	if (rc == 0)
 		rc = view_rules(view, &then, err);
@@ -85,7 +85,7 @@ static bool has_hash(struct slice rules)
 int view_writer_programme(struct view *view, const struct deployment *deployment, struct programme **kept,
 			  struct error *err)
 {
-	struct slice rules;
+	struct slice rules = {0};
 	bool current = false;
 	int rc = view_writer_is_current(view, deployment->programme, &current, err);
 	if (rc == 0)
@@ -268,7 +268,7 @@ static int sort_numbers(struct view_writer *writer, struct error *err)
 
 static int read_record(struct view_writer *writer, const struct customer_id *id, struct error *err)
 {
-	struct slice bytes;
+	struct slice bytes = {0};
 	struct error missing = {0};
 	record_reset(writer->record);
 	const int rc = view_account(writer->view, id, &bytes, &missing);

@@ -413,7 +413,7 @@ int journal_reader_count(struct journal_reader *reader, uint64_t first, uint64_t
 	struct block_counts all = {0};
 	uint64_t seq = first;
 	for (; seq < next && all.n_lines + all.n_quarantined < most; seq++) {
-		struct slice block;
+		struct slice block = {0};
 		struct block_counts counts = {0};
 		int rc = journal_reader_block(reader, seq, &block, err);
 		if (rc == 0)

@@ -8,7 +8,7 @@ import time
 import events
 import pytest
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
 
 
 def put_in_parts(shop, made, chance, tag):
@@ -41,12 +41,12 @@ def test_in_any_order(shop, seed):
     """Shuffled, in many files and runs, with what was sent twice; now and then the view is lost."""
     events.configure(shop)
     chance = random.Random(seed)
-    made = events.make(seed, 300, 7, int(time.time()) - 60)
-    sent = made + chance.sample(made, 60)
+    made = events.make(seed, 200, 7, int(time.time()) - 60)
+    sent = made + chance.sample(made, 40)
     chance.shuffle(sent)
     taken = 0
     for run in range(4):
-        put_in_parts(shop, sent[run * 90 : (run + 1) * 90], chance, run)
+        put_in_parts(shop, sent[run * 60 : (run + 1) * 60], chance, run)
         if chance.random() < 0.4 and (shop.dir / "data/view").exists():
             shutil.rmtree(shop.dir / "data/view")
         taken += shop.collect()["orders"]
