@@ -47,6 +47,7 @@ extern const struct command command_refresh;
 extern const struct command command_rebuild;
 extern const struct command command_customer;
 extern const struct command command_sql;
+extern const struct command command_audit;
 extern const struct command command_explain;
 extern const struct command command_simulate;
 extern const struct command command_status;

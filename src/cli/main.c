@@ -15,6 +15,7 @@ static const struct command *const COMMANDS[] = {
 	&command_refresh,
 	&command_rebuild,
 	&command_customer,
+	&command_audit,
 	&command_explain,
 	&command_simulate,
 	&command_status,

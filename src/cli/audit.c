@@ -1,0 +1,269 @@
+#include "batch/audit.h"
+
+#include "base/file.h"
+#include "base/tz.h"
+#include "cli/audit_show.h"
+#include "cli/command.h"
+#include "cli/show.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char USAGE[] =
+	"usage: punchcard [-C DIR] audit [--data-dt DATE] [--json]\n"
+	"       punchcard [-C DIR] audit --reserve [--data-dt DATE] [--json]\n"
+	"\n"
+	"Folds the whole history again and compares with it what serves: every row of the ledger up to the newest day\n"
+	"that was refreshed, that day's balances and loyalty, and every record of the customer view; the rows of\n"
+	"transactions_cln with what the journal counted; and the ledger with itself: for every customer, and in "
+	"total,\n"
+	"issued - reversed = spendable + pending + redeemed + expired - debt. Each difference is named, the first 100\n"
+	"of them. It only reads, and waits for nobody; a writer may work meanwhile.\n"
+	"\n"
+	"  --data-dt DATE   up to that day, yyyy-mm-dd, which was refreshed\n"
+	"  --reserve        compares nothing; tells the points that customers have, by ledger and by the month in "
+	"which\n"
+	"                   they expire, those that are pending and those that are owed apart, and what they cost by\n"
+	"                   the ledger's `value`: at the end of DATE, or of the newest day that was refreshed\n"
+	"  --json           all of it as one JSON object\n"
+	"\n"
+	"Temporary files go to TMPDIR, or else to /var/tmp. Ctrl-C stops it.\n"
+	"\n"
+	"exit codes: 0 all agree, or there is nothing yet; 1 something differs, or could not be read; 2 usage or\n"
+	"configuration; 4 a refresh changed the tables meanwhile: run it again; 130 interrupted\n";
+
+enum { OPTION_DATA_DT = 256, OPTION_RESERVE, OPTION_JSON };
+
+static const struct option OPTIONS[] = {
+	{"data-dt", required_argument, NULL, OPTION_DATA_DT},
+	{"reserve", no_argument, NULL, OPTION_RESERVE},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	bool json;
+	bool reserve;
+	int32_t day; /* DAY_MAX: none was given */
+};
+
+/* What the callbacks need. */
+struct shown {
+	bool progress;
+	struct json *json; /* NULL: for people */
+	bool any;          /* a finding was told */
+};
+
+/* ---- progress, and its end ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number)
+{
+	(void)number;
+	stop_asked = 1;
+	/* The next one, of either kind, ends the process. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static void clear_line(const struct shown *shown)
+{
+	if (shown->progress)
+		fputs("\r\033[K", stderr);
+}
+
+static bool tell_progress(void *context, const char *doing, uint64_t done, uint64_t total)
+{
+	const struct shown *const shown = context;
+	char n[2][NUMBER_TEXT_MAX];
+	if (!shown->progress)
+		return !stop_asked;
+	clear_line(shown);
+	fprintf(stderr, "  %s", doing);
+	if (done)
+		fprintf(stderr, ": %s", number_text(done, n[0]));
+	if (done && total)
+		fprintf(stderr, " of %s", number_text(total, n[1]));
+	if (done)
+		fputs(" rows", stderr);
+	return !stop_asked;
+}
+
+static void tell_finding(void *context, const struct audit_finding *finding)
+{
+	struct shown *const shown = context;
+	if (shown->json) {
+		audit_json_finding(shown->json, finding);
+		return;
+	}
+	clear_line(shown);
+	if (!shown->any)
+		puts("Differences:");
+	shown->any = true;
+	audit_print_finding(finding);
+}
+
+/* ---- the runs ---- */
+
+/* A directory of our own; data/tmp is the writer's. */
+static char *make_tmp_dir(struct error *err)
+{
+	const char *const base = getenv("TMPDIR");
+	char *const dir = text_printf("%s/punchcard-audit-XXXXXX", base && *base ? base : "/var/tmp");
+	if (dir && mkdtemp(dir))
+		return dir;
+	error_set(err, ERROR_IO, "%s: cannot be made; TMPDIR can name another directory for temporary files",
+		  dir ? dir : "a temporary directory");
+	free(dir);
+	return NULL;
+}
+
+static int finish_json(struct json *out, struct buf *text, struct error *err)
+{
+	const int rc = json_finish(out, err);
+	if (rc == 0)
+		fwrite(text->data, 1, text->len, stdout);
+	return rc;
+}
+
+/* *code is the exit code when nothing failed. */
+static int audit(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
+		 struct shown *shown, int *code, struct error *err)
+{
+	/* The object is printed when it is whole. */
+	_cleanup_buf_ struct buf text = {0};
+	struct json json;
+	json_to_buf(&json, &text);
+	if (arguments->json) {
+		shown->json = &json;
+		json_object(&json);
+		json_key(&json, "findings");
+		json_array(&json);
+	}
+	const struct audit_options options = {
+		.day = arguments->day,
+		.tmp_dir = tmp_dir,
+		.finding = tell_finding,
+		.progress = tell_progress,
+		.context = shown,
+	};
+	struct audit_report report;
+	int rc = audit_run(deployment, &options, &report, err);
+	clear_line(shown);
+	if (rc < 0)
+		return rc;
+	*code = report.differences ? EXIT_FAILED : EXIT_OK;
+	if (!arguments->json) {
+		char n[NUMBER_TEXT_MAX];
+		if (report.differences > AUDIT_TOLD_MAX)
+			printf("  and more: %s in all\n", number_text(report.differences, n));
+		audit_print_report(&report, deployment->programme);
+		return 0;
+	}
+	json_end_array(&json);
+	audit_json_report(&json, &report);
+	json_end_object(&json);
+	json_newline(&json);
+	return finish_json(&json, &text, err);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000;
+}
+
+static int reserve(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
+		   struct shown *shown, struct error *err)
+{
+	const struct reserve_options options = {
+		.day = arguments->day,
+		.today = tz_local_day(deployment->programme->timezone, now_us()),
+		.tmp_dir = tmp_dir,
+		.progress = tell_progress,
+		.context = shown,
+	};
+	struct reserve_report *report = NULL;
+	int rc = reserve_run(deployment, &options, &report, err);
+	clear_line(shown);
+	if (rc < 0)
+		return rc;
+	if (arguments->json) {
+		struct json json;
+		json_to_file(&json, stdout);
+		reserve_json(&json, report, deployment->programme);
+		rc = json_finish(&json, err);
+	} else {
+		reserve_print(report, deployment->programme);
+	}
+	reserve_free(report);
+	return rc;
+}
+
+static int open_and_run(const struct cli *cli, const struct arguments *arguments)
+{
+	struct error err = {0};
+	struct deployment *deployment = NULL;
+	if (deployment_open(cli->dir, DEPLOYMENT_READ, "audit", &deployment, &err) < 0)
+		return cli_fail(&err);
+	/* Heard before there is anything to clean up. */
+	catch_signals();
+	char *const tmp_dir = make_tmp_dir(&err);
+	struct shown shown = {.progress = cli->err_is_terminal};
+	int code = EXIT_OK;
+	int rc = tmp_dir ? 0 : err.code;
+	if (rc == 0)
+		rc = arguments->reserve ? reserve(deployment, arguments, tmp_dir, &shown, &err)
+					: audit(deployment, arguments, tmp_dir, &shown, &code, &err);
+	if (tmp_dir)
+		file_remove_tree(tmp_dir, NULL);
+	free(tmp_dir);
+	deployment_close(deployment);
+	return rc < 0 ? cli_fail(&err) : code;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	struct arguments arguments = {.day = DAY_MAX};
+	opterr = 0;
+	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+		switch (option) {
+		case OPTION_DATA_DT:
+			if (civil_parse(optarg, strlen(optarg), &arguments.day) < 0)
+				return cli_usage_error("audit", "--data-dt %s: expected a date, yyyy-mm-dd", optarg);
+			break;
+		case OPTION_RESERVE:
+			arguments.reserve = true;
+			break;
+		case OPTION_JSON:
+			arguments.json = true;
+			break;
+		default:
+			return cli_usage_error("audit", "unknown option, or one without its value: '%s'",
+					       argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return cli_usage_error("audit", "'%s' is one argument too many", argv[optind]);
+	return open_and_run(cli, &arguments);
+}
+
+const struct command command_audit = {
+	.name = "audit",
+	.summary = "compare what serves with the history; report the reserve",
+	.usage = USAGE,
+	.run = run,
+};

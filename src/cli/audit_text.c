@@ -1,0 +1,297 @@
+#include "base/tz.h"
+#include "cli/audit_show.h"
+#include "cli/show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define COLUMN_WIDTH 17
+#define NAME_WIDTH   12
+
+/* ---- findings ---- */
+
+static void print_value(struct slice value)
+{
+	if (value.data)
+		show_text(stdout, value);
+	else
+		fputs("nothing", stdout);
+}
+
+/* Where it is: "ledger 2021-03-04, customer 7, points, entry 12 (event r-1)". */
+static void print_place(const struct audit_finding *finding)
+{
+	fputs(audit_table_name(finding->table), stdout);
+	if (finding->day != DAY_MIN) {
+		char date[11];
+		civil_format(finding->day, date);
+		printf(" %s", date);
+	}
+	if (finding->customer.len) {
+		fputs(", customer ", stdout);
+		show_text(stdout, finding->customer);
+	}
+	if (finding->ledger.len) {
+		fputs(", ", stdout);
+		show_text(stdout, finding->ledger);
+	}
+	if (finding->entry_no)
+		printf(", entry %" PRId64, finding->entry_no);
+	if (finding->event_id.len) {
+		fputs(" (event ", stdout);
+		show_text(stdout, finding->event_id);
+		fputs(")", stdout);
+	}
+}
+
+static void print_cells(const struct audit_finding *finding)
+{
+	for (unsigned i = 0; i < finding->n_cells; i++) {
+		const struct audit_cell *const cell = &finding->cells[i];
+		printf("%s%s ", i ? "; " : "", cell->column);
+		if (finding->kind == AUDIT_CHANGED || finding->kind == AUDIT_SUMS ||
+		    finding->kind == AUDIT_OTHER_PROGRAMME) {
+			fputs("is ", stdout);
+			print_value(cell->is);
+			fputs(", should be ", stdout);
+			print_value(cell->should);
+		} else {
+			print_value(finding->kind == AUDIT_MISSING ? cell->should : cell->is);
+		}
+	}
+}
+
+static const char *words_of(const struct audit_finding *finding)
+{
+	switch (finding->kind) {
+	case AUDIT_MISSING:
+		return "is missing";
+	case AUDIT_FOREIGN:
+		return "should not be there";
+	case AUDIT_SUMS:
+		return finding->entry_no ? "the rows do not add up" : "does not add up";
+	case AUDIT_UNREADABLE:
+		return "cannot be read";
+	case AUDIT_OTHER_PROGRAMME:
+		return "was made by another programme";
+	case AUDIT_MARKED:
+		return "waits to be made again, for an event that came late";
+	default:
+		return "differs";
+	}
+}
+
+void audit_print_finding(const struct audit_finding *finding)
+{
+	char n[NUMBER_TEXT_MAX];
+	fputs("  ", stdout);
+	print_place(finding);
+	if (finding->rows)
+		printf(": %s rows, the whole partition,", number_text(finding->rows, n));
+	else
+		putchar(':');
+	printf(" %s", words_of(finding));
+	if (finding->n_cells || finding->text.len)
+		fputs(": ", stdout);
+	print_cells(finding);
+	if (finding->text.len)
+		show_text(stdout, finding->text);
+	putchar('\n');
+}
+
+/* ---- sums ---- */
+
+static void print_points(int64_t points_milli)
+{
+	char text[NUMBER_TEXT_MAX];
+	printf("%*s", COLUMN_WIDTH, decimal_text(points_milli, 3, 3, text));
+}
+
+static void print_sums(const struct audit_report *report)
+{
+	static const char *const HEADS[] = {"issued",    "reversed", "redeemed", "expired",
+					    "spendable", "pending",  "debt",     "difference"};
+	if (report->n_sums == 0)
+		return;
+	printf("\nThe ledger's sums: issued - reversed = spendable + pending + redeemed + expired - debt\n  %-*s",
+	       NAME_WIDTH, "");
+	for (size_t i = 0; i < sizeof(HEADS) / sizeof(HEADS[0]); i++)
+		printf("%*s", COLUMN_WIDTH, HEADS[i]);
+	putchar('\n');
+	for (unsigned i = 0; i < report->n_sums; i++) {
+		const struct audit_sum *const sum = &report->sums[i];
+		const int64_t numbers[] = {sum->issued_milli,  sum->reversed_milli,  sum->redeemed_milli,
+					   sum->expired_milli, sum->spendable_milli, sum->pending_milli,
+					   sum->debt_milli,    sum->difference_milli};
+		/* It may be the table's own word. */
+		fputs("  ", stdout);
+		show_text(stdout, slice_of(sum->name));
+		printf("%*s", sum->name[0] && strlen(sum->name) < NAME_WIDTH ? NAME_WIDTH - (int)strlen(sum->name) : 0,
+		       "");
+		for (size_t j = 0; j < sizeof(numbers) / sizeof(numbers[0]); j++)
+			print_points(numbers[j]);
+		putchar('\n');
+	}
+}
+
+/* ---- the verdict ---- */
+
+static void print_notes(const struct audit_report *report)
+{
+	char n[2][NUMBER_TEXT_MAX];
+	if (!report->refreshed)
+		puts("No day was refreshed yet: only orders and the customer view were compared.");
+	if (report->waiting_events)
+		printf("%s events are on their way between the journal's readers: %s customers of the view were not "
+		       "compared.\n",
+		       number_text(report->waiting_events, n[0]), number_text(report->waiting_customers, n[1]));
+	if (report->stale)
+		puts("Events came in since that day was refreshed: its tables were compared without them.");
+	if (report->balances_differ_in_time)
+		puts("The ledger has later events than balances, so it was added up alone: spendable is what its rows "
+		     "leave.");
+}
+
+struct advice {
+	enum audit_table table;
+	const char *text;
+};
+
+static const struct advice ADVICE[] = {
+	{AUDIT_TRANSACTIONS, "put data/warehouse/transactions_cln back from a backup, and only then do what follows"},
+	{AUDIT_LEDGER, "punchcard rebuild"},
+	{AUDIT_ACCOUNT_STATE, "punchcard rebuild"},
+	{AUDIT_BALANCES, "punchcard rebuild"},
+	{AUDIT_LOYALTY, "punchcard rebuild"},
+};
+
+static void print_advice(const struct audit_report *report, const struct programme *programme)
+{
+	const char *last = NULL;
+	puts("\nWhat to do:");
+	if (report->by_kind[AUDIT_OTHER_PROGRAMME])
+		printf("  programme.yaml was changed since (it is %s now): if that is meant, go on; else put it back\n",
+		       programme->hash_text);
+	for (size_t i = 0; i < sizeof(ADVICE) / sizeof(ADVICE[0]); i++) {
+		if (!report->by_table[ADVICE[i].table] || last == ADVICE[i].text ||
+		    (last && strcmp(last, ADVICE[i].text) == 0))
+			continue;
+		last = ADVICE[i].text;
+		printf("  %s", last);
+		if (report->day != DAY_MIN && ADVICE[i].table != AUDIT_TRANSACTIONS) {
+			char date[11];
+			civil_format(report->day, date);
+			printf(" --data-dt %s", date);
+		}
+		putchar('\n');
+	}
+	if (!report->by_table[AUDIT_VIEW])
+		return;
+	/* What collect mends by itself needs no more. */
+	if (report->by_kind[AUDIT_OTHER_PROGRAMME] + report->by_kind[AUDIT_MARKED] < report->by_table[AUDIT_VIEW])
+		puts("  move data/view away, then punchcard load customers, and");
+	puts("  punchcard collect --once");
+}
+
+static void print_counts(const struct audit_report *report)
+{
+	bool first = true;
+	char n[NUMBER_TEXT_MAX];
+	for (unsigned i = 0; i < AUDIT_TABLES; i++) {
+		if (!report->by_table[i])
+			continue;
+		printf("%s%s %s", first ? "" : ", ", audit_table_name(i), number_text(report->by_table[i], n));
+		first = false;
+	}
+}
+
+static void print_extent(const struct audit_report *report)
+{
+	char n[NUMBER_TEXT_MAX];
+	char date[11];
+	printf("\nCompared: %s rows of transactions_cln with the journal", number_text(report->rows, n));
+	printf(", %s records of the customer view", number_text(report->accounts, n));
+	if (report->refreshed) {
+		civil_format(report->day, date);
+		printf(", %s rows of the ledger,\nbalances and loyalty up to %s", number_text(report->entries, n),
+		       date);
+	}
+	printf(" with %s events", number_text(report->events, n));
+	printf(" of %s customers.\n", number_text(report->customers, n));
+}
+
+void audit_print_report(const struct audit_report *report, const struct programme *programme)
+{
+	char n[NUMBER_TEXT_MAX];
+	if (report->empty) {
+		puts("There is nothing to audit: nothing was collected yet.");
+		return;
+	}
+	print_sums(report);
+	print_extent(report);
+	print_notes(report);
+	if (report->differences == 0) {
+		puts("All agree.");
+		return;
+	}
+	printf("%s differences: ", number_text(report->differences, n));
+	print_counts(report);
+	puts(".");
+	print_advice(report, programme);
+}
+
+/* ---- the reserve ---- */
+
+static void print_reserve_row(const char *label, int64_t points_milli, int64_t minor, bool priced)
+{
+	char text[NUMBER_TEXT_MAX];
+	printf("  %-*s", 2 * NAME_WIDTH, label);
+	print_points(points_milli);
+	if (priced)
+		printf("%*s", COLUMN_WIDTH, decimal_text(minor, 2, 2, text));
+	putchar('\n');
+}
+
+static void print_reserve_ledger(const struct reserve_ledger *ledger, const char *currency)
+{
+	const bool priced = ledger->rules->value_micro > 0;
+	const bool by_inactivity = ledger->rules->expiry == EXPIRY_INACTIVITY;
+	char n[NUMBER_TEXT_MAX];
+	char label[64];
+	putchar('\n');
+	show_text(stdout, slice_of(ledger->rules->name));
+	printf(": %s customers", number_text(ledger->customers, n));
+	if (priced)
+		printf(", a point costs %s %s", decimal_text(ledger->rules->value_micro, 6, 6, n), currency);
+	snprintf(label, sizeof(label), "cost %s", currency);
+	printf("\n  %-*s%*s", 2 * NAME_WIDTH, by_inactivity ? "expires without an order" : "expires", COLUMN_WIDTH,
+	       "points");
+	printf("%*s\n", priced ? COLUMN_WIDTH : 0, priced ? label : "");
+	for (unsigned i = 0; i < ledger->n_months; i++) {
+		char date[11];
+		civil_format(ledger->months[i].first_day, date);
+		snprintf(label, sizeof(label), "%.7s", date);
+		print_reserve_row(label, ledger->months[i].points_milli, ledger->months[i].cost_minor, priced);
+	}
+	if (ledger->never_milli || ledger->rules->expiry == EXPIRY_NEVER)
+		print_reserve_row("never", ledger->never_milli, ledger->never_minor, priced);
+	if (ledger->pending_milli || ledger->rules->pending_days)
+		print_reserve_row("pending", ledger->pending_milli, ledger->pending_minor, priced);
+	print_reserve_row("outstanding", ledger->outstanding_milli, ledger->outstanding_minor, priced);
+	if (ledger->debt_milli || ledger->rules->negative == NEGATIVE_DEBT)
+		print_reserve_row("debt, apart from it", ledger->debt_milli, ledger->debt_minor, priced);
+}
+
+void reserve_print(const struct reserve_report *report, const struct programme *programme)
+{
+	char date[11];
+	char n[NUMBER_TEXT_MAX];
+	civil_format(report->day, date);
+	printf("Points outstanding at the end of %s, by the month in which they expire: %s customers, programme ", date,
+	       number_text(report->customers, n));
+	show_text(stdout, slice_of(programme->name));
+	printf(", version %s\n%s\n", programme->hash_text,
+	       report->from_state ? "As that day was refreshed." : "Folded out of all events that are there now.");
+	for (unsigned i = 0; i < report->n_ledgers; i++)
+		print_reserve_ledger(&report->ledgers[i], programme->currency);
+}
