@@ -151,7 +151,7 @@ static void test_many_orders(void **state)
 	(void)state;
 	struct story s = begin("UTC");
 	start(&s);
-	char ids[1000][8];
+	char ids[1000][16];
 	const int64_t start_us = time_of(s.p, "2024-01-01");
 	for (int i = 0; i < 1000; i++) {
 		snprintf(ids[i], sizeof(ids[i]), "o%d", i);
