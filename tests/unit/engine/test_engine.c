@@ -298,6 +298,49 @@ static void test_source(void **state)
 		7);
 }
 
+/* Any bytes, of lengths on both sides of the inlined form's, go in and come out as they are. */
+static const char BYTES[] = "\0\xff'\\x\n\x80 0123456789 \xc3\x28";
+
+static int fill_bytes(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *e)
+{
+	(void)state;
+	(void)e;
+	bool *const done = context;
+	for (uint32_t row = 0; !*done && row < sizeof(BYTES); row++)
+		engine_batch_text(batch, 0, row, (struct slice){BYTES, row});
+	if (!*done)
+		engine_batch_null(batch, 0, 3);
+	*rows = *done ? 0 : sizeof(BYTES);
+	*done = true;
+	return 0;
+}
+
+static void test_blob(void **state)
+{
+	(void)state;
+	bool done = false;
+	const struct engine_column column = {"bytes", ENGINE_BLOB};
+	const struct engine_source source = {
+		.name = "blobs", .columns = &column, .n_columns = 1, .fill = fill_bytes, .context = &done};
+	assert_int_equal(engine_register_source(engine, &source, &err), 0);
+	assert_string_equal(engine_type_sql(ENGINE_BLOB), "BLOB");
+	struct engine_scan *scan = NULL;
+	assert_int_equal(engine_scan_open(engine, "SELECT bytes FROM blobs()", &scan, &err), 0);
+	assert_int_equal(engine_scan_type(scan, 0), ENGINE_BLOB);
+	uint32_t rows = 0;
+	assert_int_equal(engine_scan_next(scan, &rows, &err), 0);
+	assert_int_equal(rows, sizeof(BYTES));
+	for (uint32_t row = 0; row < rows; row++) {
+		assert_int_equal(engine_scan_is_null(scan, 0, row), row == 3);
+		if (row == 3)
+			continue;
+		const struct slice bytes = engine_scan_text(scan, 0, row);
+		assert_int_equal(bytes.len, row);
+		assert_memory_equal(bytes.data, BYTES, row);
+	}
+	engine_scan_close(scan);
+}
+
 static void test_source_projection(void **state)
 {
 	(void)state;
@@ -543,6 +586,7 @@ int main(void)
 		WITH_ENGINE(test_corrupt_parquet),
 		WITH_ENGINE(test_source),
 		WITH_ENGINE(test_source_projection),
+		WITH_ENGINE(test_blob),
 		WITH_ENGINE(test_source_empty_and_twice),
 		WITH_ENGINE(test_source_errors),
 		WITH_ENGINE(test_scan),
