@@ -104,7 +104,7 @@ static bool take_bytes(struct slice *rest, int64_t n, struct slice *out)
  * points in thousandths. One text instead of five columns: the engine sorts fewer bytes. */
 static bool read_tag(struct slice tag, struct event *event, struct slice *source)
 {
-	const char *const blank = tag.len ? memchr(tag.data, ' ', tag.len) : NULL;
+	const char *const blank = tag.data ? memchr(tag.data, ' ', tag.len) : NULL;
 	if (!blank)
 		return false;
 	const size_t source_len = (size_t)(blank - tag.data);
@@ -275,7 +275,7 @@ int fact_maker_run(struct fact_maker *maker, const struct programme *programme, 
 		const struct row_customer *const from = &rows->customers[i];
 		struct history_customer *const to = &maker->customers[i];
 		*to = (struct history_customer){.facts = maker->facts + n_facts};
-		const char *const text = rows->texts.data ? rows->texts.data + from->text_at : NULL;
+		const char *const text = rows->texts.data + from->text_at; /* there, with any customer */
 		if (id_type == CUSTOMER_ID_INTEGER)
 			to->id.number = from->number;
 		else

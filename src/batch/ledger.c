@@ -366,7 +366,7 @@ static void *write_days(void *argument)
 	int rc = names ? ledger_writer_open(all->deployment, all->memory_mib, &writer, &error)
 		       : error_no_memory(&error, sizeof(void *));
 	int32_t day;
-	while (rc == 0 && (day = take_day(all)) != DAY_MAX)
+	while (rc == 0 && writer && (day = take_day(all)) != DAY_MAX)
 		rc = write_day(all, writer, names, day, &error);
 	ledger_writer_close(writer);
 	ledger_names_free(names);

@@ -177,12 +177,13 @@ static int rewrite_old_days(struct rewriting *rewriting, uint64_t *rewritten, st
 	int32_t new_day = ledger_spool_day(whole_spool(rewriting), DAY_MIN);
 	int rc = 0;
 	for (size_t i = 0; rc == 0;) {
-		const int32_t old_day = i < rewriting->n_old_days ? rewriting->old_days[i].day : DAY_MAX;
+		const struct day_hash *const old = i < rewriting->n_old_days ? &rewriting->old_days[i] : NULL;
+		const int32_t old_day = old ? old->day : DAY_MAX;
 		const int32_t day = old_day < new_day ? old_day : new_day;
 		if (day > last)
 			break;
 		uint64_t hash = 0;
-		const uint64_t old_hash = old_day == day ? rewriting->old_days[i].hash : 0;
+		const uint64_t old_hash = old && old_day == day ? old->hash : 0;
 		if (new_day == day)
 			rc = hash_new_rows(rewriting, day, &hash, err);
 		if (rc == 0 && hash != old_hash) {

@@ -178,7 +178,11 @@ int swap_begin(const struct deployment *deployment, struct swap **out, struct er
 static int stage(char *dir, char **out, struct error *err)
 {
 	_cleanup_free_ char *mark = dir ? text_printf("%s/" MARK, dir) : NULL;
-	int rc = mark ? file_make_dirs(dir, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	if (!mark) {
+		free(dir);
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	}
+	int rc = file_make_dirs(dir, err);
 	if (rc == 0) {
 		const int fd = open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
 		if (fd < 0)
