@@ -149,29 +149,11 @@ static int write_quarantine(struct table_writer *writer, uint64_t first, uint64_
 	return rc < 0 ? rc : publish(staged, writer->deployment->quarantine_dir, first, last, err);
 }
 
-static int count_blocks(struct journal_reader *reader, uint64_t first, uint64_t next, struct block_counts *sum,
-			struct error *err)
-{
-	*sum = (struct block_counts){0};
-	for (uint64_t seq = first; seq < next; seq++) {
-		struct slice block;
-		struct block_counts counts = {0};
-		int rc = journal_reader_block(reader, seq, &block, err);
-		if (rc == 0)
-			rc = block_counts(block, &counts, err);
-		if (rc < 0)
-			return rc;
-		sum->n_lines += counts.n_lines;
-		sum->n_quarantined += counts.n_quarantined;
-	}
-	return 0;
-}
-
 int table_writer_write(struct table_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
 		       struct error *err)
 {
 	struct block_counts counts = {0};
-	int rc = count_blocks(reader, first, next, &counts, err);
+	int rc = journal_reader_count(reader, first, next, UINT64_MAX, &counts, NULL, err);
 	if (rc == 0)
 		rc = open_engine(writer, err);
 	if (rc < 0)
