@@ -74,7 +74,8 @@ struct reader {
 
 static inline struct reader reader_of(struct slice s)
 {
-	const unsigned char *const data = (const unsigned char *)s.data;
+	/* An empty slice may have no address, from which nothing may be counted. */
+	const unsigned char *const data = (const unsigned char *)(s.len ? s.data : "");
 	return (struct reader){data, data + s.len, false};
 }
 

@@ -32,7 +32,8 @@
  *       varint     what it adds to the tiers' metric; only of a programme whose tiers do not count visits
  *       varint     net spend
  *
- * Valid when all is there, nothing follows, and the invariants of the fold hold: sums are at most 10^18 - 1; issued - reversed =
+ * Valid when all is there, nothing follows, and the invariants of the fold hold: sums and counts are at most 10^18 - 1; the last
+ * order is not behind the day reached (by UTC, a day behind at most); issued - reversed =
  * lots + redeemed + expired - debt; no debt beside lots; no empty lot; lots and days ascend, and lie behind the day reached, or in
  * the windows. So there is one encoding of a state, and it depends only on the events and the day. There is nothing to recover:
  * a state can be made again from the events.
@@ -49,6 +50,8 @@
 #define TAIL_BYTES   (3 * VARINT_MAX_BYTES)
 #define LOT_BYTES    (3 * VARINT_MAX_BYTES)
 #define BUCKET_BYTES (3 * VARINT_MAX_BYTES)
+
+#define US_PER_DAY   INT64_C(86400000000)
 
 /* No rule makes a lot that lives longer, unless for ever. */
 #define LOT_DAYS_MAX (PROGRAMME_MONTHS_MAX * 31 + 62)
@@ -197,7 +200,8 @@ static void read_orders(struct reader *r, struct account *a)
 	a->refunds_minor = read_up_to(r, a->gross_minor);
 	a->first_us = read_signed(r);
 	a->last_us = (int64_t)((uint64_t)a->first_us + read_varint(r));
-	demand(r, a->last_us >= a->first_us);
+	/* No clock is a day off UTC. */
+	demand(r, a->last_us >= a->first_us && a->last_us < (a->day + INT64_C(2)) * US_PER_DAY);
 }
 
 static void read_head(struct reader *r, struct account *a)
@@ -206,7 +210,7 @@ static void read_head(struct reader *r, struct account *a)
 	demand(r, day >= DAY_FIRST && day <= DAY_LAST);
 	a->day = r->bad ? DAY_FIRST : (int32_t)day;
 	a->rejected = read_up_to(r, a->events);
-	a->n_postings = read_up_to(r, INT64_MAX);
+	a->n_postings = read_up_to(r, SUM_MAX);
 	/* At least one an event; without events nothing falls due. */
 	demand(r, a->events ? a->n_postings >= a->events : a->n_postings == 0);
 	read_orders(r, a);
@@ -321,7 +325,7 @@ static int read_days(struct reader *r, struct account *a)
 
 static int read_state(struct reader *r, struct account *a)
 {
-	a->events = read_up_to(r, INT64_MAX);
+	a->events = read_up_to(r, SUM_MAX);
 	const unsigned has_day = reader_has(r, 1) ? *r->at++ : 0;
 	demand(r, has_day <= 1 && (has_day || a->events == 0));
 	if (r->bad || !has_day)

@@ -1,12 +1,14 @@
 /*
  * Properties of the loyalty kernel, on random programmes and histories.
  *
- *     properties [--seconds N] [--seed N]      as many histories as fit (60 s, seed 1)
+ *     properties [--seconds N] [--count N] [--seed N] [--as-found]
+ *                                              as many histories as fit, or so many (60 s, seed 1)
  *     properties --history SEED                one, as a failure names it
  *     properties --self-test                   finds a property that is wrong, and how small its case becomes
  *
  * A worker checks; when a property fails, or the worker dies (an assert, a sanitizer, more than TRY_SECONDS for one history),
- * the history is made smaller as long as it fails alike, and printed: seed, programme, events. Exit code 1 then.
+ * the history is made smaller as long as it fails alike (not with --as-found), and printed: seed, programme, events. Exit code 1
+ * then.
  */
 #include "plan.h"
 
@@ -52,13 +54,13 @@ static bool check(const struct plan *plan, uint64_t seed)
 	return false;
 }
 
-/* Checks one history, or histories until the time is over; ends the process. */
-static _Noreturn void work(uint64_t seed, double seconds)
+/* Checks histories until the time is over, or so many; ends the process. */
+static _Noreturn void work(uint64_t seed, double seconds, uint64_t count)
 {
 	static struct plan plan;
 	struct timespec start;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	for (uint64_t i = 0;; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		progress->seed = random_mix(seed + i);
 		plan_draw(&plan, progress->seed);
 		if (!check(&plan, progress->seed))
@@ -67,6 +69,7 @@ static _Noreturn void work(uint64_t seed, double seconds)
 		if (progress->n % 64 == 0 && seconds_since(&start) >= seconds)
 			_exit(0);
 	}
+	_exit(0);
 }
 
 /* Waits for a child; true when it ended well. How it died is noted. */
@@ -167,28 +170,32 @@ static unsigned shrink(struct plan *plan, uint64_t seed)
 	return n_tries;
 }
 
-static void report(uint64_t seed)
+static void report(uint64_t seed, bool as_found)
 {
 	static struct plan plan;
-	printf("FAILED behind %llu histories, by the seed %llu: %s (%s); making it smaller …\n",
-	       (unsigned long long)progress->n, (unsigned long long)seed, progress->broken, progress->why);
-	fflush(stdout);
-	const unsigned n_tries = shrink(&plan, seed);
-	printf("\nseed %llu, as small as it goes (%u tries)\n  broken: %s\n  why: %s\n", (unsigned long long)seed,
-	       n_tries, progress->broken, progress->why);
+	printf("FAILED behind %llu histories, by the seed %llu: %s (%s)\n", (unsigned long long)progress->n,
+	       (unsigned long long)seed, progress->broken, progress->why);
+	plan_draw(&plan, seed);
+	if (!as_found) {
+		printf("making it smaller …\n");
+		fflush(stdout);
+		const unsigned n_tries = shrink(&plan, seed);
+		printf("\nseed %llu, as small as it goes (%u tries)\n  broken: %s\n  why: %s\n",
+		       (unsigned long long)seed, n_tries, progress->broken, progress->why);
+	}
 	plan_print(&plan);
 	printf("\nto see it fail: properties --history %llu\n", (unsigned long long)seed);
 }
 
-static int run(uint64_t seed, double seconds)
+static int run(uint64_t seed, double seconds, uint64_t count, bool as_found)
 {
 	struct timespec start;
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	const pid_t worker = fork();
 	if (worker == 0)
-		work(seed, seconds);
+		work(seed, seconds, count);
 	if (!wait_for(worker)) {
-		report(progress->seed);
+		report(progress->seed, as_found);
 		return 1;
 	}
 	printf("%llu histories, all properties hold; seed %llu, %.0f a second\n", (unsigned long long)progress->n,
@@ -215,7 +222,7 @@ static int self_test(uint64_t seed)
 	properties_with_a_wrong_one = true;
 	const pid_t worker = fork();
 	if (worker == 0)
-		work(seed, TRY_SECONDS);
+		work(seed, TRY_SECONDS, UINT64_MAX);
 	if (wait_for(worker) || !strstr(progress->broken, "which is wrong"))
 		return fprintf(stderr, "self-test: a wrong property was not found out\n"), 1;
 	const uint64_t found = progress->seed;
@@ -232,7 +239,8 @@ static int self_test(uint64_t seed)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: properties [--seconds N] [--seed N] | --history SEED | --self-test\n");
+	fprintf(stderr,
+		"usage: properties [--seconds N] [--count N] [--seed N] [--as-found] | --history SEED | --self-test\n");
 	return 2;
 }
 
@@ -241,15 +249,21 @@ int main(int argc, char **argv)
 	const char *const from_outside = getenv("PUNCHCARD_SEED");
 	uint64_t seed = from_outside ? strtoull(from_outside, NULL, 0) : 1;
 	double seconds = 60;
+	uint64_t count = UINT64_MAX;
 	const char *history = NULL;
 	bool tests_itself = false;
+	bool as_found = false;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--self-test") == 0)
 			tests_itself = true;
+		else if (strcmp(argv[i], "--as-found") == 0)
+			as_found = true;
 		else if (i + 1 == argc)
 			return usage();
 		else if (strcmp(argv[i], "--seconds") == 0)
 			seconds = strtod(argv[++i], NULL);
+		else if (strcmp(argv[i], "--count") == 0)
+			count = strtoull(argv[++i], NULL, 0);
 		else if (strcmp(argv[i], "--seed") == 0)
 			seed = strtoull(argv[++i], NULL, 0);
 		else if (strcmp(argv[i], "--history") == 0)
@@ -262,5 +276,5 @@ int main(int argc, char **argv)
 		return perror("properties"), 2;
 	if (history)
 		return run_one(strtoull(history, NULL, 0));
-	return tests_itself ? self_test(seed) : run(seed, seconds);
+	return tests_itself ? self_test(seed) : run(seed, seconds, count, as_found);
 }

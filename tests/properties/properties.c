@@ -26,14 +26,7 @@ struct check {
 static char reason[200];
 
 /* False, with the reason why. */
-static __attribute__((format(printf, 1, 2))) bool differs(const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(reason, sizeof(reason), format, arguments);
-	va_end(arguments);
-	return false;
-}
+#define differs(...) (snprintf(reason, sizeof(reason), __VA_ARGS__), false)
 
 static void need(int rc)
 {
