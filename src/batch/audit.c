@@ -150,6 +150,7 @@ static uint64_t ledger_offset(const struct audit *audit, const struct plan *plan
 static void look_at_states(struct audit *audit, struct plan *plan)
 {
 	const char *const hash = audit->deployment.programme->hash_text;
+	assert(plan->states);
 	plan->same_rules = true;
 	size_t n = 0;
 	for (size_t i = 0; i < plan->n_states; i++) {
@@ -175,6 +176,9 @@ static void look_at_states(struct audit *audit, struct plan *plan)
 		}
 		plan->states[n++] = *state;
 	}
+	/* The newest one was removed by hand: its tables may have all that is there. */
+	if (plan->newest != DAY_MIN && (n == 0 || plan->states[n - 1].day != plan->newest))
+		plan->states[n++] = (struct audit_state){.day = plan->newest, .offset = audit->offset};
 	plan->n_states = n;
 	int32_t until;
 	plan->day_offset = ledger_offset(audit, plan, plan->day, &until);
@@ -228,7 +232,7 @@ static int look_at_view(struct audit *audit, bool *comparable, struct error *err
 				   &(struct audit_finding){.table = AUDIT_VIEW, .kind = AUDIT_MISSING, .day = DAY_MIN});
 		return 0;
 	}
-	struct slice rules;
+	struct slice rules = {NULL, 0};
 	int rc = tell_marked(audit, err);
 	if (rc == 0)
 		rc = view_rules(audit->view, &rules, err);

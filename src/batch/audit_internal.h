@@ -54,7 +54,7 @@ struct audit_state {
 	uint64_t offset;
 	char programme[PROGRAMME_HASH_TEXT];
 };
-/* All of them, ascending by day; the caller frees *states. */
+/* All of them, ascending by day, with room for one more; the caller frees *states. */
 int audit_states(const struct audit *audit, struct audit_state **states, size_t *n, struct error *err);
 /* The days of a table of the warehouse, ascending; the caller frees *days. A missing table has none. */
 int audit_days(const struct audit *audit, const char *table, int32_t **days, size_t *n, struct error *err);

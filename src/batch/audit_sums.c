@@ -192,11 +192,13 @@ static int append_balances(const struct audit *audit, int32_t day, bool alone, s
 	"'adjust' AND points > 0)), 0) AS issued, coalesce(-sum(points) FILTER (kind = 'reverse' OR (kind = "         \
 	"'adjust' AND points < 0)), 0) AS reversed, coalesce(-sum(points) FILTER (kind = 'redeem'), 0) AS redeemed, " \
 	"coalesce(-sum(points) FILTER (kind = 'expire'), 0) AS expired, arg_max(balance, entry_no) AS last, "         \
+	"count(*) AS n, max(entry_no) AS last_entry, "                                                                \
 	"count(*) FILTER (balance IS DISTINCT FROM due) AS wrong, min(entry_no) FILTER (balance IS DISTINCT FROM "    \
 	"due) AS wrong_entry, arg_min(balance, entry_no) FILTER (balance IS DISTINCT FROM due) AS wrong_is, "         \
 	"arg_min(due, entry_no) FILTER (balance IS DISTINCT FROM due) AS wrong_due FROM (SELECT CAST(cust_id AS %s) " \
 	"AS cust_id, CAST(ledger AS VARCHAR) AS ledger, entry_no, kind, points, balance, coalesce(lag(balance) OVER " \
-	"(PARTITION BY cust_id, ledger ORDER BY entry_no), 0) + points AS due FROM %s) GROUP BY cust_id, ledger"
+	"(PARTITION BY cust_id, ledger ORDER BY entry_no, posted_at), 0) + points AS due FROM %s) GROUP BY cust_id, " \
+	"ledger"
 
 #define BALANCES                                                                                                  \
 	"CREATE TEMP VIEW balances AS SELECT CAST(cust_id AS %s) AS cust_id, CAST(ledger AS VARCHAR) AS ledger, " \
@@ -224,7 +226,7 @@ static int make_balances(const struct audit *audit, struct engine *engine, const
 
 /* A statement whose first columns are customer and ledger; `take` tells one row. */
 static int each_row(struct audit *audit, struct engine *engine, const char *sql,
-		    int (*take)(struct audit *audit, const struct audit_value *values, struct audit_finding *finding,
+		    int (*take)(struct audit *audit, const struct audit_value *values, const struct audit_finding *row,
 				struct error *err),
 		    struct error *err)
 {
@@ -251,6 +253,30 @@ static int each_row(struct audit *audit, struct engine *engine, const char *sql,
 	return rc;
 }
 
+static int take_numbers(struct audit *audit, const struct audit_value *values, const struct audit_finding *row,
+			struct error *err)
+{
+	(void)err;
+	char texts[2][NUMBER_BYTES];
+	snprintf(texts[0], sizeof(texts[0]), "%" PRId64, values[2].number);
+	snprintf(texts[1], sizeof(texts[1]), "%" PRId64, values[3].number);
+	const struct audit_cell cell = {"entries", slice_of(texts[0]), slice_of(texts[1])};
+	struct audit_finding finding = *row;
+	finding.cells = &cell;
+	finding.n_cells = 1;
+	audit_tell(audit, &finding);
+	return 0;
+}
+
+/* A customer's entries are numbered from 1 without a gap. */
+static int find_wrong_numbers(struct audit *audit, struct engine *engine, struct error *err)
+{
+	return each_row(audit, engine,
+			"SELECT cust_id, NULL::VARCHAR, CAST(sum(n) AS BIGINT), CAST(max(last_entry) AS BIGINT) FROM "
+			"sums GROUP BY cust_id HAVING sum(n) <> max(last_entry) ORDER BY 1",
+			take_numbers, err);
+}
+
 static struct slice points_text(const struct audit_value *value, char out[NUMBER_BYTES])
 {
 	if (value->null)
@@ -258,7 +284,7 @@ static struct slice points_text(const struct audit_value *value, char out[NUMBER
 	return (struct slice){out, (size_t)decimal_format(value->number, 3, out)};
 }
 
-static int take_wrong(struct audit *audit, const struct audit_value *values, struct audit_finding *finding,
+static int take_wrong(struct audit *audit, const struct audit_value *values, const struct audit_finding *row,
 		      struct error *err)
 {
 	(void)err;
@@ -269,10 +295,11 @@ static int take_wrong(struct audit *audit, const struct audit_value *values, str
 		{"balance", points_text(&values[4], texts[0]), points_text(&values[5], texts[1])},
 		{"rows that do not add up", slice_of(rows), SLICE("0")},
 	};
-	finding->entry_no = values[3].number;
-	finding->cells = cells;
-	finding->n_cells = values[2].number > 1 ? 2 : 1;
-	audit_tell(audit, finding);
+	struct audit_finding finding = *row;
+	finding.entry_no = values[3].number;
+	finding.cells = cells;
+	finding.n_cells = values[2].number > 1 ? 2 : 1;
+	audit_tell(audit, &finding);
 	return 0;
 }
 
@@ -286,7 +313,7 @@ static int find_wrong_rows(struct audit *audit, struct engine *engine, struct er
 }
 
 /* Pairs of what the ledger's rows come to and what the account has, from column 2 on. */
-static int take_account(struct audit *audit, const struct audit_value *values, struct audit_finding *finding,
+static int take_account(struct audit *audit, const struct audit_value *values, const struct audit_finding *row,
 			struct error *err)
 {
 	(void)err;
@@ -294,15 +321,16 @@ static int take_account(struct audit *audit, const struct audit_value *values, s
 	enum { N_NAMES = sizeof(NAMES) / sizeof(NAMES[0]) };
 	char texts[2 * N_NAMES][NUMBER_BYTES];
 	struct audit_cell cells[N_NAMES];
+	struct audit_finding finding = *row;
 	for (unsigned i = 0; i < N_NAMES; i++) {
 		const struct audit_value *const pair = &values[2 + 2 * i];
 		if (pair[0].null == pair[1].null && pair[0].number == pair[1].number)
 			continue;
-		cells[finding->n_cells++] = (struct audit_cell){NAMES[i], points_text(&pair[0], texts[2 * i]),
-								points_text(&pair[1], texts[2 * i + 1])};
+		cells[finding.n_cells++] = (struct audit_cell){NAMES[i], points_text(&pair[0], texts[2 * i]),
+							       points_text(&pair[1], texts[2 * i + 1])};
 	}
-	finding->cells = cells;
-	audit_tell(audit, finding);
+	finding.cells = cells;
+	audit_tell(audit, &finding);
 	return 0;
 }
 
@@ -413,6 +441,8 @@ static int add_up(struct audit *audit, struct engine *engine, const char *ledger
 		rc = make_balances(audit, engine, balances, err);
 	if (rc == 0)
 		rc = find_wrong_rows(audit, engine, err);
+	if (rc == 0)
+		rc = find_wrong_numbers(audit, engine, err);
 	if (rc == 0)
 		rc = find_wrong_accounts(audit, engine, alone, err);
 	if (rc == 0)

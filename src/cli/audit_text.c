@@ -152,45 +152,49 @@ static void print_notes(const struct audit_report *report)
 		     "leave.");
 }
 
-struct advice {
-	enum audit_table table;
-	const char *text;
-};
+/* What rebuild makes again, but leaves when its files have the right names already. */
+static void print_move(const struct audit_report *report, enum audit_table table, const char *date)
+{
+	if (report->by_table[table])
+		printf("  move data/warehouse/%s/data_dt=%s away\n", audit_table_name(table), date);
+}
 
-static const struct advice ADVICE[] = {
-	{AUDIT_TRANSACTIONS, "put data/warehouse/transactions_cln back from a backup, and only then do what follows"},
-	{AUDIT_LEDGER, "punchcard rebuild"},
-	{AUDIT_ACCOUNT_STATE, "punchcard rebuild"},
-	{AUDIT_BALANCES, "punchcard rebuild"},
-	{AUDIT_LOYALTY, "punchcard rebuild"},
-};
+static void advise_tables(const struct audit_report *report)
+{
+	if (!report->by_table[AUDIT_LEDGER] && !report->by_table[AUDIT_ACCOUNT_STATE] &&
+	    !report->by_table[AUDIT_BALANCES] && !report->by_table[AUDIT_LOYALTY])
+		return;
+	char date[11];
+	civil_format(report->day, date);
+	print_move(report, AUDIT_BALANCES, date);
+	print_move(report, AUDIT_LOYALTY, date);
+	printf("  punchcard rebuild --data-dt %s\n", date);
+}
+
+static void advise_view(const struct audit_report *report)
+{
+	if (!report->by_table[AUDIT_VIEW])
+		return;
+	/* What collect mends by itself needs no more. */
+	const bool again =
+		report->by_kind[AUDIT_OTHER_PROGRAMME] + report->by_kind[AUDIT_MARKED] < report->by_table[AUDIT_VIEW];
+	if (again)
+		puts("  move data/view away");
+	puts("  punchcard collect --once");
+	if (again)
+		puts("  and load one of the customer files again: names at the till are in data/view, too");
+}
 
 static void print_advice(const struct audit_report *report, const struct programme *programme)
 {
-	const char *last = NULL;
 	puts("\nWhat to do:");
 	if (report->by_kind[AUDIT_OTHER_PROGRAMME])
 		printf("  programme.yaml was changed since (it is %s now): if that is meant, go on; else put it back\n",
 		       programme->hash_text);
-	for (size_t i = 0; i < sizeof(ADVICE) / sizeof(ADVICE[0]); i++) {
-		if (!report->by_table[ADVICE[i].table] || last == ADVICE[i].text ||
-		    (last && strcmp(last, ADVICE[i].text) == 0))
-			continue;
-		last = ADVICE[i].text;
-		printf("  %s", last);
-		if (report->day != DAY_MIN && ADVICE[i].table != AUDIT_TRANSACTIONS) {
-			char date[11];
-			civil_format(report->day, date);
-			printf(" --data-dt %s", date);
-		}
-		putchar('\n');
-	}
-	if (!report->by_table[AUDIT_VIEW])
-		return;
-	/* What collect mends by itself needs no more. */
-	if (report->by_kind[AUDIT_OTHER_PROGRAMME] + report->by_kind[AUDIT_MARKED] < report->by_table[AUDIT_VIEW])
-		puts("  move data/view away, then punchcard load customers, and");
-	puts("  punchcard collect --once");
+	if (report->by_table[AUDIT_TRANSACTIONS])
+		puts("  put data/warehouse/transactions_cln back from a backup, and only then do what follows");
+	advise_view(report);
+	advise_tables(report);
 }
 
 static void print_counts(const struct audit_report *report)
