@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures the release build, each figure beside the plain DuckDB statement that does the same work, in one run.
 
-    ./dev bench [--quick] [--repeats N] [--keep] [load | generate | collect | refresh | customer]…
+    ./dev bench [--quick] [--repeats N] [--keep] [load | generate | collect | fold | rebuild | simulate | refresh | customer]…
 
 Ours and DuckDB's take turns; the figure is the median of the repeats, and every sample is in build/bench.json. Both are
 measured as whole processes, from the start to the exit, files in the page cache, after a sync. All is made under
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -26,10 +27,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = pathlib.Path(os.environ.get("BENCH_BUILD", ROOT / "build/release"))
 PUNCHCARD = pathlib.Path(os.environ.get("PUNCHCARD", RELEASE / "src/punchcard"))
 DUCK = RELEASE / "bench/bench_duck"
+FOLD = RELEASE / "bench/bench_fold"
 WORK = ROOT / "build/bench"
 OUT = ROOT / "build/bench.json"
 
 DAYS = ("2026-09-01", "2026-09-30")
+DAY_BEHIND = "2026-10-01"
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -40,32 +43,37 @@ class Failed(Exception):
 
 
 class Sample:
-    """One run: wall seconds, the most anonymous memory (when it was looked at), and what it printed."""
+    """One run: wall seconds, the most memory (when it was looked at; anonymous, and all that was resident), and what it
+    printed."""
 
-    def __init__(self, seconds, anon_mib, out):
+    def __init__(self, seconds, anon_mib, resident_mib, out):
         self.seconds = seconds
         self.anon_mib = anon_mib
+        self.resident_mib = resident_mib
         self.out = out
 
 
-def anon_kib(pid):
+def memory_kib(pid):
+    """(anonymous, the most that was resident so far)"""
+    found = {"RssAnon": 0, "VmHWM": 0}
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="ascii") as status:
         for line in status:
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1])
-    return 0
+            key, _, value = line.partition(":")
+            if key in found:
+                found[key] = int(value.split()[0])
+    return found["RssAnon"], found["VmHWM"]
 
 
 def watch_memory(process, peak):
     while process.poll() is None:
-        peak[0] = max(peak[0], anon_kib(process.pid))
+        peak[:] = map(max, peak, memory_kib(process.pid))
         time.sleep(0.01)
 
 
 def run(*args, memory=False):
     """Runs a command to its end and measures it; raises Failed unless it exits 0."""
     words = [str(arg) for arg in args]
-    peak = [0]
+    peak = [0, 0]
     start = time.monotonic()
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         if memory:
@@ -77,7 +85,7 @@ def run(*args, memory=False):
             watcher.join()
     if process.returncode != 0:
         raise Failed(f"{' '.join(words)[:200]}\n  exit {process.returncode}: {err.strip()[:2000]}")
-    return Sample(seconds, peak[0] / 1024, out)
+    return Sample(seconds, peak[0] / 1024, peak[1] / 1024, out)
 
 
 def timed(*args, **options):
@@ -142,7 +150,8 @@ class Bench:
         self.report = report
         self.customers = 100_000 if args.quick else 1_000_000
         self.orders = 2_000_000 if args.quick else 20_000_000
-        self.collected = None  # a deployment with customers and orders, for refresh and customer
+        self.collected = None  # a deployment with customers and orders, for rebuild and what comes behind it
+        self.rebuild_s = None  # how long its last day takes to be rebuilt
 
     def punchcard(self, deployment, *args):
         return [PUNCHCARD, "-C", deployment, *args]
@@ -294,17 +303,36 @@ class Bench:
             self.collected = deployment
         return self.collected
 
-    # --- refresh ---
+    # --- fold ---
 
-    def refresh(self):
-        """The loyalty partition over all orders; DuckDB joins and groups the same Parquet files."""
-        deployment = self.need_collected()
+    def fold(self):
+        """The loyalty kernel alone, on one core and in memory: facts of orders, and their fold."""
+        customers = self.customers
+        result = json.loads(run(FOLD, customers, 20, self.repeats).out)
+        rate = result["events_per_second"]
+        alone = result["fold_alone_per_second"]
+        what = f"fold of {customers * 20:,} orders by {customers:,} customers"
+        self.report.add("fold", f"{what}: facts and fold", rate, "events/s", "", None)
+        self.report.add("fold", f"{what}: fold alone", alone, "events/s", ">= 15,000,000", alone >= 15e6)
+        if not shutil.which("valgrind"):
+            print("  (no valgrind here: instructions are not counted)")
+            return
+        for function, name in (("fold_rows", "facts and fold"), ("fold_facts", "fold alone")):
+            log = WORK / "callgrind.log"
+            run("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect={function}",
+                f"--log-file={log}", FOLD, 1000, 20, 1)  # fmt: skip
+            instructions = int(re.search(r"Collected : (\d+)", log.read_text(encoding="utf-8"))[1])
+            self.report.add("fold", f"one order: {name}", instructions / 20000, "instr.", "", None)
+
+    # --- rebuild ---
+
+    def duck_sums(self, deployment, target):
+        """What the template's rule comes to without lots, ledger and tiers: points and sums of each customer."""
         warehouse = deployment / "data/warehouse"
-        target = WORK / "loyalty.parquet"
         orders = f"read_parquet('{warehouse}/transactions_cln/**/*.parquet', hive_partitioning = true)"
         customers = f"read_parquet('{warehouse}/customers_cln/**/*.parquet')"
         points = "(odr_amt * 100)::BIGINT * 1000 // 1000"  # as in the template: a point per 10.00, floored to a thousandth
-        same = f"""COPY (
+        return f"""COPY (
             SELECT t.cust_id, any_value(c.cust_nm) AS cust_name, any_value(c.cust_member_card_no) AS cust_member_card_no,
                 sum(odr_amt)::DECIMAL(18,2) AS spnd_amt, count(*) AS orders, count(DISTINCT data_dt) AS visits,
                 (sum({points}) / 1000)::DECIMAL(18,3) AS points_balance,
@@ -313,21 +341,72 @@ class Bench:
             FROM {orders} AS t LEFT JOIN {customers} AS c ON c.cust_id = t.cust_id
             WHERE t.cust_id IS NOT NULL AND data_dt <= DATE '{DAYS[1]}'
             GROUP BY t.cust_id ORDER BY t.cust_id) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"""
-        original = f"""COPY (
-            SELECT t.cust_id, c.cust_nm, c.cust_member_card_no, sum(odr_prc) AS spnd_amt
-            FROM {orders} AS t JOIN {customers} AS c ON c.cust_id = t.cust_id
-            GROUP BY ALL) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"""
-        ours, theirs, originals = [], [], []
-        for _ in range(self.repeats):
-            ours.append(timed(*self.punchcard(deployment, "refresh", "--data-dt", DAYS[1]), memory=True))
-            theirs.append(timed(DUCK, same))
-            originals.append(timed(DUCK, original))
+
+    def rebuild(self):
+        """Ledger, balances and loyalty out of the whole history; DuckDB earns and sums only, from the same Parquet files."""
+        deployment = self.need_collected()
+        target = WORK / "sums.parquet"
+        ours, theirs = [], []
+        repeats = self.repeats if self.quick else min(self.repeats, 3)
+        for _ in range(repeats):
+            ours.append(timed(*self.punchcard(deployment, "rebuild", "--data-dt", DAYS[1]), memory=True))
+            theirs.append(timed(DUCK, self.duck_sums(deployment, target), memory=True))
         remove(target)
-        what = f"refresh over {self.orders:,} lines"
-        add_pair(self.report, "refresh", what, ours, theirs, 2.0)
-        self.report.add("refresh", f"{what}: DuckDB, sum by customer only", median(originals), "s", "", None)
-        memory = max(sample.anon_mib for sample in ours)
-        self.report.add("refresh", f"{what}: most anonymous memory", memory, "MiB", "", None)
+        self.rebuild_s = median(ours)
+        what = f"rebuild of {self.orders:,} orders by {self.customers:,} customers"
+        add_pair(self.report, "rebuild", what, ours, theirs, None)
+        rate = self.orders / self.rebuild_s
+        self.report.add("rebuild", f"{what}: rate", rate, "events/s", ">= 2,000,000", rate >= 2e6)
+        memory = max(sample.resident_mib for sample in ours)
+        other = max(sample.resident_mib for sample in theirs)
+        self.report.add("rebuild", f"{what}: most resident memory", memory, "MiB", "< 2048", memory < 2048)
+        self.report.add("rebuild", f"{what}: DuckDB's", other, "MiB", "", None)
+
+    def need_rebuilt(self):
+        """The same, rebuilt to its last day, when `rebuild` was not measured before."""
+        deployment = self.need_collected()
+        if self.rebuild_s is None:
+            self.rebuild_s = timed(*self.punchcard(deployment, "rebuild", "--data-dt", DAYS[1])).seconds
+        return deployment
+
+    # --- simulate ---
+
+    def simulate(self):
+        """The whole history under two programmes, beside what a rebuild takes."""
+        deployment = self.need_rebuilt()
+        other = WORK / "other.yaml"
+        text = (deployment / "programme.yaml").read_text(encoding="utf-8")
+        other.write_text(text.replace("per: 10.00", "per: 12.50"), encoding="utf-8")
+        words = self.punchcard(deployment, "simulate", "--programme", other, "--data-dt", DAYS[1])
+        repeats = self.repeats if self.quick else min(self.repeats, 3)
+        ours = [timed(*words, memory=True) for _ in range(repeats)]
+        what = f"simulate over {self.orders:,} orders"
+        ratio = median(ours) / self.rebuild_s
+        self.report.add("simulate", what, median(ours), "s", "", None, samples=[s.seconds for s in ours])
+        self.report.add("simulate", f"{what}: ratio to rebuild", ratio, "x", "<= 1", ratio <= 1)
+        memory = max(sample.resident_mib for sample in ours)
+        self.report.add("simulate", f"{what}: most resident memory", memory, "MiB", "", None)
+
+    # --- refresh ---
+
+    def refresh(self):
+        """One day more: from the state of the day before and that day's orders."""
+        deployment = self.need_rebuilt()
+        orders = 100_000
+        days = ["--from", DAY_BEHIND, "--to", DAY_BEHIND]
+        run(*self.punchcard(deployment, "generate", "--orders", orders, "--customers", self.customers, *days, "--seed", 2))
+        run(*self.punchcard(deployment, "collect", "--once"))
+        words = self.punchcard(deployment, "refresh", "--data-dt", DAY_BEHIND, "--json")
+        ours = [timed(*words, memory=True) for _ in range(self.repeats)]
+        report = json.loads(ours[0].out)
+        if report["events"] != orders or not report["from"]:
+            raise Failed(f"refresh took another way than it was to be measured on: {ours[0].out}")
+        what = f"refresh of a day of {orders:,} orders, {self.customers:,} accounts"
+        seconds = median(ours)
+        samples = [sample.seconds for sample in ours]
+        self.report.add("refresh", what, seconds, "s", "<= 3", seconds <= 3, samples=samples)
+        memory = max(sample.resident_mib for sample in ours)
+        self.report.add("refresh", f"{what}: most resident memory", memory, "MiB", "", None)
 
     # --- customer ---
 
@@ -346,7 +425,7 @@ class Bench:
         self.report.add("customer", "/bin/true", median(nothing) * 1e3, "ms", "", None)
 
 
-BENCHES = ["load", "generate", "collect", "refresh", "customer"]
+BENCHES = ["load", "generate", "collect", "fold", "rebuild", "simulate", "refresh", "customer"]
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------
@@ -381,7 +460,7 @@ def parse_arguments():
 
 def main():
     args = parse_arguments()
-    for binary in (PUNCHCARD, DUCK):
+    for binary in (PUNCHCARD, DUCK, FOLD):
         if not binary.exists():
             sys.exit(f"bench: {binary} is missing: ./dev build release")
     remove(WORK)
