@@ -324,6 +324,24 @@ static void test_issued_overflows(void **state)
 	finish(&s);
 }
 
+/* Any ledger's sum can be the one that does not hold it. */
+static void test_issued_overflows_in_another_ledger(void **state)
+{
+	(void)state;
+	struct story s = begin("UTC");
+	add_ledger(s.p, "stamps");
+	add_rule(s.p, "stamp", RULE_PER_VISIT, 1000, 0)->ledger = 1;
+	start(&s);
+	struct fact gift = make_fact(s.p, EVENT_ADJUST, "a", time_of(s.p, "2024-01-01"));
+	gift.ledger = 1;
+	gift.points_milli = SUM_MAX - 999;
+	apply_fact(&s, &gift);
+	buy(&s, "b", "2024-01-02", 100);
+	expect(&s, "2024-01-01 adjust/1 999999999999999000 never =999999999999999000\n"
+		   "2024-01-02 reject overflow\n");
+	finish(&s);
+}
+
 static void test_taken_overflows(void **state)
 {
 	(void)state;
@@ -628,6 +646,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_earned),
 		cmocka_unit_test(test_totals),
 		cmocka_unit_test(test_issued_overflows),
+		cmocka_unit_test(test_issued_overflows_in_another_ledger),
 		cmocka_unit_test(test_taken_overflows),
 		cmocka_unit_test(test_what_is_dropped_fits),
 		cmocka_unit_test(test_spend_overflows),

@@ -174,6 +174,17 @@ static void test_nothing_earned(void **state)
 
 /* --- rounding and caps --------------------------------------------------------------------------------------------------- */
 
+static void test_a_tier_is_ignored_without_tiers(void **state)
+{
+	(void)state;
+	struct programme *const p = make_programme("UTC");
+	add_rule(p, "base", RULE_PER_AMOUNT, 1000, 100);
+	make_ready(p);
+	const struct fact order = order_of(250, 0);
+	assert_int_equal(earned_by(p, &order, 3, 0), 2500);
+	programme_free(p);
+}
+
 static void test_rounding(void **state)
 {
 	(void)state;
@@ -643,6 +654,7 @@ int main(void)
 		cmocka_unit_test(test_per_item),
 		cmocka_unit_test(test_all_kinds_together),
 		cmocka_unit_test(test_nothing_earned),
+		cmocka_unit_test(test_a_tier_is_ignored_without_tiers),
 		cmocka_unit_test(test_rounding),
 		cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_cap),

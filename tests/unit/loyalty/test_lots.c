@@ -1,4 +1,5 @@
 /* Lots, debt and expiry: tables with the arithmetic by hand. */
+#include "loyalty/lots.h"
 #include "story.h"
 
 /* --- expiry -------------------------------------------------------------------------------------------------------------- */
@@ -398,6 +399,31 @@ static void test_many_lots(void **state)
 	finish(&s);
 }
 
+/* With one expiry, lots are told apart by the day they are available from: those of one day become one. */
+static void test_moving_merges(void **state)
+{
+	(void)state;
+	struct lots lots = {0};
+	assert_int_equal(lots_add(&lots, 100, 12, 1), 0);
+	assert_int_equal(lots_add(&lots, 101, 11, 2), 0);
+	assert_int_equal(lots_add(&lots, 102, 12, 4), 0);
+	assert_int_equal(lots_add(&lots, 103, 10, 8), 0);
+	assert_int_equal(lots_add(&lots, 104, DAY_MIN, 16), 0);
+	assert_int_equal(lots_add(&lots, 105, DAY_MIN, 32), 0);
+	lots_move(&lots, 200);
+	static const struct lot PENDING[] = {{200, 10, 8}, {200, 11, 2}, {200, 12, 5}};
+	assert_int_equal(lots.pending.n, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(lot_at(&lots.pending, i)->expires, PENDING[i].expires);
+		assert_int_equal(lot_at(&lots.pending, i)->available, PENDING[i].available);
+		assert_int_equal(lot_at(&lots.pending, i)->remaining_milli, PENDING[i].remaining_milli);
+	}
+	assert_int_equal(lots.spendable.n, 1);
+	assert_int_equal(lot_at(&lots.spendable, 0)->remaining_milli, 48);
+	assert_int_equal(lots.total_milli, 63);
+	lots_release(&lots);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_forgive_takes_what_is_there),
 		cmocka_unit_test(test_earliest_expiry_first),
 		cmocka_unit_test(test_many_lots),
+		cmocka_unit_test(test_moving_merges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

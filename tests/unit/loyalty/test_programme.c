@@ -154,6 +154,49 @@ static void test_fractions_that_do_not_fit(void **state)
 
 /* --- items, ledgers, rewards --------------------------------------------------------------------------------------------- */
 
+/* Fractions that fit with the greatest multiplier, and not with one whose numerator is greater. */
+static struct programme *with_fine_rates(void)
+{
+	static const int64_t PRIMES[] = {10000019, 10000079, 10000103, 10000121};
+	struct programme *const p = make_programme("UTC");
+	for (unsigned i = 0; i < sizeof(PRIMES) / sizeof(PRIMES[0]); i++)
+		add_rule(p, "rate", RULE_PER_AMOUNT, 2, PRIMES[i]);
+	return p;
+}
+
+static void test_the_numerator_of_any_level_fits(void **state)
+{
+	(void)state;
+	for (int fine = 0; fine < 2; fine++) {
+		struct programme *const p = with_fine_rates();
+		add_level(p, "base", 0, 1, 1);
+		add_level(p, "silver", 1, fine ? 999999 : 999, fine ? 1000 : 1);
+		add_level(p, "gold", 2, 1000, 1);
+		if (fine) {
+			assert_refused(p, "rule 'rate': ", "do not fit 128 bits");
+			continue;
+		}
+		make_ready(p);
+		programme_free(p);
+	}
+}
+
+static void test_the_numerator_of_any_promotion_fits(void **state)
+{
+	(void)state;
+	for (int fine = 0; fine < 2; fine++) {
+		struct programme *const p = with_fine_rates();
+		add_promotion(p, "thousand", 1000, 1);
+		add_promotion(p, "nearly", fine ? 999999 : 999, fine ? 1000 : 1)->group = 0;
+		if (fine) {
+			assert_refused(p, "", "do not fit");
+			continue;
+		}
+		make_ready(p);
+		programme_free(p);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -370,6 +413,8 @@ int main(void)
 		cmocka_unit_test(test_versions_do_not_add_up),
 		cmocka_unit_test(test_multipliers_count),
 		cmocka_unit_test(test_fractions_that_do_not_fit),
+		cmocka_unit_test(test_the_numerator_of_any_level_fits),
+		cmocka_unit_test(test_the_numerator_of_any_promotion_fits),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_an_item_twice),
 		cmocka_unit_test(test_as_many_items_as_there_may_be),

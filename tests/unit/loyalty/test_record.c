@@ -476,7 +476,61 @@ static void test_version_1(void **state)
 	assert_int_equal(record_decode(s.record, (struct slice){bytes, 9}, NULL), 0);
 	assert_true(record_is_marked(s.record));
 	expect_balance(&s, 0, 0);
+	/* Sums of no order are none. */
+	bytes[2] = 2;
+	assert_int_equal(record_decode(s.record, (struct slice){bytes, 9}, NULL), 0);
+	struct account *const empty = account_new(s.p);
+	assert_int_equal(record_fold(s.record, empty, NULL), 0);
+	account_totals(empty, &t);
+	assert_int_equal(t.spend_minor, 0);
+	account_free(empty);
 	shelf_release(&s);
+}
+
+/* Days of version 1 begin with the first that an event may have, or a day before. */
+static void test_days_of_version_1(void **state)
+{
+	(void)state;
+	struct shelf s = shelf_of(64, 7 * DAY_US);
+	for (int first_word = -3; first_word <= -2; first_word++) {
+		char bytes[128];
+		char *p = bytes;
+		*p++ = 1;
+		p = put_varint(p, 1);
+		for (int i = 0; i < 4; i++)
+			p = put_signed(p, 0);
+		p = put_varint(p, 0);
+		p = put_signed(p, first_word);
+		p = put_varint(p, 1);
+		p = put_u64(p, 1);
+		const int rc = record_decode(s.record, (struct slice){bytes, (size_t)(p - bytes)}, NULL);
+		assert_int_equal(rc, first_word < -2 ? ERROR_CORRUPT : 0);
+	}
+	shelf_release(&s);
+}
+
+/* Of rules by item, only those that the programme has. */
+static void test_as_many_rules_as_there_may_be(void **state)
+{
+	(void)state;
+	for (unsigned n_rules = PROGRAMME_RULES_MAX - 1; n_rules <= PROGRAMME_RULES_MAX; n_rules++) {
+		struct programme *const p = make_programme("UTC");
+		for (unsigned i = 0; i < n_rules; i++)
+			add_rule(p, "item", RULE_PER_ITEM, 1000, 0);
+		make_ready(p);
+		struct record *const record = record_new(p);
+		struct fact order = make_fact(p, EVENT_ORDER, "a", 0);
+		order.item_rules = UINT64_C(1) << (PROGRAMME_RULES_MAX - 1);
+		order.items[0] = 1000;
+		enum record_added added;
+		assert_int_equal(record_add(record, &order, &added), 0);
+		_cleanup_buf_ struct buf bytes = {0};
+		encode(record, &bytes);
+		assert_int_equal(record_decode(record, (struct slice){bytes.data, bytes.len}, NULL),
+				 n_rules < PROGRAMME_RULES_MAX ? ERROR_CORRUPT : 0);
+		record_free(record);
+		programme_free(p);
+	}
 }
 
 int main(void)
@@ -494,6 +548,8 @@ int main(void)
 		cmocka_unit_test(test_damaged_records),
 		cmocka_unit_test(test_records_of_others),
 		cmocka_unit_test(test_version_1),
+		cmocka_unit_test(test_days_of_version_1),
+		cmocka_unit_test(test_as_many_rules_as_there_may_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
