@@ -474,16 +474,21 @@ def test_reads_only(copy):
 
 
 def test_while_another_writes(copy):
-    """It needs no lock: a daemon that holds it is in nobody's way."""
-    process = copy.start("collect")
+    """It needs no lock: who holds it, in the middle of its work, is in nobody's way."""
+    adjust = [(3000 + i, judge.Event(judge.ADJUST, f"c-{i}", history.DAY_US, points=1000)) for i in range(40000)]
+    copy.put("c.json", as_ndjson(adjust))
+    process = copy.start("collect", "--once")
+    lock = copy.dir / "data/lock"
+    while str(process.pid) not in lock.read_text():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGSTOP)
     try:
-        deadline = time.monotonic() + 20
-        while not (copy.dir / "data/lock").read_text().strip() and time.monotonic() < deadline:
-            time.sleep(0.05)
         audit(copy, code=0)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.send_signal(signal.SIGCONT)
+        assert copy.pc.end(process).code == 0
+    assert audit(copy, code=0)["accounts"] > 40000
 
 
 def test_a_swap_that_is_not_done(copy):
