@@ -15,17 +15,23 @@
 
 #define SECONDS_PER_DAY   86400
 
+/* A year from March on, shifted by ERAS_BEFORE_YEARS; month 0 is March, day 0 the first. */
+static inline int32_t days_of(uint32_t year, uint32_t month, uint32_t day)
+{
+	const uint32_t century = year / 100;
+	const uint32_t days = 365 * year + year / 4 - century + century / 4 + (153 * month + 2) / 5 + day;
+	return (int32_t)days - ERAS_BEFORE_YEARS * DAYS_PER_ERA - ERA_SHIFT_DAYS;
+}
+
 int32_t civil_days(int year, int month, int day)
 {
 	const uint32_t y = (uint32_t)(year + 400 * ERAS_BEFORE_YEARS) - (month <= 2);
-	const uint32_t shifted_month = (uint32_t)(month > 2 ? month - 3 : month + 9);
-	const uint32_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * shifted_month + 2) / 5 + (uint32_t)day - 1;
-	return (int32_t)days - ERAS_BEFORE_YEARS * DAYS_PER_ERA - ERA_SHIFT_DAYS;
+	return days_of(y, (uint32_t)(month > 2 ? month - 3 : month + 9), (uint32_t)day - 1);
 }
 
 /* C. Neri, L. Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022): multiplications
  * in place of most divisions, as accounts count months with each order. */
-void civil_date(int32_t days, int *year, int *month, int *day)
+static inline void split_days(int32_t days, int64_t *year, uint32_t *month, uint32_t *day)
 {
 	const uint64_t n = (uint64_t)((int64_t)days + ERA_SHIFT_DAYS + (int64_t)ERAS_BEFORE_DAYS * DAYS_PER_ERA);
 	const uint64_t of_century = 4 * n + 3;
@@ -34,12 +40,23 @@ void civil_date(int32_t days, int *year, int *month, int *day)
 	const uint64_t product = UINT64_C(2939745) * ((uint32_t)(of_century % DAYS_PER_ERA) | 3);
 	const uint32_t year_of_century = (uint32_t)(product >> 32);
 	const uint32_t day_of_year = (uint32_t)product / 2939745 / 4;
-	/* 2141 / 2^16 is a day in months of 30.6 days; 3 << 16 for March, and half a day. */
-	const uint32_t months = 2141 * day_of_year + 197913;
-	const bool next_year = day_of_year >= 306;
-	*day = (int)((months & 0xffff) / 2141) + 1;
-	*month = (int)(months >> 16) - (next_year ? 12 : 0);
-	*year = (int)((int64_t)(100 * century + year_of_century) - 400 * ERAS_BEFORE_DAYS) + next_year;
+	/* 2141 / 2^16 is a day in months of 30.6 days, and half a day. */
+	const uint32_t months = 2141 * day_of_year + 1305;
+	*day = (months & 0xffff) / 2141;
+	*month = months >> 16;
+	*year = (int64_t)(100 * century + year_of_century) - 400 * ERAS_BEFORE_DAYS;
+}
+
+void civil_date(int32_t days, int *year, int *month, int *day)
+{
+	int64_t march_year;
+	uint32_t march_month;
+	uint32_t day_before;
+	split_days(days, &march_year, &march_month, &day_before);
+	const bool next_year = march_month >= 10;
+	*day = (int)day_before + 1;
+	*month = (int)march_month + (next_year ? -9 : 3);
+	*year = (int)march_year + next_year;
 }
 
 static int days_of_month(int year, int month)
@@ -56,15 +73,20 @@ bool civil_valid(int year, int month, int day)
 
 int32_t civil_add_months(int32_t days, int32_t months)
 {
-	int year;
-	int month;
-	int day;
-	civil_date(days, &year, &month, &day);
-	const int count = year * 12 + month - 1 + months;
-	year = count / 12 - (count % 12 < 0);
-	month = count - year * 12 + 1;
-	const int last = days_of_month(year, month);
-	return civil_days(year, month, day < last ? day : last);
+	int64_t year;
+	uint32_t month;
+	uint32_t day;
+	split_days(days, &year, &month, &day);
+	const uint32_t count = (uint32_t)(year + 400 * ERAS_BEFORE_YEARS) * 12 + month + (uint32_t)months;
+	const uint32_t to_year = count / 12;
+	const uint32_t to_month = count % 12;
+	/* Only days that a month may not have are looked at closely. */
+	if (day >= 28) {
+		const int32_t first = days_of(to_year, to_month, 0);
+		const int32_t next = to_month < 11 ? days_of(to_year, to_month + 1, 0) : days_of(to_year + 1, 0, 0);
+		return first + (int32_t)day < next ? first + (int32_t)day : next - 1;
+	}
+	return days_of(to_year, to_month, day);
 }
 
 static bool read_digits(const char *text, size_t n, int *out)

@@ -250,12 +250,6 @@ static void move_inactive(struct account *account)
 
 static int count_order(struct account *account, const struct fact *fact, const struct earning *earning)
 {
-	const struct order order = {
-		.id_hash = fact_id_hash(fact->id),
-		.total_minor = fact->total_minor,
-		.eligible_minor = fact->eligible_minor,
-		.day = account->day,
-	};
 	bool first_of_day;
 	const int64_t metric =
 		account->programme->tiers.metric == METRIC_SPEND ? fact->eligible_minor : earning->points_milli[0];
@@ -268,15 +262,28 @@ static int count_order(struct account *account, const struct fact *fact, const s
 	account->last_us = fact->time_us;
 	account->last_order_day = account->day;
 	account->gross_minor += fact->total_minor;
-	return orders_add(&account->orders, &order, earning->points_milli, account->programme->n_ledgers);
+	struct order *const order = orders_add(&account->orders, earning->points_milli, account->programme->n_ledgers);
+	if (!order)
+		return ERROR_NO_MEMORY;
+	order->id_hash = fact_id_hash(fact->id);
+	order->total_minor = fact->total_minor;
+	order->eligible_minor = fact->eligible_minor;
+	order->refunded_minor = 0;
+	order->refunded_eligible_minor = 0;
+	order->day = account->day;
+	order->rejected = false;
+	return 0;
 }
 
 /* A refund of an order that was rejected must not find an older one with the same id: so it is remembered as what it is. */
 static int remember_rejected(struct account *account, const struct fact *fact)
 {
 	static const int64_t NOTHING[PROGRAMME_LEDGERS_MAX] = {0};
-	const struct order order = {.id_hash = fact_id_hash(fact->id), .day = account->day, .rejected = true};
-	return orders_add(&account->orders, &order, NOTHING, account->programme->n_ledgers);
+	struct order *const order = orders_add(&account->orders, NOTHING, account->programme->n_ledgers);
+	if (!order)
+		return ERROR_NO_MEMORY;
+	*order = (struct order){.id_hash = fact_id_hash(fact->id), .day = account->day, .rejected = true};
+	return 0;
 }
 
 static int apply_order(struct account *account, const struct fact *fact, const struct entry_context *context)

@@ -99,18 +99,16 @@ void orders_release(struct order_list *orders);
 int orders_copy(struct order_list *to, const struct order_list *from, unsigned n_ledgers);
 /* Room for one more. ERROR_NO_MEMORY. */
 int orders_grow(struct order_list *orders, unsigned n_ledgers);
-/* points_milli: of each ledger. ERROR_NO_MEMORY. */
-static inline int orders_add(struct order_list *orders, const struct order *order, const int64_t *points_milli,
-			     unsigned n_ledgers)
+/* One more, to be filled in where it is: a copy just behind the writing would wait for it. points_milli: of each ledger. NULL when
+ * out of memory. */
+static inline struct order *orders_add(struct order_list *orders, const int64_t *points_milli, unsigned n_ledgers)
 {
 	if (orders->n == orders->cap && orders_grow(orders, n_ledgers) < 0)
-		return ERROR_NO_MEMORY;
-	orders->items[orders->n] = *order;
+		return NULL;
 	int64_t *const points = orders->points_milli + (size_t)orders->n * n_ledgers;
 	for (unsigned i = 0; i < n_ledgers; i++)
 		points[i] = points_milli[i];
-	orders->n++;
-	return 0;
+	return &orders->items[orders->n++];
 }
 /* *position of the last order with that id, or -1. ERROR_NO_MEMORY. */
 int orders_find(struct order_list *orders, uint64_t id_hash, int64_t *position);
