@@ -554,6 +554,27 @@ static void test_entries_add_up(void **state)
 
 /* --- bytes --------------------------------------------------------------------------------------------------------------- */
 
+/* A day may be reached without any event. */
+static void test_a_state_without_events(void **state)
+{
+	(void)state;
+	struct story s = begin("UTC");
+	start(&s);
+	struct account *const other = account_new(s.p);
+	for (int reached = 0; reached < 2; reached++) {
+		_cleanup_buf_ struct buf bytes = {0};
+		assert_int_equal(account_encode(s.account, &bytes), 0);
+		assert_int_equal(account_decode((struct slice){bytes.data, bytes.len}, other, NULL), 0);
+		assert_same_account(s.account, other);
+		struct account_totals t;
+		account_totals(other, &t);
+		assert_int_equal(t.day, reached ? day_of("2024-01-01") : DAY_MIN);
+		wait_until(&s, "2024-01-01");
+	}
+	account_free(other);
+	finish(&s);
+}
+
 /* What is read is written again as it was; all else is refused. */
 static void decode_damaged(struct account *account, const char *data, size_t len)
 {
@@ -654,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_time_passes_alike),
 		cmocka_unit_test(test_entries_add_up),
 		cmocka_unit_test(test_damaged_states),
+		cmocka_unit_test(test_a_state_without_events),
 		cmocka_unit_test(test_states_of_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "random_history.h"
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "loyalty/record.h"
 
 #define HISTORIES 1500
@@ -334,6 +335,31 @@ static void test_memory_is_used_again(void **state)
 	shelf_release(&s);
 }
 
+/* More ids than there is room for at first: they stay what they were when they are moved. */
+static void test_long_ids(void **state)
+{
+	(void)state;
+	enum { N = 100 };
+	struct shelf s = shelf_of(N, 1000 * DAY_US);
+	char ids[N][LIMIT_EVENT_ID_BYTES + 1];
+	for (int i = 0; i < N; i++) {
+		memset(ids[i], 'a' + i % 26, LIMIT_EVENT_ID_BYTES);
+		snprintf(ids[i], sizeof(ids[i]), "%d", i);
+		ids[i][strlen(ids[i])] = '-';
+		ids[i][LIMIT_EVENT_ID_BYTES] = '\0';
+		assert_int_equal(add_order(&s, ids[i], i), RECORD_ADDED);
+	}
+	const struct fact *facts;
+	assert_int_equal(record_open(s.record, &facts), N);
+	for (int i = 0; i < N; i++)
+		assert_true(slice_is(facts[i].id, ids[i]));
+	store_and_read(s.record);
+	assert_int_equal(record_open(s.record, &facts), N);
+	for (int i = 0; i < N; i++)
+		assert_true(slice_is(facts[i].id, ids[i]));
+	shelf_release(&s);
+}
+
 /* --- bytes --------------------------------------------------------------------------------------------------------------- */
 
 static void decode_damaged(struct record *record, const char *data, size_t len)
@@ -545,6 +571,7 @@ int main(void)
 		cmocka_unit_test(test_any_order_gives_the_same_bytes),
 		cmocka_unit_test(test_a_record_folds_to_the_account),
 		cmocka_unit_test(test_memory_is_used_again),
+		cmocka_unit_test(test_long_ids),
 		cmocka_unit_test(test_damaged_records),
 		cmocka_unit_test(test_records_of_others),
 		cmocka_unit_test(test_version_1),
