@@ -268,8 +268,7 @@ static int count_order(struct account *account, const struct fact *fact, const s
 	order->id_hash = fact_id_hash(fact->id);
 	order->total_minor = fact->total_minor;
 	order->eligible_minor = fact->eligible_minor;
-	order->refunded_minor = 0;
-	order->refunded_eligible_minor = 0;
+	order->refunded = (struct refunded){0, 0};
 	order->day = account->day;
 	order->rejected = false;
 	return 0;
@@ -314,8 +313,7 @@ static int64_t reversed_by(int64_t points, int64_t whole, int64_t refunded)
 }
 
 struct refund {
-	int64_t refunded_minor;
-	int64_t refunded_eligible_minor;
+	struct refunded refunded;                      /* so far, with this one */
 	int64_t reversed_milli[PROGRAMME_LEDGERS_MAX]; /* now */
 };
 
@@ -326,15 +324,12 @@ static bool plan_refund(const struct account *account, const struct fact *fact, 
 	const struct order *const order = &account->orders.items[position];
 	const unsigned n_ledgers = account->programme->n_ledgers;
 	const int64_t *const points = account->orders.points_milli + (size_t)position * n_ledgers;
-	const int64_t room = order->eligible_minor - order->refunded_eligible_minor;
-	const int64_t eligible = fact->eligible_minor < room ? fact->eligible_minor : room;
-	refund->refunded_minor = order->refunded_minor + fact->total_minor;
-	refund->refunded_eligible_minor = order->refunded_eligible_minor + eligible;
+	refund->refunded = fact_refunded(order->refunded, order->total_minor, order->eligible_minor, fact);
 
 	const bool by_total = order->eligible_minor == 0;
 	const int64_t whole = by_total ? order->total_minor : order->eligible_minor;
-	const int64_t before = by_total ? order->refunded_minor : order->refunded_eligible_minor;
-	const int64_t after = by_total ? refund->refunded_minor : refund->refunded_eligible_minor;
+	const int64_t before = by_total ? order->refunded.total_minor : order->refunded.eligible_minor;
+	const int64_t after = by_total ? refund->refunded.total_minor : refund->refunded.eligible_minor;
 	for (unsigned i = 0; i < n_ledgers; i++) {
 		if (points[i] == 0)
 			continue;
@@ -366,7 +361,7 @@ static int64_t refund_metric(const struct account *account, const struct order *
 		return 0;
 	if (tiers->metric == METRIC_POINTS_EARNED)
 		return refund->reversed_milli[0];
-	return refund->refunded_eligible_minor - order->refunded_eligible_minor;
+	return refund->refunded.eligible_minor - order->refunded.eligible_minor;
 }
 
 static enum reject_reason check_refund(const struct account *account, const struct fact *fact, int64_t position)
@@ -377,7 +372,7 @@ static enum reject_reason check_refund(const struct account *account, const stru
 		return REJECT_UNKNOWN_ORDER;
 	const struct order *const order = &account->orders.items[position];
 	/* What no number holds is more than any order. */
-	if (fact->reject == REJECT_OVERFLOW || fact->total_minor > order->total_minor - order->refunded_minor)
+	if (fact->reject == REJECT_OVERFLOW || fact->total_minor > order->total_minor - order->refunded.total_minor)
 		return REJECT_OVER_REFUND;
 	return REJECT_NONE;
 }
@@ -402,8 +397,7 @@ static int apply_refund(struct account *account, const struct fact *fact, const 
 	days_refund(&account->days, order->day, metric, fact->total_minor);
 	/* Never more than the orders' sum, so it fits. */
 	account->refunds_minor += fact->total_minor;
-	order->refunded_minor = refund.refunded_minor;
-	order->refunded_eligible_minor = refund.refunded_eligible_minor;
+	order->refunded = refund.refunded;
 	return tier_after_refund(account, context, position, metric);
 }
 

@@ -52,9 +52,9 @@ struct account_totals {
 	int64_t spend_minor; /* net of refunds */
 	int64_t first_us;    /* of the first and last order; 0 without orders */
 	int64_t last_us;
-	int64_t postings;       /* how many entries so far: the next one's number less 1 */
-	int32_t day;            /* reached last; DAY_MIN for an empty account */
-	int64_t window_visits;  /* over segment_months, up to `day` */
+	int64_t postings;      /* how many entries so far: the next one's number less 1 */
+	int32_t day;           /* reached last; DAY_MIN for an empty account */
+	int64_t window_visits; /* over segment_months, up to `day` */
 	int64_t window_spend_minor;
 };
 void account_totals(const struct account *account, struct account_totals *out);
@@ -83,10 +83,10 @@ unsigned account_lots(const struct account *account, unsigned ledger);
 void account_lot(const struct account *account, unsigned ledger, unsigned i, struct account_lot *out);
 
 struct account_tier {
-	unsigned level;      /* 0 in a programme without tiers */
-	int32_t review_day;  /* DAY_MAX: none */
-	int64_t metric;      /* as of the day that was reached */
-	int64_t to_next;     /* threshold of the next level less metric; 0 at the top and without tiers */
+	unsigned level;     /* 0 in a programme without tiers */
+	int32_t review_day; /* DAY_MAX: none */
+	int64_t metric;     /* as of the day that was reached */
+	int64_t to_next; /* threshold of the next level less metric; 0 when that is reached, at the top and without tiers */
 };
 void account_tier(const struct account *account, struct account_tier *out);
 

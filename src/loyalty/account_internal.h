@@ -75,8 +75,7 @@ struct order {
 	uint64_t id_hash;
 	int64_t total_minor;
 	int64_t eligible_minor;
-	int64_t refunded_minor;          /* of the total */
-	int64_t refunded_eligible_minor; /* R: at most eligible_minor */
+	struct refunded refunded;
 	int32_t day;
 	bool rejected; /* it earned nothing, and cannot be refunded */
 };

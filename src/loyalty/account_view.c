@@ -85,7 +85,8 @@ void account_tier(const struct account *account, struct account_tier *out)
 		.review_day = account->tier.review_day,
 		.metric = account->days.tier_metric,
 	};
-	if (level + 1 < tiers->n_levels)
+	/* A fall to the base may leave the metric above thresholds: then the next order lifts the customer. */
+	if (level + 1 < tiers->n_levels && tiers->levels[level + 1].threshold > out->metric)
 		out->to_next = tiers->levels[level + 1].threshold - out->metric;
 }
 

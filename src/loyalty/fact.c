@@ -148,6 +148,18 @@ int fact_compare(const struct fact *a, const struct fact *b)
 	return (a->source_hash > b->source_hash) - (a->source_hash < b->source_hash);
 }
 
+struct refunded fact_refunded(struct refunded before, int64_t order_total_minor, int64_t order_eligible_minor,
+			      const struct fact *refund)
+{
+	const int64_t total = before.total_minor + refund->total_minor;
+	const int64_t room = order_eligible_minor - before.eligible_minor;
+	const int64_t eligible =
+		before.eligible_minor + (refund->eligible_minor < room ? refund->eligible_minor : room);
+	/* Beyond what was not eligible of the order, whatever the refunds' lines say. */
+	const int64_t least = total - (order_total_minor - order_eligible_minor);
+	return (struct refunded){total, eligible > least ? eligible : least};
+}
+
 uint64_t fact_id_hash(struct slice id)
 {
 	return XXH3_64bits(id.data, id.len);

@@ -62,6 +62,16 @@ void fact_add_line(struct fact *fact, const struct programme *programme, const s
 
 /* The order of events: < 0, 0 (the same event), > 0. */
 int fact_compare(const struct fact *a, const struct fact *b);
+
+/* What has come back of an order: of its total T, and of what was eligible of it, E (R, 0 to E). */
+struct refunded {
+	int64_t total_minor;
+	int64_t eligible_minor;
+};
+/* With one more refund, which is not over the order (docs/programme.md, "Refunds"). */
+struct refunded fact_refunded(struct refunded before, int64_t order_total_minor, int64_t order_eligible_minor,
+			      const struct fact *refund);
+
 /* XXH3-64 of an event id, as order_hash has it. */
 uint64_t fact_id_hash(struct slice id);
 

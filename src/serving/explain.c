@@ -199,7 +199,7 @@ static int pass_time(struct explain *explain, int32_t day, struct error *err)
 struct order_seen {
 	uint64_t hash;
 	size_t step;
-	int64_t refunded_minor;
+	struct refunded refunded;
 };
 
 struct orders {
@@ -244,12 +244,11 @@ static void note_refund(const struct explain *explain, const struct orders *orde
 		return;
 	const struct fact *const order = &explain->steps[seen->step].event->fact;
 	step->order = seen->step;
-	step->refunded_before_minor = seen->refunded_minor;
-	const int64_t of = order->eligible_minor ? order->eligible_minor : order->total_minor;
-	seen->refunded_minor += order->eligible_minor ? refund->eligible_minor : refund->total_minor;
-	if (seen->refunded_minor > of)
-		seen->refunded_minor = of;
-	step->refunded_after_minor = seen->refunded_minor;
+	const struct refunded before = seen->refunded;
+	seen->refunded = fact_refunded(before, order->total_minor, order->eligible_minor, refund);
+	const bool by_total = order->eligible_minor == 0;
+	step->refunded_before_minor = by_total ? before.total_minor : before.eligible_minor;
+	step->refunded_after_minor = by_total ? seen->refunded.total_minor : seen->refunded.eligible_minor;
 }
 
 static int apply(struct explain *explain, const struct explain_event *event, const struct orders *orders,

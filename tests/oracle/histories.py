@@ -321,6 +321,9 @@ class History:
                 Line(line.sku, line.menu, line.quantity, r.choice([line.amount, line.amount, r.randint(0, max(0, line.amount))]))
                 for line in some(r, order.lines)
             ]
+            if maybe(r, 0.2):  # an item that may not have been in the order
+                line, other = r.choice(event.lines), self.make_line()
+                line.sku, line.menu = other.sku, other.menu
             if sum(line.amount for line in event.lines) <= 0:
                 event.lines[0].amount = 1
             event.amount = sum(line.amount for line in event.lines)

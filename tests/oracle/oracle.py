@@ -573,7 +573,8 @@ class Account:
         if not self.fits(event) or order.refunded + total > order.total:
             return "over_refund"
         whole, part = (order.eligible, eligible) if order.eligible else (order.total, total)
-        reached = min(whole, order.reached + part)
+        # What came back beyond the order's part that was not eligible must have been eligible.
+        reached = max(min(whole, order.reached + part), order.refunded + total - (order.total - whole))
         ledgers = range(len(self.pots))
         now = [order.reversed(i, reached) - order.reversed(i, order.reached) for i in ledgers]
         if any(self.pots[i].reversed + self.would_take(i, now[i]) > SUM_MAX for i in ledgers):
@@ -740,7 +741,7 @@ class Account:
             "level": self.level,
             "review": NEVER if self.review_day is None else self.review_day,
             "metric": metric,
-            "to_next": 0 if top else self.programme.thresholds[self.level + 1] - metric,
+            "to_next": 0 if top else max(0, self.programme.thresholds[self.level + 1] - metric),
         }
 
     def check(self):

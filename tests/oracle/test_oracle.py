@@ -331,6 +331,24 @@ def test_a_refund_by_lines_of_what_is_not_eligible():
     assert account.totals()["spend"] == 0
 
 
+def test_a_refund_of_other_items_takes_no_more_than_was_not_eligible_for_nothing():
+    programme = {"categories": [{"name": "k", "items": ["gift", "bag"]}], "exclude": ["k"]}
+    bought = Event(ORDER, "a", at("2024-01-01"), lines=[Line("tea", "", 1000, 100), Line("gift", "", 1000, 500)])
+    back = [
+        Event(REFUND, "b", at(f"2024-01-0{day}"), order="a", amount=300, lines=[Line("bag", "", 1000, 300)]) for day in (2, 3)
+    ]
+    account = fold(programme, bought, *back)
+    assert [points for _, points, _, _ in entries(account)] == [1000, 0, -1000]
+    assert account.totals()["spend"] == 0
+
+
+def test_a_fall_to_base_below_a_level_that_is_reached_misses_nothing():
+    account = fold(
+        tiers(downgrade="to_base"), order("a", "2024-01-01", 2000), order("b", "2024-01-31", 1500), until="2024-03-01"
+    )
+    assert account.tier() == {"level": 0, "review": oracle.NEVER, "metric": 1500, "to_next": 0}
+
+
 def test_a_refund_of_an_order_without_anything_eligible_goes_by_totals():
     programme = {
         "categories": [{"name": "k", "items": ["gift"]}],

@@ -311,7 +311,8 @@ struct part {
 	int64_t eligible_minor;
 };
 
-/* A part of what is left: by lines, or by amount, all of which counts as eligible. */
+/* A part of what is left: by lines, or by amount, all of which counts as eligible; and lines may name items that were not in the
+ * order, with any part eligible. */
 static struct part draw_part(struct random *r, struct part *left)
 {
 	const int64_t other_left = left->total_minor - left->eligible_minor;
@@ -320,7 +321,10 @@ static struct part draw_part(struct random *r, struct part *left)
 	const int64_t other = all ? other_left : pick(r, 0, (int32_t)other_left);
 	left->total_minor -= eligible + other;
 	left->eligible_minor -= eligible;
-	return (struct part){eligible + other, one_in(r, 2) ? eligible : eligible + other};
+	const int64_t total = eligible + other;
+	if (one_in(r, 4))
+		return (struct part){total, pick(r, 0, (int32_t)total)};
+	return (struct part){total, one_in(r, 2) ? eligible : total};
 }
 
 static struct fact behind(const struct check *c, enum event_kind kind, const char *id, int64_t time_us)

@@ -56,6 +56,37 @@ static void test_a_refund_by_lines(void **state)
 	finish(&s);
 }
 
+/* The same by lines that name what was not in the order, and is excluded: what comes back beyond the 3.00 was eligible. */
+static void test_a_refund_of_other_items(void **state)
+{
+	(void)state;
+	struct story s = begin("UTC");
+	add_level(s.p, "base", 0, 1, 1);
+	add_level(s.p, "high", 10000, 2, 1);
+	s.p->tiers.window_months = 12;
+	start(&s);
+	struct fact order = make_fact(s.p, EVENT_ORDER, "a", time_of(s.p, "2024-01-01"));
+	order.total_minor = 500;
+	order.eligible_minor = 200;
+	apply_fact(&s, &order);
+	struct fact refund = make_fact(s.p, EVENT_REFUND, "b", time_of(s.p, "2024-01-02"));
+	refund.order_hash = fact_id_hash(SLICE("a"));
+	refund.total_minor = 301;
+	apply_fact(&s, &refund);
+	struct account_tier tier;
+	account_tier(s.account, &tier);
+	assert_int_equal(tier.metric, 199);
+	refund.id = SLICE("c");
+	refund.total_minor = 199;
+	apply_fact(&s, &refund);
+	account_tier(s.account, &tier);
+	assert_int_equal(tier.metric, 0);
+	expect(&s, "2024-01-01 earn 2000 never =2000\n"
+		   "2024-01-02 reverse -10 never =1990\n"
+		   "2024-01-02 reverse -1990 never =0\n");
+	finish(&s);
+}
+
 /* Nothing eligible: totals take its place. */
 static void test_a_refund_by_totals(void **state)
 {
@@ -656,6 +687,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_refund_in_three_parts),
 		cmocka_unit_test(test_a_refund_by_lines),
+		cmocka_unit_test(test_a_refund_of_other_items),
 		cmocka_unit_test(test_a_refund_by_totals),
 		cmocka_unit_test(test_refunds_of_all_ledgers),
 		cmocka_unit_test(test_unknown_orders),

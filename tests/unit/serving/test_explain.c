@@ -254,6 +254,39 @@ static void test_rounding_is_named(void **state)
 	end(&story);
 }
 
+/* Lines of the refund that were not in the order: what was eligible of it is told as the kernel counts it. */
+static void test_refund_of_other_items(void **state)
+{
+	(void)state;
+	struct story story;
+	begin(&story, "exclude: [gifts]\ncategories: [{name: gifts, items: [gift, bag]}]\n"
+		      "earn:\n  - {name: base, per_amount: {points: 1, per: 10}}\n");
+	const struct order_line bought[] = {
+		{.menu = SLICE("latte"), .qty_milli = 1000, .price_minor = 10000, .amount_minor = 10000},
+		{.menu = SLICE("gift"), .qty_milli = 1000, .price_minor = 5000, .amount_minor = 5000}};
+	const struct order_line back = {
+		.menu = SLICE("bag"), .qty_milli = 1000, .price_minor = 9000, .amount_minor = 9000};
+	add(&story, &(struct event){.kind = EVENT_ORDER,
+				    .id = SLICE("o"),
+				    .customer = {.number = 5},
+				    .time_us = at("2026-01-01"),
+				    .lines = bought,
+				    .n_lines = 2});
+	add(&story, &(struct event){.kind = EVENT_REFUND,
+				    .id = SLICE("r"),
+				    .customer = {.number = 5},
+				    .time_us = at("2026-01-02"),
+				    .order_id = SLICE("o"),
+				    .amount_minor = 9000,
+				    .lines = &back,
+				    .n_lines = 1});
+	fold(&story, "2026-01-05");
+	expect_arithmetic(
+		&story, "r", 0,
+		"40.00 of 100.00 THB eligible came back: 10 − ⌊10 × (100.00 − 40.00) / 100.00⌋ = 4, 0 before\n");
+	end(&story);
+}
+
 static void test_refund_in_parts(void **state)
 {
 	(void)state;
@@ -641,6 +674,7 @@ int main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_rounding_is_named),
 		cmocka_unit_test(test_refund_in_parts),
+		cmocka_unit_test(test_refund_of_other_items),
 		cmocka_unit_test(test_story_of_an_account),
 		cmocka_unit_test(test_kept_tier_expiry_and_debt),
 		cmocka_unit_test(test_what_is_forgiven),
