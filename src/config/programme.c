@@ -66,18 +66,6 @@ static int fill_programme(const struct maker *m)
 	return rc;
 }
 
-/* What stands behind "<what> '<name>': " in the message, or NULL when it does not begin so. */
-static const char *text_behind(const char *message, const char *what, const char *name)
-{
-	const size_t what_len = strlen(what);
-	const size_t name_len = strlen(name);
-	if (strncmp(message, what, what_len) != 0 || strncmp(message + what_len, " '", 2) != 0 ||
-	    strncmp(message + what_len + 2, name, name_len) != 0 ||
-	    strncmp(message + what_len + 2 + name_len, "': ", 3) != 0)
-		return NULL;
-	return message + what_len + 2 + name_len + 3;
-}
-
 static const char *points_of(const struct programme_earn_file *rule)
 {
 	const struct programme_rate_file *const rate = rule->per_amount  ? rule->per_amount
@@ -87,34 +75,19 @@ static const char *points_of(const struct programme_earn_file *rule)
 	return rate->points;
 }
 
-static bool gives_more(const struct earn_rule *a, const struct earn_rule *b)
+static int fail_of_kernel(const struct maker *m, const struct programme_culprit *culprit, const struct error *why)
 {
-	return (__int128)a->points_milli * b->amount_minor > (__int128)b->points_milli * a->amount_minor;
-}
-
-/* The kernel names the rule or promotion whose numbers do not fit. Of several versions of a rule that which gives most is
- * taken for it. */
-static int fail_of_kernel(const struct maker *m, const struct error *why)
-{
-	const struct programme *const p = m->programme;
-	const char *text = NULL;
-	unsigned at = 0;
-	for (unsigned i = 0; i < p->n_rules; i++) {
-		const char *const behind = text_behind(why->message, "rule", p->rules[i].name);
-		if (behind && (!text || gives_more(&p->rules[i], &p->rules[at]))) {
-			text = behind;
-			at = i;
-		}
-	}
-	if (text)
+	const unsigned at = culprit->index;
+	switch (culprit->kind) {
+	case CULPRIT_RULE:
 		return yamldoc_fail(m->file, m->err,
-				    yamldoc_key("earn[%u].%s.points", at, maker_kind_key(p->rules[at].kind)),
-				    "'%s' does not fit: %s", points_of(&m->from->earn[at]), text);
-	for (unsigned i = 0; i < p->n_promotions; i++) {
-		text = text_behind(why->message, "promotion", p->promotions[i].name);
-		if (text)
-			return yamldoc_fail(m->file, m->err, yamldoc_key("promotions[%u].multiplier", i),
-					    "'%s' does not fit: %s", m->from->promotions[i].multiplier, text);
+				    yamldoc_key("earn[%u].%s.points", at, maker_kind_key(m->programme->rules[at].kind)),
+				    "'%s' does not fit: %s", points_of(&m->from->earn[at]), why->message);
+	case CULPRIT_PROMOTION:
+		return yamldoc_fail(m->file, m->err, yamldoc_key("promotions[%u].multiplier", at),
+				    "'%s' does not fit: %s", m->from->promotions[at].multiplier, why->message);
+	case CULPRIT_ITEM: /* the maker makes an item once */
+		break;
 	}
 	return yamldoc_fail(m->file, m->err, yamldoc_key("earn"), "%s", why->message);
 }
@@ -122,9 +95,10 @@ static int fail_of_kernel(const struct maker *m, const struct error *why)
 static int prepare(const struct maker *m)
 {
 	struct error why = {0};
-	const int rc = programme_prepare(m->programme, &why);
+	struct programme_culprit culprit = {0};
+	const int rc = programme_prepare(m->programme, &culprit, &why);
 	if (rc == ERROR_CONFIG)
-		return fail_of_kernel(m, &why);
+		return fail_of_kernel(m, &culprit, &why);
 	return rc < 0 ? error_set(m->err, rc, "%s", why.message) : 0;
 }
 

@@ -7,7 +7,7 @@
 struct maker {
 	const struct yamldoc *file;
 	const struct programme_file *from;
-	struct programme *programme; /* filled in the order ledgers, categories and rules, all others */
+	struct programme *programme; /* filled part by part, in the order below */
 	struct error *err;
 };
 
@@ -39,7 +39,7 @@ int maker_number(const struct maker *m, struct yamldoc_key key, const char *text
 		 const char *expected, int64_t *out);
 /* An amount of money above 0, or NULL for 0, or with `zero` 0 too. */
 int maker_amount(const struct maker *m, struct yamldoc_key key, const char *text, bool zero, int64_t *out);
-/* NULL is 1. */
+/* NULL is 1. Not in lowest terms: programme_prepare makes it so. */
 int maker_multiplier(const struct maker *m, struct yamldoc_key key, const char *text, struct multiplier *out);
 /* `from` and `until` below `place`; NULL is without an end. */
 int maker_period(const struct maker *m, struct yamldoc_key place, const char *from, const char *until,

@@ -77,13 +77,7 @@ int maker_multiplier(const struct maker *m, struct yamldoc_key key, const char *
 					    "a number above 0, at most 1000, with at most three decimals", &milli);
 	if (rc < 0)
 		return rc;
-	int64_t a = milli;
-	for (int64_t b = 1000; b;) {
-		const int64_t rest = a % b;
-		a = b;
-		b = rest;
-	}
-	*out = (struct multiplier){.num = milli / a, .den = 1000 / a};
+	*out = (struct multiplier){.num = milli, .den = 1000};
 	return 0;
 }
 

@@ -147,7 +147,7 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "sources[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
 	{.key = "sources[].dir", .expected = "a directory, such as spool"},
 	{.key = "sources[].pattern", .expected = "a pattern of file names, such as '*.txt'"},
-	{.key = "sources[].format", .expected = "classic or the name of an order mapping"},
+	{.key = "sources[].format", .expected = "classic, ndjson or the name of an order mapping"},
 	{.key = "sources[].when_done", .expected = "rename, move or delete"},
 	{.key = "sources[].suffix", .expected = "what is put behind a file's name, such as .COMPLETED"},
 	{.key = "sources[].move_to", .expected = "a directory, such as done"},

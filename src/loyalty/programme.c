@@ -86,8 +86,10 @@ static int make_hash(struct programme *programme, struct error *err)
 	return 0;
 }
 
-int programme_prepare(struct programme *programme, struct error *err)
+int programme_prepare(struct programme *programme, struct programme_culprit *culprit, struct error *err)
 {
+	struct programme_culprit unwanted;
+	struct programme_culprit *const found = culprit ? culprit : &unwanted;
 	assert(!programme->index && programme->timezone);
 	assert(programme->n_ledgers >= 1 && programme->n_ledgers <= PROGRAMME_LEDGERS_MAX);
 	for (unsigned i = 0; i < programme->tiers.n_levels; i++)
@@ -98,9 +100,9 @@ int programme_prepare(struct programme *programme, struct error *err)
 	struct programme_index *const index = calloc(1, sizeof(*index));
 	if (!index)
 		return error_no_memory(err, sizeof(*index));
-	int rc = programme_index_items(programme, index, err);
+	int rc = programme_index_items(programme, index, found, err);
 	if (rc == 0)
-		rc = programme_index_earning(programme, index, err);
+		rc = programme_index_earning(programme, index, found, err);
 	if (rc == 0)
 		rc = make_hash(programme, err);
 	if (rc < 0) {
@@ -111,7 +113,14 @@ int programme_prepare(struct programme *programme, struct error *err)
 	return 0;
 }
 
-int programme_index_items(const struct programme *programme, struct programme_index *index, struct error *err)
+static int fail_twice(uint32_t item, const char *name, struct programme_culprit *culprit, struct error *err)
+{
+	*culprit = (struct programme_culprit){CULPRIT_ITEM, item};
+	return error_set(err, ERROR_CONFIG, "the item '%s' is there twice; name it once", name);
+}
+
+int programme_index_items(const struct programme *programme, struct programme_index *index,
+			  struct programme_culprit *culprit, struct error *err)
 {
 	if (programme->n_items == 0)
 		return 0;
@@ -130,8 +139,7 @@ int programme_index_items(const struct programme *programme, struct programme_in
 		for (; index->slots[at].item; at = (at + 1) & index->slot_mask)
 			if (index->slots[at].tag == (uint32_t)hash &&
 			    slice_is(name, programme->items[index->slots[at].item - 1].name))
-				return error_set(err, ERROR_CONFIG, "item '%s': it is there twice; name it once",
-						 name.data);
+				return fail_twice(i, name.data, culprit, err);
 		index->slots[at] = (struct item_slot){(uint32_t)hash, i + 1};
 		index->item_lens[i] = (uint32_t)name.len;
 	}

@@ -4,7 +4,7 @@
  *
  *     struct programme *programme = programme_new();
  *     … fill it in …
- *     rc = programme_prepare(programme, err);     // checks what could overflow, finds items fast, hashes
+ *     rc = programme_prepare(programme, NULL, err);     // checks what could overflow, finds items fast, hashes
  *     programme_free(programme);
  *
  * A prepared programme is immutable: any number of threads may use it.
@@ -190,14 +190,24 @@ struct programme *programme_new(void);
 /* Frees all it owns. NULL is fine. */
 void programme_free(struct programme *programme);
 
+/* What of a programme cannot be prepared: the message says what is wrong with it. */
+struct programme_culprit {
+	enum {
+		CULPRIT_RULE,      /* rules[index]: what it gives, with all before it */
+		CULPRIT_PROMOTION, /* promotions[index]: its multiplier, with those of other groups */
+		CULPRIT_ITEM,      /* items[index]: an item before it has its name */
+	} kind;
+	unsigned index;
+};
+
 /*
- * Makes a filled programme ready, and its multipliers fractions in lowest terms. ERROR_CONFIG when, on any day, the greatest
- * order (LIMIT_AMOUNT_MINOR, with the greatest multipliers of tiers and of each group) could earn more than LIMIT_POINTS_MILLI
- * in a ledger by amounts, steps and visits, or fractions do not fit 128 bits: the message names the rule. Also when the
- * multipliers of all groups together do not fit 64 bits (it names the promotion), or an item is there twice.
- * ERROR_NO_MEMORY. Call it once, before any other function of this folder.
+ * Makes a filled programme ready, and its multipliers fractions in lowest terms. ERROR_CONFIG, and *culprit (which may be
+ * NULL), when on some day an order of LIMIT_AMOUNT_MINOR that gets the greatest multiplier of the tiers and of each group at
+ * once (whether or not one order can get them all) would earn more than LIMIT_POINTS_MILLI in a ledger by amounts, steps and
+ * visits, or its fractions do not fit 128 bits; when the multipliers of all groups together do not fit 64 bits; when an item
+ * is there twice. ERROR_NO_MEMORY. Call it once, before any other function of this folder.
  */
-int programme_prepare(struct programme *programme, struct error *err);
+int programme_prepare(struct programme *programme, struct programme_culprit *culprit, struct error *err);
 
 /* Appends the rules as bytes: all that decides what an account or a ledger entry comes to, nothing else. Programmes with the
  * same bytes make the same of the same events; the hash is theirs. 0 or ERROR_NO_MEMORY. */

@@ -89,13 +89,13 @@ static void bound_tiers(const struct programme *programme, struct bounds *bounds
 
 /* The greatest of each group that is listed in the cell. Their product alone must fit 64 bits: people are shown it. */
 static bool bound_promotions(const struct programme *programme, const struct earn_cell *cell, struct bounds *bounds,
-			     unsigned *culprit)
+			     unsigned *at)
 {
 	wide all_num = 1;
 	wide all_den = 1;
 	for (unsigned i = 0; i < cell->n_promotions;) {
 		const struct promotion *const first = &programme->promotions[cell->promotions[i]];
-		*culprit = cell->promotions[i];
+		*at = cell->promotions[i];
 		int64_t num = 1;
 		int64_t den = 1;
 		for (; i < cell->n_promotions; i++) {
@@ -166,9 +166,9 @@ static void check_rule(const struct programme *programme, const struct earn_rule
 	assert(rule->amount_minor > 0 || rule->kind == RULE_PER_VISIT || rule->kind == RULE_PER_ITEM);
 }
 
-/* Rules one by one, so that the one that is too much can be named. */
+/* Rules one by one, so that the one that is too much can be named. *at: it. */
 static int fill_rules(const struct programme *programme, unsigned ledger, int32_t day, const struct bounds *bounds,
-		      struct earn_cell *cell, struct error *err)
+		      struct earn_cell *cell, unsigned *at, struct error *err)
 {
 	struct most most = {0, 0};
 	for (unsigned i = 0; i < programme->n_rules; i++) {
@@ -176,20 +176,20 @@ static int fill_rules(const struct programme *programme, unsigned ledger, int32_
 		check_rule(programme, rule);
 		if (rule->ledger != ledger || day < rule->from_day || day > rule->until_day)
 			continue;
+		*at = i;
 		wide points_milli = 0;
 		if (!take_rule(cell, rule, i, &most) || !fits(cell, &most, bounds, &points_milli))
 			return error_set(err, ERROR_CONFIG,
-					 "rule '%s': with the other rules of ledger '%s', and the multipliers of tiers "
+					 "with the other rules of ledger '%s', and the multipliers of tiers "
 					 "and promotions, its fractions do not fit 128 bits; use rounder numbers",
-					 rule->name, programme->ledgers[ledger].name);
+					 programme->ledgers[ledger].name);
 		if (points_milli > widen(LIMIT_POINTS_MILLI))
-			return error_set(
-				err, ERROR_CONFIG,
-				"rule '%s': with the other rules of ledger '%s', and the greatest multipliers of "
-				"tiers and promotions, an order of %lld.00 could earn more than %lld points; "
-				"lower points or multipliers",
-				rule->name, programme->ledgers[ledger].name, (long long)(LIMIT_AMOUNT_MINOR / 100),
-				(long long)(LIMIT_POINTS_MILLI / 1000));
+			return error_set(err, ERROR_CONFIG,
+					 "with the other rules of ledger '%s', and the greatest multipliers of "
+					 "tiers and promotions, an order of %lld.00 could earn more than %lld points; "
+					 "lower points or multipliers",
+					 programme->ledgers[ledger].name, (long long)(LIMIT_AMOUNT_MINOR / 100),
+					 (long long)(LIMIT_POINTS_MILLI / 1000));
 	}
 	return 0;
 }
@@ -227,22 +227,24 @@ static void fill_scales(const struct programme *programme, unsigned ledger, stru
 }
 
 static int fill_cell(const struct programme *programme, unsigned ledger, int32_t day, struct earn_cell *cell,
-		     struct error *err)
+		     struct programme_culprit *culprit, struct error *err)
 {
 	cell->rate_den = 1;
 	struct bounds bounds;
 	bound_tiers(programme, &bounds);
 	fill_promotions(programme, ledger, day, cell);
-	unsigned culprit = 0;
-	if (!bound_promotions(programme, cell, &bounds, &culprit))
-		return error_set(
-			err, ERROR_CONFIG,
-			"promotion '%s': its multiplier and those of the other groups, multiplied, do not fit 64 "
-			"bits; use rounder numbers, or put promotions into one group",
-			programme->promotions[culprit].name);
-	const int rc = fill_rules(programme, ledger, day, &bounds, cell, err);
+	unsigned at = 0;
+	if (!bound_promotions(programme, cell, &bounds, &at)) {
+		*culprit = (struct programme_culprit){CULPRIT_PROMOTION, at};
+		return error_set(err, ERROR_CONFIG,
+				 "its multiplier and those of the other groups, multiplied, do not fit 64 "
+				 "bits; use rounder numbers, or put promotions into one group");
+	}
+	const int rc = fill_rules(programme, ledger, day, &bounds, cell, &at, err);
 	if (rc == 0)
 		fill_scales(programme, ledger, cell);
+	else
+		*culprit = (struct programme_culprit){CULPRIT_RULE, at};
 	return rc;
 }
 
@@ -265,7 +267,8 @@ static void cut_around(struct programme_index *index, int32_t from_day, int32_t 
 		cut(index, until_day + 1);
 }
 
-int programme_index_earning(const struct programme *programme, struct programme_index *index, struct error *err)
+int programme_index_earning(const struct programme *programme, struct programme_index *index,
+			    struct programme_culprit *culprit, struct error *err)
 {
 	cut(index, DAY_MIN);
 	for (unsigned i = 0; i < programme->n_rules; i++)
@@ -279,6 +282,6 @@ int programme_index_earning(const struct programme *programme, struct programme_
 	int rc = 0;
 	for (size_t i = 0; i < n_cells && rc == 0; i++)
 		rc = fill_cell(programme, (unsigned)(i % programme->n_ledgers), index->spans[i / programme->n_ledgers],
-			       &index->cells[i], err);
+			       &index->cells[i], culprit, err);
 	return rc;
 }

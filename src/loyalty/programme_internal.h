@@ -80,10 +80,12 @@ struct programme_index {
 	uint32_t *item_lens;
 };
 
-/* Makes index->slots. ERROR_CONFIG when two items have one name; ERROR_NO_MEMORY. */
-int programme_index_items(const struct programme *programme, struct programme_index *index, struct error *err);
-/* Makes spans and cells; the multipliers are in lowest terms. Errors as programme_prepare. */
-int programme_index_earning(const struct programme *programme, struct programme_index *index, struct error *err);
+/* Makes index->slots. ERROR_CONFIG, with *culprit, when two items have one name; ERROR_NO_MEMORY. */
+int programme_index_items(const struct programme *programme, struct programme_index *index,
+			  struct programme_culprit *culprit, struct error *err);
+/* Makes spans and cells; the multipliers are in lowest terms. Errors as programme_prepare, with *culprit. */
+int programme_index_earning(const struct programme *programme, struct programme_index *index,
+			    struct programme_culprit *culprit, struct error *err);
 
 /* The cells of a day, one a ledger. */
 static inline const struct earn_cell *programme_cells(const struct programme *programme, int32_t day)

@@ -320,6 +320,9 @@ static void test_sources(void **state)
 		 "p.yaml:4: sources[0].dir: 'data/in' holds files of punchcard's own; expected a directory for orders "
 		 "alone, such "
 		 "as spool"},
+		{"version: 1\nsources:\n  - name: a\n    dir: spool\n    format:\n",
+		 "p.yaml:5: sources[0].format: this key has no value; expected classic, ndjson or the name of an order "
+		 "mapping"},
 		{"version: 1\nsources:\n  - name: a\n    dir: spool\n    format: clasic\n",
 		 "p.yaml:5: sources[0].format: 'clasic' is no format; expected classic or ndjson (there is no order mapping in "
 		 "this file)"},

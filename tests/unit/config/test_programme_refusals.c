@@ -42,6 +42,14 @@ static const struct {
 	 "7: earn[0].per_amount.points: '1001' does not fit: with the other rules of ledger 'points', and the greatest "
 	 "multipliers of tiers and promotions, an order of 1000000000.00 could earn more than 1000000000000 points; "
 	 "lower points or multipliers"},
+	/* Of two versions the one that a promotion makes too much, though the other gives more. */
+	{HEAD "earn:\n  - name: base\n    until: 2026-12-31\n    per_amount: {points: 9000, per: 10}\n"
+	      "  - name: base\n    from: 2027-01-01\n    per_amount: {points: 5000, per: 10}\n"
+	      "promotions:\n  - {name: x, multiplier: 3, from: 2027-01-01}\n",
+	 "11: earn[1].per_amount.points: '5000' does not fit: with the other rules of ledger 'points', and the "
+	 "greatest "
+	 "multipliers of tiers and promotions, an order of 1000000000.00 could earn more than 1000000000000 points; "
+	 "lower points or multipliers"},
 	{HEAD "earn:\n  - per_amount:\n      points: 0\n      per: 10\n",
 	 "7: earn[0].per_amount.points: '0' does not fit; expected a number above 0, at most 1000000, with at most "
 	 "three decimals"},

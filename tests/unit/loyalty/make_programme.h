@@ -87,7 +87,7 @@ static inline void add_reward(struct programme *p, const char *id, uint8_t ledge
 static inline void make_ready(struct programme *p)
 {
 	struct error err = {0};
-	if (programme_prepare(p, &err) < 0)
+	if (programme_prepare(p, NULL, &err) < 0)
 		fail_msg("%s", err.message);
 }
 

@@ -622,7 +622,7 @@ static void test_random_programmes(void **state)
 	for (int i = 0; i < 3000; i++) {
 		struct programme *const p = random_programme();
 		/* Some would give too much. */
-		if (programme_prepare(p, NULL) < 0) {
+		if (programme_prepare(p, NULL, NULL) < 0) {
 			programme_free(p);
 			refused++;
 			continue;

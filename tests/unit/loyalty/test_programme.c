@@ -5,14 +5,24 @@
 #include "loyalty/earn.h"
 #include "make_programme.h"
 
+#include <limits.h>
 #include <stdio.h>
 
+/* `said`: the culprit, and how the message begins. */
 static void assert_refused(struct programme *p, const char *said, const char *also)
 {
 	struct error err = {0};
-	assert_int_equal(programme_prepare(p, &err), ERROR_CONFIG);
-	if (strncmp(err.message, said, strlen(said)) != 0 || !strstr(err.message, also))
-		fail_msg("%s", err.message);
+	struct programme_culprit culprit = {.index = UINT_MAX};
+	assert_int_equal(programme_prepare(p, &culprit, &err), ERROR_CONFIG);
+	char text[sizeof(err.message) + 128];
+	if (culprit.kind == CULPRIT_RULE)
+		snprintf(text, sizeof(text), "rule '%s': %s", p->rules[culprit.index].name, err.message);
+	else if (culprit.kind == CULPRIT_PROMOTION)
+		snprintf(text, sizeof(text), "promotion '%s': %s", p->promotions[culprit.index].name, err.message);
+	else
+		snprintf(text, sizeof(text), "item '%s': %s", p->items[culprit.index].name, err.message);
+	if (strncmp(text, said, strlen(said)) != 0 || !strstr(text, also))
+		fail_msg("%s", text);
 	assert_null(p->index);
 	programme_free(p);
 }
