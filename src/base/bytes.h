@@ -94,6 +94,17 @@ static inline uint64_t read_varint(struct reader *r)
 	return 0;
 }
 
+/* A varint from 0 to max; else the reader is bad, and it is 0. */
+static inline int64_t read_up_to(struct reader *r, int64_t max)
+{
+	const uint64_t value = read_varint(r);
+	if (value > (uint64_t)max) {
+		r->bad = true;
+		return 0;
+	}
+	return (int64_t)value;
+}
+
 static inline int64_t read_signed(struct reader *r)
 {
 	return unzigzag(read_varint(r));

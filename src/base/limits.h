@@ -42,6 +42,9 @@
  * orders would no longer fit DECIMAL(18,3). */
 #define LIMIT_POINTS_MILLI INT64_C(1000000000000000)
 
+/* The greatest sum of an account (docs/programme.md, "Units"), and of DECIMAL(18, …). */
+#define LIMIT_SUM INT64_C(999999999999999999)
+
 /* Quantities in thousandths. */
 #define LIMIT_QUANTITY_MILLI INT64_C(1000000000000)
 

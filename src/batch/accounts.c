@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Numbers of DECIMAL(18, …). */
-#define DECIMAL_MAX     INT64_C(999999999999999999)
 #define MILLI_PER_MINOR 10
 #define MILLI           1000
 
@@ -28,7 +26,7 @@ struct ledger_balance {
 
 static bool fits(int64_t value)
 {
-	return value >= -DECIMAL_MAX && value <= DECIMAL_MAX;
+	return value >= -LIMIT_SUM && value <= LIMIT_SUM;
 }
 
 /* A metric's number as DECIMAL(18,3) in its unit. */
@@ -63,7 +61,7 @@ int accounts_encode(const struct programme *programme, const struct customer_id 
 	memset(balances, 0, sizeof(balances));
 	for (unsigned i = 0; i < programme->n_ledgers; i++) {
 		account_balance(account, i, &balances[i].balance);
-		balances[i].expiring_milli = account_expiring(account, i, head.totals.day + ACCOUNTS_EXPIRING_DAYS);
+		balances[i].expiring_milli = account_expiring(account, i, head.totals.day + EXPIRING_DAYS);
 	}
 	const size_t balances_len = programme->n_ledgers * sizeof(balances[0]);
 	const size_t len = sizeof(head) + balances_len + id->text.len;

@@ -17,9 +17,6 @@
 	"ledger VARCHAR, balance DECIMAL(18,3), pending DECIMAL(18,3), debt DECIMAL(18,3), earned DECIMAL(18,3), " \
 	"redeemed DECIMAL(18,3), expired DECIMAL(18,3), expiring_30d DECIMAL(18,3), next_expiry DATE, data_dt DATE"
 
-/* Days of which the points that expire are told. */
-#define ACCOUNTS_EXPIRING_DAYS 30
-
 struct accounts {
 	const struct deployment *deployment;
 	const struct programme *programme;

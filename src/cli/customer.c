@@ -21,8 +21,7 @@ static const char USAGE[] =
 
 enum { OPTION_JSON = 256 };
 
-#define MICROS        INT64_C(1000000)
-#define EXPIRING_DAYS 30
+#define MICROS INT64_C(1000000)
 /* Days with pending points that people are shown one by one. */
 #define PENDING_MAX 10u
 

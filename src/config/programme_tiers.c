@@ -1,11 +1,10 @@
 /* Tiers and rewards of programme.yaml. */
 #include "config/programme_internal.h"
 
+#include "base/limits.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-/* Sums of an account are at most this. */
-#define MAX_SUM INT64_C(999999999999999999)
 
 static int read_window(const struct maker *m, struct tier_rules *tiers)
 {
@@ -33,7 +32,7 @@ static int read_threshold(const struct maker *m, unsigned i, struct tier_rules *
 	const struct yamldoc_key key = yamldoc_key("tiers.levels[%u].threshold", i);
 	const char *const text = m->from->tiers->levels[i].threshold;
 	struct tier_level *const level = &tiers->levels[i];
-	const int rc = maker_number(m, key, text, METRICS[tiers->metric].scale, true, MAX_SUM,
+	const int rc = maker_number(m, key, text, METRICS[tiers->metric].scale, true, LIMIT_SUM,
 				    METRICS[tiers->metric].expected, &level->threshold);
 	if (rc < 0)
 		return rc;

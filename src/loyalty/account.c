@@ -211,12 +211,12 @@ int account_advance(struct account *account, int32_t day, struct postings *posti
 
 static bool order_fits(const struct account *account, const struct fact *fact, struct earning *earning)
 {
-	if (fact->total_minor > SUM_MAX - account->gross_minor)
+	if (fact->total_minor > LIMIT_SUM - account->gross_minor)
 		return false;
 	if (earn_order(account->programme, fact, account->tier.level, earning) < 0)
 		return false;
 	for (unsigned i = 0; i < account->programme->n_ledgers; i++)
-		if (earning->points_milli[i] > SUM_MAX - account->ledgers[i].issued_milli)
+		if (earning->points_milli[i] > LIMIT_SUM - account->ledgers[i].issued_milli)
 			return false;
 	return true;
 }
@@ -424,8 +424,8 @@ static int apply_adjust(struct account *account, const struct fact *fact, const 
 	if (points == 0)
 		return account_post(account, context, POSTING_ADJUST, fact->ledger, 0, LOT_NONE);
 	if (points > 0
-		    ? points > SUM_MAX - ledger->issued_milli
-		    : points < -SUM_MAX || !account_take_fits(account, fact->ledger, ledger->reversed_milli, -points))
+		    ? points > LIMIT_SUM - ledger->issued_milli
+		    : points < -LIMIT_SUM || !account_take_fits(account, fact->ledger, ledger->reversed_milli, -points))
 		return reject_event(account, context, REJECT_OVERFLOW);
 	if (points > 0)
 		return account_give(account, context, POSTING_ADJUST, fact->ledger, points, DAY_MIN, NULL);

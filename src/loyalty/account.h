@@ -70,6 +70,8 @@ struct account_balance {
 	int32_t next_expiry_day; /* of the earliest lot; DAY_MAX: nothing expires */
 };
 void account_balance(const struct account *account, unsigned ledger, struct account_balance *out);
+/* Days ahead of which people are told what expires. */
+#define EXPIRING_DAYS 30
 /* What of it expires (pending lots included) after the day that was reached and up to `day`, included. */
 int64_t account_expiring(const struct account *account, unsigned ledger, int32_t day);
 

@@ -4,12 +4,10 @@
 #ifndef PUNCHCARD_LOYALTY_ACCOUNT_INTERNAL_H
 #define PUNCHCARD_LOYALTY_ACCOUNT_INTERNAL_H
 
+#include "base/limits.h"
 #include "loyalty/account.h"
 #include "loyalty/earn.h"
 #include "loyalty/lots.h"
-
-/* The greatest sum of an account (docs/programme.md, "Units"). */
-#define SUM_MAX INT64_C(999999999999999999)
 
 /* Days of the years 1 and 9999, of which all that is reached is. */
 #define DAY_FIRST (-719162)

@@ -173,17 +173,6 @@ int account_encode(const struct account *account, struct buf *out)
 
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
 
-/* A number from 0 to max; else the reader is bad. */
-static int64_t read_up_to(struct reader *r, int64_t max)
-{
-	const uint64_t value = read_varint(r);
-	if (value > (uint64_t)max) {
-		r->bad = true;
-		return 0;
-	}
-	return (int64_t)value;
-}
-
 static void demand(struct reader *r, bool condition)
 {
 	r->bad |= !condition;
@@ -196,7 +185,7 @@ static void read_orders(struct reader *r, struct account *a)
 		return;
 	a->visits = read_up_to(r, a->orders_n);
 	demand(r, a->visits > 0);
-	a->gross_minor = read_up_to(r, SUM_MAX);
+	a->gross_minor = read_up_to(r, LIMIT_SUM);
 	a->refunds_minor = read_up_to(r, a->gross_minor);
 	a->first_us = read_signed(r);
 	a->last_us = (int64_t)((uint64_t)a->first_us + read_varint(r));
@@ -210,7 +199,7 @@ static void read_head(struct reader *r, struct account *a)
 	demand(r, day >= DAY_FIRST && day <= DAY_LAST);
 	a->day = r->bad ? DAY_FIRST : (int32_t)day;
 	a->rejected = read_up_to(r, a->events);
-	a->n_postings = read_up_to(r, SUM_MAX);
+	a->n_postings = read_up_to(r, LIMIT_SUM);
 	/* At least one an event; without events nothing falls due. */
 	demand(r, a->events ? a->n_postings >= a->events : a->n_postings == 0);
 	read_orders(r, a);
@@ -231,7 +220,7 @@ static int read_lots(struct reader *r, struct lots *lots, int32_t day, int32_t p
 	int32_t before = day;
 	for (; n && !r->bad; n--) {
 		const int32_t expires = read_expiry(r, day, before, 1);
-		const int64_t remaining = read_up_to(r, SUM_MAX - lots->total_milli);
+		const int64_t remaining = read_up_to(r, LIMIT_SUM - lots->total_milli);
 		demand(r, remaining > 0);
 		if (!r->bad && lots_add(lots, expires, DAY_MIN, remaining) < 0)
 			return ERROR_NO_MEMORY;
@@ -243,7 +232,7 @@ static int read_lots(struct reader *r, struct lots *lots, int32_t day, int32_t p
 	for (bool first = true; n && !r->bad; n--, first = false) {
 		const int32_t expires = read_expiry(r, day, before, first);
 		const int32_t available = (int32_t)read_up_to(r, pending_days);
-		const int64_t remaining = read_up_to(r, SUM_MAX - lots->total_milli);
+		const int64_t remaining = read_up_to(r, LIMIT_SUM - lots->total_milli);
 		demand(r, remaining > 0 && available > (expires == before && !first ? available_before : 0));
 		if (!r->bad && lots_add(lots, expires, day + available, remaining) < 0)
 			return ERROR_NO_MEMORY;
@@ -255,11 +244,11 @@ static int read_lots(struct reader *r, struct lots *lots, int32_t day, int32_t p
 
 static int read_ledger(struct reader *r, struct ledger_state *ledger, const struct ledger_rules *rules, int32_t day)
 {
-	ledger->issued_milli = read_up_to(r, SUM_MAX);
-	ledger->reversed_milli = read_up_to(r, SUM_MAX);
-	ledger->redeemed_milli = read_up_to(r, SUM_MAX);
-	ledger->expired_milli = read_up_to(r, SUM_MAX);
-	ledger->debt_milli = read_up_to(r, rules->negative == NEGATIVE_DEBT ? 2 * SUM_MAX : 0);
+	ledger->issued_milli = read_up_to(r, LIMIT_SUM);
+	ledger->reversed_milli = read_up_to(r, LIMIT_SUM);
+	ledger->redeemed_milli = read_up_to(r, LIMIT_SUM);
+	ledger->expired_milli = read_up_to(r, LIMIT_SUM);
+	ledger->debt_milli = read_up_to(r, rules->negative == NEGATIVE_DEBT ? 2 * LIMIT_SUM : 0);
 	if (read_lots(r, &ledger->lots, day, rules->pending_days) < 0)
 		return ERROR_NO_MEMORY;
 	/* Each is below 2^61, so no sum wraps. */
@@ -308,7 +297,7 @@ static int read_days(struct reader *r, struct account *a)
 	const int64_t n = read_up_to(r, a->visits);
 	for (int64_t i = 0; i < n && !r->bad; i++) {
 		if (read_bucket(r, a, i == 0, a->gross_minor - a->refunds_minor - days->segment_spend_minor,
-				SUM_MAX - days->tier_metric) < 0)
+				LIMIT_SUM - days->tier_metric) < 0)
 			return ERROR_NO_MEMORY;
 		if (r->bad)
 			break;
@@ -325,7 +314,7 @@ static int read_days(struct reader *r, struct account *a)
 
 static int read_state(struct reader *r, struct account *a)
 {
-	a->events = read_up_to(r, SUM_MAX);
+	a->events = read_up_to(r, LIMIT_SUM);
 	const unsigned has_day = reader_has(r, 1) ? *r->at++ : 0;
 	demand(r, has_day <= 1 && (has_day || a->events == 0));
 	if (r->bad || !has_day)

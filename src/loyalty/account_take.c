@@ -47,7 +47,7 @@ static int64_t countable(const struct account *account, unsigned ledger, int64_t
 
 bool account_take_fits(const struct account *account, unsigned ledger, int64_t taken_milli, int64_t n)
 {
-	return countable(account, ledger, n) <= SUM_MAX - taken_milli;
+	return countable(account, ledger, n) <= LIMIT_SUM - taken_milli;
 }
 
 /* Takes up to *n off lot i of a list, and as much off *n. */

@@ -61,16 +61,10 @@ void programme_free(struct programme *programme)
 
 static void reduce(struct multiplier *m)
 {
-	int64_t a = m->num;
-	int64_t b = m->den;
-	assert(a > 0 && b > 0);
-	while (b) {
-		const int64_t rest = a % b;
-		a = b;
-		b = rest;
-	}
-	m->num /= a;
-	m->den /= a;
+	assert(m->num > 0 && m->den > 0);
+	const int64_t common = (int64_t)wide_gcd(widen(m->num), widen(m->den));
+	m->num /= common;
+	m->den /= common;
 }
 
 static int make_hash(struct programme *programme, struct error *err)

@@ -51,10 +51,10 @@
 #define BIT_SAME_SOURCE (1u << 6)
 #define BIT_ITEMS       (1u << 7)
 
-/* Times of decoded events: what the calendar is defined for. */
+/* Times of decoded events: what the calendar is defined for, in any timezone (26 hours from UTC are the most). */
 #define US_PER_DAY  INT64_C(86400000000)
-#define TIME_MIN_US (DAY_FIRST * US_PER_DAY)
-#define TIME_MAX_US (DAY_LAST * US_PER_DAY)
+#define TIME_MIN_US ((DAY_FIRST + 2) * US_PER_DAY)
+#define TIME_MAX_US ((DAY_LAST - 1) * US_PER_DAY)
 
 /* Most bytes of an open event, and of all that is around them. */
 #define FACT_BYTES (2 + LIMIT_EVENT_ID_BYTES + 16 + (4 + PROGRAMME_LEDGERS_MAX) * VARINT_MAX_BYTES)
@@ -169,12 +169,6 @@ static int64_t read_between(struct reader *r, int64_t value, int64_t min, int64_
 		return value;
 	r->bad = true;
 	return min > 0 ? min : 0;
-}
-
-static int64_t read_up_to(struct reader *r, int64_t max)
-{
-	const uint64_t value = read_varint(r);
-	return read_between(r, value > INT64_MAX ? -1 : (int64_t)value, 0, max);
 }
 
 static struct slice read_id(struct reader *r, size_t min)

@@ -28,7 +28,7 @@ static int64_t clamp_sum(int64_t value)
 {
 	if (value < 0)
 		return 0;
-	return value < SUM_MAX ? value : SUM_MAX;
+	return value < LIMIT_SUM ? value : LIMIT_SUM;
 }
 
 /* How many days the set has. */
@@ -76,7 +76,7 @@ int record_decode_v1(struct record *record, struct slice bytes, struct error *er
 	account->orders_n = (int64_t)orders;
 	const int64_t min_us = LIMIT_TIME_MIN_S * 1000000;
 	const int64_t max_us = LIMIT_TIME_MAX_S * 1000000;
-	r.bad |= r.at != r.end || orders > INT64_MAX || account->visits > account->orders_n;
+	r.bad |= r.at != r.end || orders > LIMIT_SUM || account->visits > account->orders_n;
 	r.bad |= orders && (account->visits == 0 || account->first_us < min_us || account->last_us > max_us ||
 			    account->last_us < account->first_us);
 	if (r.bad)

@@ -20,9 +20,6 @@
 #include "engine/engine.h"
 #include "store/view.h"
 
-/* Days of which the points that expire are told. */
-#define EXPIRING_DAYS 30
-
 struct account_rows {
 	const struct deployment *deployment;
 	const struct programme *programme; /* that the accounts were made by */

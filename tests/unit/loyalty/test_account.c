@@ -1,8 +1,9 @@
 /* The fold: refunds, redemptions, rejects and limits by hand, and what holds for any history (PUNCHCARD_SEED repeats a run). */
+#include "base/limits.h"
 #include "random_history.h"
 
 #define HISTORIES 1500
-#define SUM_MAX   INT64_C(999999999999999999)
+#define SUM_MAX   LIMIT_SUM
 
 /* --- refunds ------------------------------------------------------------------------------------------------------------- */
 

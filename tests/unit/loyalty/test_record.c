@@ -362,7 +362,8 @@ static void test_long_ids(void **state)
 
 /* --- bytes --------------------------------------------------------------------------------------------------------------- */
 
-static void decode_damaged(struct record *record, const char *data, size_t len)
+/* Reads what may be damaged, and uses what it holds. */
+static void decode_damaged(const struct programme *p, struct record *record, const char *data, size_t len)
 {
 	char *const copy = malloc(len ? len : 1);
 	assert_non_null(copy);
@@ -375,7 +376,10 @@ static void decode_damaged(struct record *record, const char *data, size_t len)
 			assert_int_equal(again.len, len);
 			assert_memory_equal(again.data, copy, len);
 		}
-		/* What it holds can be used. */
+		struct account *const account = account_new(p);
+		assert_non_null(account);
+		assert_int_equal(record_fold(record, account, NULL), 0);
+		account_free(account);
 		assert_int_equal(record_settle(record), 0);
 		store_and_read(record);
 	} else {
@@ -401,17 +405,52 @@ static void test_damaged_records(void **state)
 		encode(record, &bytes);
 		for (size_t len = 0; len < bytes.len; len++) {
 			assert_int_equal(record_decode(record, (struct slice){bytes.data, len}, NULL), ERROR_CORRUPT);
-			decode_damaged(record, bytes.data, len);
+			decode_damaged(h.p, record, bytes.data, len);
 		}
 		for (size_t bit = 0; bit < bytes.len * 8; bit++) {
 			bytes.data[bit / 8] = (char)(bytes.data[bit / 8] ^ (1 << bit % 8));
-			decode_damaged(record, bytes.data, bytes.len);
+			decode_damaged(h.p, record, bytes.data, bytes.len);
 			bytes.data[bit / 8] = (char)(bytes.data[bit / 8] ^ (1 << bit % 8));
 		}
 		assert_int_equal(buf_append(&bytes, "", 1), 0);
 		assert_int_equal(record_decode(record, (struct slice){bytes.data, bytes.len}, NULL), ERROR_CORRUPT);
 		record_free(record);
 		history_release(&h);
+	}
+}
+
+/* Where the calendar begins and ends, there are timezones in which it has not begun yet, or has ended. */
+static void test_times_at_the_ends_of_the_calendar(void **state)
+{
+	(void)state;
+	static const char *const ZONES[] = {"America/New_York", "Etc/GMT+12", "UTC", "Pacific/Kiritimati"};
+	/* 0001-01-01 and 9999-12-31, as UTC days, and some around. */
+	static const int64_t DAYS[] = {-719162, 2932896};
+	for (size_t i = 0; i < 4 * 2 * 7; i++) {
+		struct programme *const p = make_programme(ZONES[i / 14]);
+		add_rule(p, "base", RULE_PER_AMOUNT, 1000, 100);
+		add_level(p, "low", 0, 1, 1);
+		add_level(p, "high", 1, 1, 1);
+		p->tiers.window_months = 12;
+		p->tiers.valid_months = 12;
+		make_ready(p);
+		struct record *const record = record_new(p);
+		const int64_t time_us = (DAYS[i / 7 % 2] + (int64_t)(i % 7) - 3) * DAY_US;
+		char bytes[128];
+		char *at = bytes;
+		*at++ = 2;
+		*at++ = 0;
+		at = put_u64(at, p->hash);
+		at = put_varint(at, 1);
+		at = put_signed(at, time_us);
+		*at++ = EVENT_ORDER;
+		at = put_slice(at, SLICE("a"));
+		at = put_u64(at, 1);
+		at = put_varint(at, 100);
+		at = put_varint(at, 100);
+		decode_damaged(p, record, bytes, (size_t)(at - bytes));
+		record_free(record);
+		programme_free(p);
 	}
 }
 
@@ -469,7 +508,7 @@ static void test_version_1(void **state)
 		assert_int_equal(record_decode(s.record, (struct slice){bytes, cut}, NULL), ERROR_CORRUPT);
 	for (size_t bit = 0; bit < len * 8; bit++) {
 		bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
-		decode_damaged(s.record, bytes, len);
+		decode_damaged(s.p, s.record, bytes, len);
 		bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
 	}
 	assert_int_equal(record_decode(s.record, (struct slice){bytes, len}, NULL), 0);
@@ -493,6 +532,20 @@ static void test_version_1(void **state)
 	assert_int_equal(add_order(&s, "a", 130), RECORD_MARKED);
 	assert_int_equal(add_order(&s, "b", 131), RECORD_ADDED);
 	expect_balance(&s, 3, 2400);
+
+	/* As many orders as an account may count, and one more. */
+	for (int more = 0; more < 2; more++) {
+		char many[128];
+		char *at = put_varint(many + 1, (uint64_t)LIMIT_SUM + (uint64_t)more);
+		many[0] = 1;
+		memcpy(at, bytes + 2, len - 2);
+		at += len - 2;
+		assert_int_equal(record_decode(s.record, (struct slice){many, (size_t)(at - many)}, NULL),
+				 more ? ERROR_CORRUPT : 0);
+		assert_int_equal(add_order(&s, "a", 131), RECORD_ADDED);
+		assert_int_equal(record_settle(s.record), 0);
+		record_reset(s.record);
+	}
 
 	/* An empty one. */
 	char *p = bytes;
@@ -573,6 +626,7 @@ int main(void)
 		cmocka_unit_test(test_memory_is_used_again),
 		cmocka_unit_test(test_long_ids),
 		cmocka_unit_test(test_damaged_records),
+		cmocka_unit_test(test_times_at_the_ends_of_the_calendar),
 		cmocka_unit_test(test_records_of_others),
 		cmocka_unit_test(test_version_1),
 		cmocka_unit_test(test_days_of_version_1),
