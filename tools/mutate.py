@@ -17,6 +17,7 @@ import pathlib
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ KERNEL = ROOT / "src/loyalty"
 SAME = ROOT / "tools/mutate_same.txt"
 TARGET = 0.9
 CC = os.environ.get("CC", "cc")
-FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-O1", "-w", "-fPIC", f"-I{ROOT / 'src'}", f'-DPUNCHCARD_SOURCE_DIR="{ROOT}"']
+FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-O1", "-w", "-fPIC", f'-DPUNCHCARD_SOURCE_DIR="{ROOT}"']
 # A test that takes so long hangs: mutants make loops endless.
 HANG_S = 60
 HISTORIES = 3000
@@ -147,13 +148,16 @@ def libraries(*names):
 class Workshop:
     """The tests, built once and linked with the kernel as a shared library, which each mutant replaces."""
 
-    def __init__(self, place, *flags):
+    def __init__(self, place, src, *flags):
+        """src: a copy of ours, which nobody changes in the meantime."""
         self.place = pathlib.Path(place)
         self.place.mkdir()
-        self.flags = flags
+        self.src = src
+        self.flags = [*flags, f"-I{src}"]
+        self.sanitized = bool(flags)
         self.objects = {}
-        base = [self.compile(path, self.place / f"base_{path.stem}.o") for path in sorted((ROOT / "src/base").glob("*.c"))]
-        for path in sorted(KERNEL.glob("*.c")):
+        base = [self.compile(path, self.place / f"base_{path.stem}.o") for path in sorted((src / "base").glob("*.c"))]
+        for path in sorted((src / "loyalty").glob("*.c")):
             self.objects[path.name] = self.compile(path, self.place / f"kernel_{path.stem}.o")
         self.kernel = ["-Wl,--no-as-needed", f"-L{self.place}", "-lkernel", *libraries("libxxhash", "cmocka", "zlib"), "-lm"]
         self.base = self.place / "libbase.a"
@@ -165,12 +169,12 @@ class Workshop:
             self.link(self.place / path.stem, path)
             self.tests.append(self.place / path.stem)
         self.cases = None
-        if not flags:
+        if not self.sanitized:
             self.link_cases()
 
     def link_cases(self):
         self.cases = self.place / "kernel_cases"
-        config = [self.compile(path, self.place / f"config_{path.stem}.o") for path in sorted((ROOT / "src/config").glob("*.c"))]
+        config = [self.compile(path, self.place / f"config_{path.stem}.o") for path in sorted((self.src / "config").glob("*.c"))]
         must("ar", "rcs", self.place / "libconfig.a", *config)
         self.link(self.cases, ROOT / "tests/oracle/kernel_cases.c", self.place / "libconfig.a", *libraries("libcyaml"))
 
@@ -188,11 +192,11 @@ class Workshop:
         """Its object code, well optimised, without names of files."""
         target = self.place / f"plain_{name}.o"
         if not target.exists():
-            self.optimised(KERNEL / name, target)
+            self.optimised(self.src / "loyalty" / name, target)
         return target.read_bytes()
 
     def optimised(self, source, target):
-        return run(CC, *FLAGS, "-O2", "-DNDEBUG", "-c", source, "-o", target).returncode == 0
+        return run(CC, *FLAGS, *self.flags, "-O2", "-DNDEBUG", "-c", source, "-o", target).returncode == 0
 
     def is_same(self, source, name):
         """True, False, or None: it does not compile."""
@@ -201,7 +205,7 @@ class Workshop:
 
     def judge(self, source, name):
         """What became of a mutant: 'noticed', 'hangs' or 'SURVIVED'; and by what."""
-        place = source.with_suffix(".sanitized" if self.flags else ".kernel")
+        place = source.with_suffix(".sanitized" if self.sanitized else ".kernel")
         place.mkdir()
         objects = [path for other, path in self.objects.items() if other != name]
         self.link_kernel(place / "libkernel.so", [*objects, self.compile(source, place / "mutant.o")])
@@ -210,14 +214,14 @@ class Workshop:
     def test(self, library):
         environment = {**os.environ, "LD_LIBRARY_PATH": str(library), "MALLOC_PERTURB_": "165"}
         # A loop that takes memory ends before the machine does; sanitizers reserve far more than they use.
-        limit = "" if self.flags else f"ulimit -v {4 << 20};"
+        limit = "" if self.sanitized else f"ulimit -v {4 << 20};"
         for test in self.tests:
             words = ["bash", "-c", f'{limit} exec "$@"', "bash", test]
             if test.name == "properties":
                 words += ["--count", HISTORIES, "--as-found"]
             try:
                 if run(*words, env=environment, timeout=HANG_S).returncode:
-                    return "noticed", f"{test.name} under sanitizers" if self.flags else test.name
+                    return "noticed", f"{test.name} under sanitizers" if self.sanitized else test.name
             except subprocess.TimeoutExpired:
                 return "hangs", test.name
         return self.ask_oracle(environment) if self.cases else ("SURVIVED", "")
@@ -283,7 +287,9 @@ def main():
     survivors = []
     with tempfile.TemporaryDirectory(prefix="mutate-") as directory:
         place = pathlib.Path(directory)
-        workshops = [Workshop(place / "plain"), Workshop(place / "sanitized", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")]
+        src = shutil.copytree(ROOT / "src", place / "src")
+        sanitizers = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+        workshops = [Workshop(place / "plain", src), Workshop(place / "sanitized", src, *sanitizers)]
         for workshop in workshops:
             verdict, test = workshop.test(workshop.place)
             if verdict != "SURVIVED":

@@ -9,6 +9,8 @@
 #define EVERY_ITEM    ((1u << (PLAN_ITEMS - 1)) - 1)
 #define LATEST_BACK   40 /* days before the day on which something happens */
 #define LARGEST_ORDER INT64_C(100000000000)
+/* With more, or greater rates, the largest order could earn more than a programme may give, which is refused. */
+#define GROUPS_MAX 2
 
 /* Zones, and a day in each near which calendar or clock are odd: leap days, ends of months, clocks that skip midnight, have it
  * twice, or skip a whole day. */
@@ -72,7 +74,7 @@ static void draw_rule(struct random *r, struct plan *plan, unsigned i, int32_t d
 	switch (rule->kind) {
 	case RULE_PER_AMOUNT:
 	case RULE_PER_STEP:
-		rule->amount_minor = one_in(r, 2) ? 100 : pick(r, 30, 333);
+		rule->amount_minor = one_in(r, 2) ? 100 : pick(r, 60, 333);
 		break;
 	case RULE_PER_VISIT:
 		rule->amount_minor = one_in(r, 2) ? 0 : pick(r, 1, 300);
@@ -92,7 +94,8 @@ static void draw_promotion(struct random *r, struct plan *plan, struct promotion
 	static const int64_t MILLIS[] = {2000, 1500, 3000, 1250, 500, 1333};
 	*promotion = (struct promotion){
 		.multiplier = {MILLIS[pick(r, 0, 5)], ONE_MILLI},
-		.group = *n_groups && one_in(r, 2) ? (uint8_t)pick(r, 0, *n_groups - 1) : (*n_groups)++,
+		.group = *n_groups == GROUPS_MAX || (*n_groups && one_in(r, 2)) ? (uint8_t)pick(r, 0, *n_groups - 1)
+										: (*n_groups)++,
 		.ledger = one_in(r, 3) ? (uint8_t)pick(r, 0, (int32_t)plan->n_ledgers - 1) : LEDGER_ALL,
 		.weekdays = one_in(r, 3) ? (uint8_t)pick(r, 1, WEEKDAY_ALL) : WEEKDAY_ALL,
 		.min_minor = one_in(r, 3) ? pick(r, 1, 500) : 0,

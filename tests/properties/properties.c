@@ -247,6 +247,8 @@ static bool a_stored_state_goes_on(struct check *c)
 	const size_t cut = (size_t)pick(&c->r, 0, (int32_t)c->s.n);
 	const size_t n = cut ? c->behind[cut - 1] : 0;
 	fold(c, 0, cut, c->other, NULL);
+	/* Over what was there before. */
+	fold(c, 0, c->s.n, c->third, NULL);
 	need(account_copy(c->third, c->other));
 	fold(c, cut, c->s.n, c->third, &c->some);
 	if (!same_entries(c, n, "a copy goes on") || !same_state(c, c->whole, c->third, "a copy goes on"))

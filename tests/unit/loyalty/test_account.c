@@ -586,6 +586,30 @@ static void test_entries_add_up(void **state)
 
 /* --- bytes --------------------------------------------------------------------------------------------------------------- */
 
+/* So many lots that they need far more room than all else. */
+static void test_a_state_of_many_lots(void **state)
+{
+	(void)state;
+	struct story s = begin("UTC");
+	s.p->ledgers[0].expiry = EXPIRY_DAYS;
+	s.p->ledgers[0].expiry_n = 5000;
+	start(&s);
+	const int64_t start_us = time_of(s.p, "2024-01-01");
+	for (int i = 0; i < 4000; i++) {
+		struct fact gift = make_fact(s.p, EVENT_ADJUST, "a", start_us + i * DAY_US);
+		gift.points_milli = SUM_MAX / 5000;
+		assert_int_equal(account_apply(s.account, &gift, NULL), 0);
+	}
+	assert_int_equal(account_lots(s.account, 0), 4000);
+	struct account *const other = account_new(s.p);
+	_cleanup_buf_ struct buf bytes = {0};
+	assert_int_equal(account_encode(s.account, &bytes), 0);
+	assert_int_equal(account_decode((struct slice){bytes.data, bytes.len}, other, NULL), 0);
+	assert_same_account(s.account, other);
+	account_free(other);
+	finish(&s);
+}
+
 /* A day may be reached without any event. */
 static void test_a_state_without_events(void **state)
 {
@@ -708,6 +732,7 @@ int main(void)
 		cmocka_unit_test(test_time_passes_alike),
 		cmocka_unit_test(test_entries_add_up),
 		cmocka_unit_test(test_damaged_states),
+		cmocka_unit_test(test_a_state_of_many_lots),
 		cmocka_unit_test(test_a_state_without_events),
 		cmocka_unit_test(test_states_of_others),
 	};

@@ -164,6 +164,25 @@ static void test_fractions_that_do_not_fit(void **state)
 
 /* --- items, ledgers, rewards --------------------------------------------------------------------------------------------- */
 
+static void test_multipliers_are_reduced(void **state)
+{
+	(void)state;
+	struct programme *const p = make_programme("UTC");
+	add_level(p, "base", 0, 1000, 1000);
+	add_level(p, "gold", 1, 1250, 1000);
+	add_promotion(p, "double", 2000, 1000);
+	add_promotion(p, "half", 500, 1000);
+	make_ready(p);
+	const struct multiplier *const found[] = {&p->tiers.levels[0].multiplier, &p->tiers.levels[1].multiplier,
+						  &p->promotions[0].multiplier, &p->promotions[1].multiplier};
+	static const struct multiplier EXPECTED[] = {{1, 1}, {5, 4}, {2, 1}, {1, 2}};
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(found[i]->num, EXPECTED[i].num);
+		assert_int_equal(found[i]->den, EXPECTED[i].den);
+	}
+	programme_free(p);
+}
+
 /* Fractions that fit with the greatest multiplier, and not with one whose numerator is greater. */
 static struct programme *with_fine_rates(void)
 {
@@ -423,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_versions_do_not_add_up),
 		cmocka_unit_test(test_multipliers_count),
 		cmocka_unit_test(test_fractions_that_do_not_fit),
+		cmocka_unit_test(test_multipliers_are_reduced),
 		cmocka_unit_test(test_the_numerator_of_any_level_fits),
 		cmocka_unit_test(test_the_numerator_of_any_promotion_fits),
 		cmocka_unit_test(test_names),
