@@ -28,6 +28,7 @@ struct customer_id {
 	struct slice text;
 };
 
+/* Numbers are at most LIMIT_QUANTITY_MILLI and LIMIT_AMOUNT_MINOR, with either sign. */
 struct order_line {
 	struct slice menu;    /* what the till calls it; may be empty */
 	struct slice sku;     /* may be empty */
@@ -40,14 +41,14 @@ struct event {
 	enum event_kind kind;
 	struct slice id; /* 1 to LIMIT_EVENT_ID_BYTES bytes, unique in its source */
 	struct customer_id customer;
-	int64_t time_us;    /* UTC */
+	int64_t time_us;    /* UTC; LIMIT_TIME_MIN_S to before LIMIT_TIME_MAX_S */
 	struct slice store; /* may be empty */
 	/* What was bought, or brought back. Amounts of a refund's lines are positive, too. */
 	const struct order_line *lines;
 	uint32_t n_lines; /* 1 to LIMIT_ORDER_LINES for an order; 0 or more for a refund; 0 for the others */
 	/* Refund. */
 	struct slice order_id; /* event id of the order, 1 to LIMIT_EVENT_ID_BYTES bytes */
-	int64_t amount_minor;  /* > 0: what was given back; with lines their sum */
+	int64_t amount_minor;  /* 1 to LIMIT_AMOUNT_MINOR: what was given back; with lines their sum */
 	/* Redeem (> 0, or 0 when only a reward is named) and adjust (not 0), thousandths, at most LIMIT_POINTS_MILLI. */
 	int64_t points_milli;
 	struct slice ledger; /* its name; empty: the reward's, else the first */

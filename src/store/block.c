@@ -20,7 +20,7 @@
  *       lines:        varint n · n × (text menu, text sku, signed qty_milli, signed price_minor, signed amount_minor)
  *       quarantined:  varint line - last line (mod 2^64) · varint reason · text · signed time_us
  *
- * Valid when the checksum holds and the records end where the block does. Blocks are written in one LMDB transaction, so
+ * Valid when the checksum holds, the records end where the block does, and events are what loyalty/event.h says. Blocks are written in one LMDB transaction, so
  * there is no torn one; a damaged one cannot be mended and stops the consumer with its number.
  */
 #include "store/block.h"
@@ -32,6 +32,7 @@
 #define MAGIC        "PCB1"
 #define HEADER_BYTES (4 + 5 * 8)
 #define CHECKED_FROM 12
+#define MICROS       INT64_C(1000000)
 /* "<label>:<line>": room for the line's number. */
 #define LABEL_BYTES (LIMIT_EVENT_ID_BYTES - 16)
 
@@ -411,6 +412,45 @@ static int read_details(struct block_reader *r, struct event *event)
 	return declined <= 1 ? 0 : ERROR_CORRUPT;
 }
 
+static bool is_between(int64_t value, int64_t min, int64_t max)
+{
+	return value >= min && value <= max;
+}
+
+static bool are_lines_valid(const struct event *event)
+{
+	for (uint32_t i = 0; i < event->n_lines; i++) {
+		const struct order_line *const l = &event->lines[i];
+		if (!is_between(l->qty_milli, -LIMIT_QUANTITY_MILLI, LIMIT_QUANTITY_MILLI) ||
+		    !is_between(l->price_minor, -LIMIT_AMOUNT_MINOR, LIMIT_AMOUNT_MINOR) ||
+		    !is_between(l->amount_minor, -LIMIT_AMOUNT_MINOR, LIMIT_AMOUNT_MINOR))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the event is as all that follows may trust it to be (loyalty/event.h). */
+static bool is_event_valid(const struct event *event)
+{
+	if (event->id.len == 0 || event->id.len > LIMIT_EVENT_ID_BYTES ||
+	    event->customer.text.len > LIMIT_CUSTOMER_ID_BYTES ||
+	    !is_between(event->time_us, LIMIT_TIME_MIN_S * MICROS, LIMIT_TIME_MAX_S * MICROS - 1) ||
+	    !are_lines_valid(event))
+		return false;
+	switch (event->kind) {
+	case EVENT_ORDER:
+		return event->n_lines > 0;
+	case EVENT_REFUND:
+		return event->order_id.len > 0 && event->order_id.len <= LIMIT_EVENT_ID_BYTES &&
+		       is_between(event->amount_minor, 1, LIMIT_AMOUNT_MINOR);
+	case EVENT_REDEEM:
+		return is_between(event->points_milli, event->reward.len == 0, LIMIT_POINTS_MILLI);
+	case EVENT_ADJUST:
+		break;
+	}
+	return event->points_milli != 0 && is_between(event->points_milli, -LIMIT_POINTS_MILLI, LIMIT_POINTS_MILLI);
+}
+
 static int read_event(struct block_reader *r, enum event_kind kind, bool implicit_id, struct block_record *record)
 {
 	struct event *const event = &record->event;
@@ -431,7 +471,7 @@ static int read_event(struct block_reader *r, enum event_kind kind, bool implici
 	if (rc == 0 && has_lines(kind))
 		rc = read_lines(r, event);
 	record->kind = BLOCK_EVENT;
-	return rc;
+	return rc == 0 && !is_event_valid(event) ? ERROR_CORRUPT : rc;
 }
 
 static int read_quarantined(struct block_reader *r, struct block_record *record)

@@ -26,6 +26,31 @@ static uint64_t sum_slice(struct slice s)
 	return sum;
 }
 
+static bool is_between(int64_t value, int64_t min, int64_t max)
+{
+	return value >= min && value <= max;
+}
+
+/* What loyalty/event.h promises to the kernel. */
+static void require_event(const struct event *e)
+{
+	require(is_between((int64_t)e->id.len, 1, LIMIT_EVENT_ID_BYTES));
+	require(e->customer.text.len <= LIMIT_CUSTOMER_ID_BYTES);
+	require(is_between(e->time_us, LIMIT_TIME_MIN_S * 1000000, LIMIT_TIME_MAX_S * 1000000 - 1));
+	require(e->kind != EVENT_ORDER || e->n_lines > 0);
+	require(e->kind != EVENT_REFUND || is_between((int64_t)e->order_id.len, 1, LIMIT_EVENT_ID_BYTES));
+	require(e->kind != EVENT_REFUND || is_between(e->amount_minor, 1, LIMIT_AMOUNT_MINOR));
+	require(e->kind != EVENT_REDEEM || is_between(e->points_milli, e->reward.len == 0, LIMIT_POINTS_MILLI));
+	require(e->kind != EVENT_ADJUST || e->points_milli != 0);
+	require(is_between(e->points_milli, -LIMIT_POINTS_MILLI, LIMIT_POINTS_MILLI));
+	for (uint32_t i = 0; i < e->n_lines; i++) {
+		const struct order_line *const l = &e->lines[i];
+		require(is_between(l->qty_milli, -LIMIT_QUANTITY_MILLI, LIMIT_QUANTITY_MILLI));
+		require(is_between(l->price_minor, -LIMIT_AMOUNT_MINOR, LIMIT_AMOUNT_MINOR));
+		require(is_between(l->amount_minor, -LIMIT_AMOUNT_MINOR, LIMIT_AMOUNT_MINOR));
+	}
+}
+
 static uint64_t sum_record(const struct block_record *r)
 {
 	uint64_t sum = sum_slice(r->file) + r->line * 3 + (uint64_t)r->kind;
@@ -36,6 +61,7 @@ static uint64_t sum_record(const struct block_record *r)
 	const struct event *const e = &r->event;
 	require(e->n_lines <= LIMIT_ORDER_LINES);
 	require(e->customer.guest + (e->customer.text.len > 0) + (e->customer.number != 0) <= 1);
+	require_event(e);
 	sum += sum_slice(e->id) * 5 + sum_slice(e->store) * 7 + sum_slice(e->customer.text) * 11;
 	sum += sum_slice(e->order_id) * 19 + sum_slice(e->ledger) * 23 + sum_slice(e->reward) * 29 +
 	       sum_slice(e->reason) * 31;

@@ -50,16 +50,43 @@ static int64_t make_number(struct random *random)
 	}
 }
 
+/* Often one of the ends. */
+static int64_t make_between(struct random *random, int64_t min, int64_t max)
+{
+	switch (random_below(random, 4)) {
+	case 0:
+		return min;
+	case 1:
+		return max;
+	default:
+		return min + (int64_t)random_below(random, (uint64_t)(max - min) + 1);
+	}
+}
+
+static int64_t make_amount(struct random *random)
+{
+	return make_between(random, -LIMIT_AMOUNT_MINOR, LIMIT_AMOUNT_MINOR);
+}
+
+/* At least a byte. */
+static struct slice make_id(struct random *random, struct made *m)
+{
+	struct slice id = make_text(random, m, 19);
+	m->texts[m->n_texts - 1][id.len++] = 'i';
+	return id;
+}
+
 static void make_lines(struct random *random, struct made *m, uint32_t n)
 {
 	m->record.event.n_lines = n;
 	m->record.event.lines = m->lines;
 	for (uint32_t i = 0; i < n; i++)
-		m->lines[i] = (struct order_line){.menu = make_text(random, m, 20),
-						  .sku = make_text(random, m, 20),
-						  .qty_milli = make_number(random),
-						  .price_minor = make_number(random),
-						  .amount_minor = make_number(random)};
+		m->lines[i] = (struct order_line){
+			.menu = make_text(random, m, 20),
+			.sku = make_text(random, m, 20),
+			.qty_milli = make_between(random, -LIMIT_QUANTITY_MILLI, LIMIT_QUANTITY_MILLI),
+			.price_minor = make_amount(random),
+			.amount_minor = make_amount(random)};
 }
 
 static void make_details(struct random *random, struct made *m)
@@ -70,18 +97,18 @@ static void make_details(struct random *random, struct made *m)
 		make_lines(random, m, 1 + (uint32_t)random_below(random, LINES_MAX));
 		break;
 	case EVENT_REFUND:
-		event->order_id = make_text(random, m, 20);
-		event->amount_minor = make_number(random);
+		event->order_id = make_id(random, m);
+		event->amount_minor = make_between(random, 1, LIMIT_AMOUNT_MINOR);
 		make_lines(random, m, (uint32_t)random_below(random, LINES_MAX + 1));
 		break;
 	case EVENT_REDEEM:
-		event->points_milli = make_number(random);
 		event->ledger = make_text(random, m, 20);
 		event->reward = make_text(random, m, 20);
+		event->points_milli = make_between(random, event->reward.len == 0, LIMIT_POINTS_MILLI);
 		event->declined = random_below(random, 2);
 		break;
 	case EVENT_ADJUST:
-		event->points_milli = make_number(random);
+		event->points_milli = make_between(random, 1, LIMIT_POINTS_MILLI) * (random_below(random, 2) ? 1 : -1);
 		event->ledger = make_text(random, m, 20);
 		event->reason = make_text(random, m, 20);
 		break;
@@ -109,9 +136,9 @@ static void make_record(struct random *random, struct made *m, const char *file)
 		snprintf(m->id, sizeof(m->id), "%s:%llu", file, (unsigned long long)m->record.line);
 		event->id = slice_of(m->id);
 	} else {
-		event->id = make_text(random, m, 20);
+		event->id = make_id(random, m);
 	}
-	event->time_us = make_number(random);
+	event->time_us = make_between(random, LIMIT_TIME_MIN_S * 1000000, LIMIT_TIME_MAX_S * 1000000 - 1);
 	event->store = make_text(random, m, 5);
 	switch (random_below(random, 3)) {
 	case 0:
@@ -292,6 +319,102 @@ static void test_rewind(void **state)
 	}
 	block_writer_release(&w);
 	block_writer_release(&plain);
+}
+
+/* Whether an event that was written is read. */
+static bool is_read(const struct event *event)
+{
+	struct block_writer w = {0};
+	struct block_reader r;
+	struct block_record record;
+	struct error err = {0};
+	assert_int_equal(block_writer_begin(&w, SLICE("till"), 5), 0);
+	assert_int_equal(block_writer_event(&w, event, false, 1), 0);
+	open_block(&r, block_writer_finish(&w));
+	const int rc = block_reader_next(&r, &record, &err);
+	if (rc != 1)
+		assert_int_equal(rc, ERROR_CORRUPT);
+	block_reader_release(&r);
+	block_writer_release(&w);
+	return rc == 1;
+}
+
+/* A right checksum does not make an event one that the kernel can take. */
+static void test_events_that_cannot_be(void **state)
+{
+	(void)state;
+	static char x[200];
+	memset(x, 'x', sizeof(x));
+	const struct order_line line = {.menu = SLICE("tea"), .qty_milli = 1000, .amount_minor = 100};
+	const struct event order = {
+		.kind = EVENT_ORDER, .id = SLICE("o"), .customer = {.number = 5}, .lines = &line, .n_lines = 1};
+	const struct event refund = {.kind = EVENT_REFUND, .id = SLICE("r"), .order_id = SLICE("o"), .amount_minor = 1};
+	const struct event redeem = {.kind = EVENT_REDEEM, .id = SLICE("s"), .points_milli = 1};
+	const struct event adjust = {.kind = EVENT_ADJUST, .id = SLICE("a"), .points_milli = -1};
+	assert_true(is_read(&order) && is_read(&refund) && is_read(&redeem) && is_read(&adjust));
+	for (int over = 0; over < 2; over++) {
+		struct event event = order;
+		event.id = (struct slice){x, LIMIT_EVENT_ID_BYTES + (size_t)over};
+		assert_int_equal(is_read(&event), !over);
+		event = order;
+		event.customer = (struct customer_id){.text = {x, LIMIT_CUSTOMER_ID_BYTES + (size_t)over}};
+		assert_int_equal(is_read(&event), !over);
+		event = order;
+		event.time_us = LIMIT_TIME_MIN_S * 1000000 - over;
+		assert_int_equal(is_read(&event), !over);
+		event.time_us = LIMIT_TIME_MAX_S * 1000000 - 1 + over;
+		assert_int_equal(is_read(&event), !over);
+		for (int sign = -1; sign <= 1; sign += 2)
+			for (int i = 0; i < 3; i++) {
+				struct order_line odd = line;
+				*(i == 0   ? &odd.qty_milli
+				  : i == 1 ? &odd.price_minor
+					   : &odd.amount_minor) =
+					sign * ((i == 0 ? LIMIT_QUANTITY_MILLI : LIMIT_AMOUNT_MINOR) + over);
+				event = order;
+				event.lines = &odd;
+				assert_int_equal(is_read(&event), !over);
+			}
+		event = refund;
+		event.order_id = (struct slice){x, LIMIT_EVENT_ID_BYTES + (size_t)over};
+		assert_int_equal(is_read(&event), !over);
+		event = refund;
+		event.amount_minor = LIMIT_AMOUNT_MINOR + over;
+		assert_int_equal(is_read(&event), !over);
+		event = redeem;
+		event.points_milli = LIMIT_POINTS_MILLI + over;
+		assert_int_equal(is_read(&event), !over);
+		event = redeem;
+		event.points_milli = -over;
+		event.reward = SLICE("coffee");
+		assert_int_equal(is_read(&event), !over);
+		for (int sign = -1; sign <= 1; sign += 2) {
+			event = adjust;
+			event.points_milli = sign * (LIMIT_POINTS_MILLI + over);
+			assert_int_equal(is_read(&event), !over);
+		}
+	}
+	struct event event = order;
+	event.id.len = 0;
+	assert_false(is_read(&event));
+	event = order;
+	event.n_lines = 0;
+	assert_false(is_read(&event));
+	event = order;
+	event.time_us = INT64_MAX;
+	assert_false(is_read(&event));
+	event = refund;
+	event.order_id.len = 0;
+	assert_false(is_read(&event));
+	event = refund;
+	event.amount_minor = 0;
+	assert_false(is_read(&event));
+	event = redeem;
+	event.points_milli = 0;
+	assert_false(is_read(&event));
+	event = adjust;
+	event.points_milli = 0;
+	assert_false(is_read(&event));
 }
 
 static void test_every_damage_is_seen(void **state)
@@ -578,6 +701,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_events_that_cannot_be),
 		cmocka_unit_test(test_every_damage_is_seen),
 		cmocka_unit_test(test_large_order),
 		cmocka_unit_test(test_labels),
