@@ -6,12 +6,12 @@
  *     const struct history_sink sink = {.open = …, .work = …, .commit = …, .close = …, .context = me};
  *     rc = history_run(deployment, programme, &options, &sink, err);
  *
- * What runs where: the engine reads the committed files (committed.h) and sorts their rows by customer and time, within
- * config.engine_memory_mib; it spills what does not fit. One thread gathers whole customers into batches (some ten
- * thousand rows; a customer of more makes a batch of his own), workers make facts of the rows and call sink->work, and the
- * thread that called history_run calls sink->commit, batch by batch in the order of the customers (integers numerically,
- * text by byte), so that LMDB may be written there. So memory is bounded by the engine's limit, some batches, and the
- * customer with the longest history.
+ * What runs where: the engine reads the committed files (committed.h), in no order. One thread takes the rows through a sort by
+ * customer (history_sort.h), which has half of config.engine_memory_mib and spills what does not fit, and gathers whole
+ * customers into batches (some ten thousand rows; a customer of more makes a batch of his own). Workers put each customer's
+ * rows in order, make facts of them and call sink->work, and the thread that called history_run calls sink->commit, batch by
+ * batch in the order of the customers (integers numerically, text by byte), so that LMDB may be written there. So memory is
+ * bounded by the engine's limit and half of it, some batches, and the customer with the longest history.
  *
  * Guests have no history. The order of files and rows does not matter.
  */

@@ -1,8 +1,10 @@
-/* Rows out of the engine, sorted by customer, and the states of a day beside them. */
+/* Rows out of the engine, through the sorter, and the states of a day beside them. */
 #include "batch/history_internal.h"
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "batch/committed.h"
+#include "batch/history_sort.h"
 #include "batch/id_list.h"
 
 #include <stdlib.h>
@@ -14,8 +16,11 @@
 /* The states are read one after the other: the engine that reads them needs little. */
 #define STATES_MEMORY_MIB 128u
 #define TEXT_MAX          UINT16_MAX
-#define US_PER_SECOND     INT64_C(1000000)
-#define SECONDS_PER_DAY   86400
+/* Of the engine's memory, rows have so much before they are spilled: while they come, the engine needs little of it. */
+#define SORTER_PART     2u
+#define MIB             ((size_t)1024 * 1024)
+#define US_PER_SECOND   INT64_C(1000000)
+#define SECONDS_PER_DAY 86400
 /* Partitions are those of the zone in which they were written, at most a day and some hours away from today's. */
 #define ZONE_DAYS 2
 
@@ -42,8 +47,12 @@ struct cursor {
 
 struct history_reader {
 	enum customer_id_type id_type;
-	bool items; /* the programme names items */
-	struct cursor rows;
+	bool items;         /* the programme names items */
+	struct cursor rows; /* until all are in the sorter */
+	struct row_sorter *sorter;
+	struct customer_id customer; /* the sorter's, when there is one */
+	bool has_customer;
+	bool sorted;
 	struct cursor states;
 	/* The customers that are asked for, as a table. */
 	struct id_list customers;
@@ -131,7 +140,7 @@ static int append_rows_sql(const struct history_reader *reader, const struct pro
 	    append_range(sql, programme, options) < 0 ||
 	    (options->customers &&
 	     buf_append_text(sql, " AND cust_id IN (SELECT cust_id FROM history_customers())") < 0) ||
-	    buf_append_text(sql, " ORDER BY cust_id") < 0 || !buf_text(sql))
+	    !buf_text(sql))
 		return ERROR_NO_MEMORY;
 	return 0;
 }
@@ -172,6 +181,9 @@ static int open_rows(struct history_reader *reader, const struct deployment *dep
 	rc = open_engine(reader, deployment, options, deployment->config->engine_memory_mib, &reader->rows, err);
 	if (rc == 0)
 		rc = engine_run_int64(reader->rows.engine, sql.data, &n_rows, err);
+	/* The sorter takes rows in any order. */
+	if (rc == 0)
+		rc = engine_run(reader->rows.engine, "SET preserve_insertion_order = false", err);
 	if (rc < 0)
 		return rc;
 	*total = (uint64_t)n_rows;
@@ -216,7 +228,11 @@ int history_reader_open(const struct deployment *deployment, const struct progra
 		.n = options->n_customers,
 	};
 	uint64_t n = 0;
-	int rc = open_rows(reader, deployment, programme, options, &n, err);
+	int rc = row_sorter_open(reader->id_type, options->tmp_dir ? options->tmp_dir : deployment->tmp_dir,
+				 (size_t)deployment->config->engine_memory_mib * MIB / SORTER_PART, &reader->sorter,
+				 err);
+	if (rc == 0)
+		rc = open_rows(reader, deployment, programme, options, &n, err);
 	if (rc == 0)
 		rc = open_states(reader, deployment, options, err);
 	if (rc < 0) {
@@ -232,6 +248,7 @@ void history_reader_close(struct history_reader *reader)
 {
 	if (!reader)
 		return;
+	row_sorter_close(reader->sorter);
 	engine_scan_close(reader->rows.scan);
 	engine_scan_close(reader->states.scan);
 	engine_close(reader->rows.engine);
@@ -252,7 +269,7 @@ void history_reader_interrupt(struct history_reader *reader)
 
 /* ---- batches ---- */
 
-/* Makes sure that the cursor stands on a row, or has ended. The first time takes as long as the engine sorts. */
+/* Makes sure that the cursor stands on a row, or has ended. */
 static int settle(struct cursor *cursor, struct error *err)
 {
 	if (cursor->ended || cursor->at < cursor->rows)
@@ -275,6 +292,79 @@ static struct customer_id cursor_id(const struct history_reader *reader, const s
 		id.text = engine_scan_text(cursor->scan, COLUMN_CUSTOMER, cursor->at);
 	return id;
 }
+
+/* ---- through the sorter ---- */
+
+static struct slice text_at(const struct history_reader *reader, unsigned column)
+{
+	const struct cursor *const rows = &reader->rows;
+	return engine_scan_is_null(rows->scan, column, rows->at) ? (struct slice){NULL, 0}
+								 : engine_scan_text(rows->scan, column, rows->at);
+}
+
+static int64_t number_at(const struct history_reader *reader, unsigned column)
+{
+	return ((const int64_t *)engine_scan_values(reader->rows.scan, column))[reader->rows.at];
+}
+
+/* A row as the sorter has it: time, meta, amount, quantity, and the texts, each with its length. */
+static int sort_row(struct history_reader *reader, struct error *err)
+{
+	const struct cursor *const rows = &reader->rows;
+	const struct customer_id customer = cursor_id(reader, rows);
+	const struct slice id = text_at(reader, COLUMN_ID);
+	const struct slice tag = text_at(reader, COLUMN_TAG);
+	const struct slice menu = reader->items ? text_at(reader, COLUMN_MENU) : (struct slice){NULL, 0};
+	const struct slice sku = reader->items ? text_at(reader, COLUMN_SKU) : (struct slice){NULL, 0};
+	if (engine_scan_is_null(rows->scan, COLUMN_TIME, rows->at) || id.len == 0 || id.len > LIMIT_EVENT_ID_BYTES ||
+	    tag.len == 0 || tag.len > TEXT_MAX || menu.len > TEXT_MAX || sku.len > TEXT_MAX)
+		return error_set(
+			err, ERROR_CORRUPT,
+			"transactions_cln has an event without an id, a time or a source, or with one that is too "
+			"long: its files were changed by somebody else; put them back from a backup");
+	const size_t most = 8 * (size_t)VARINT_MAX_BYTES + id.len + tag.len + menu.len + sku.len;
+	char *p;
+	const int rc = row_sorter_room(reader->sorter, &customer, most, &p, err);
+	if (rc < 0)
+		return rc;
+	p = put_signed(p, number_at(reader, COLUMN_TIME));
+	p = put_varint(p, (uint32_t)((const int32_t *)engine_scan_values(rows->scan, COLUMN_META))[rows->at]);
+	p = put_signed(p, number_at(reader, COLUMN_AMOUNT));
+	p = put_signed(p, reader->items ? number_at(reader, COLUMN_QTY) : 0);
+	p = put_slice(p, id);
+	p = put_slice(p, tag);
+	p = put_slice(p, menu);
+	p = put_slice(p, sku);
+	row_sorter_add(reader->sorter, &customer, p);
+	return 0;
+}
+
+static int next_customer(struct history_reader *reader, struct error *err)
+{
+	return row_sorter_customer(reader->sorter, &reader->customer, &reader->has_customer, err);
+}
+
+/* All rows, the first time that any is asked for. */
+static int sort_rows(struct history_reader *reader, struct error *err)
+{
+	struct cursor *const rows = &reader->rows;
+	int rc = settle(rows, err);
+	while (rc == 0 && !rows->ended) {
+		for (; rc == 0 && rows->at < rows->rows; rows->at++)
+			rc = sort_row(reader, err);
+		if (rc == 0)
+			rc = settle(rows, err);
+	}
+	if (rc < 0)
+		return rc;
+	engine_scan_close(rows->scan);
+	rows->scan = NULL;
+	reader->sorted = true;
+	rc = row_sorter_finish(reader->sorter, err);
+	return rc < 0 ? rc : next_customer(reader, err);
+}
+
+/* ---- into batches ---- */
 
 static int add_customer(struct row_batch *batch, const struct customer_id *id, struct error *err)
 {
@@ -345,79 +435,46 @@ static struct row *reserve_row(struct row_batch *batch)
 	return &batch->rows[batch->n_rows];
 }
 
-static struct slice text_at(const struct history_reader *reader, unsigned column)
+static int add_row(struct row_batch *batch, struct slice bytes, struct error *err)
 {
-	const struct cursor *const rows = &reader->rows;
-	return engine_scan_is_null(rows->scan, column, rows->at) ? (struct slice){NULL, 0}
-								 : engine_scan_text(rows->scan, column, rows->at);
-}
-
-static int64_t number_at(const struct history_reader *reader, unsigned column)
-{
-	return ((const int64_t *)engine_scan_values(reader->rows.scan, column))[reader->rows.at];
-}
-
-static int add_row(struct history_reader *reader, struct row_batch *batch, struct error *err)
-{
-	struct cursor *const rows = &reader->rows;
 	struct row *const row = reserve_row(batch);
-	if (!row)
+	if (!row || buf_reserve(&batch->texts, bytes.len) < 0)
 		return error_no_memory(err, batch->rows_cap * 2 * sizeof(*row));
-	const struct slice id = text_at(reader, COLUMN_ID);
-	const struct slice tag = text_at(reader, COLUMN_TAG);
-	const struct slice menu = reader->items ? text_at(reader, COLUMN_MENU) : (struct slice){NULL, 0};
-	const struct slice sku = reader->items ? text_at(reader, COLUMN_SKU) : (struct slice){NULL, 0};
-	if (engine_scan_is_null(rows->scan, COLUMN_TIME, rows->at) || id.len == 0 || id.len > LIMIT_EVENT_ID_BYTES ||
-	    tag.len == 0 || tag.len > TEXT_MAX || menu.len > TEXT_MAX || sku.len > TEXT_MAX)
-		return error_set(
-			err, ERROR_CORRUPT,
-			"transactions_cln has an event without an id, a time or a source, or with one that is too "
-			"long: its files were changed by somebody else; put them back from a backup");
-	*row = (struct row){
-		.time_us = number_at(reader, COLUMN_TIME),
-		.amount_minor = number_at(reader, COLUMN_AMOUNT),
-		.qty_milli = reader->items ? number_at(reader, COLUMN_QTY) : 0,
-		.text_at = batch->texts.len,
-		.meta = (uint32_t)((const int32_t *)engine_scan_values(rows->scan, COLUMN_META))[rows->at],
-		.id_len = (uint8_t)id.len,
-		.tag_len = (uint16_t)tag.len,
-		.menu_len = (uint16_t)menu.len,
-		.sku_len = (uint16_t)sku.len,
-	};
-	const struct slice texts[] = {id, tag, menu, sku};
-	if (buf_reserve(&batch->texts, id.len + tag.len + menu.len + sku.len) < 0)
-		return error_no_memory(err, batch->texts.len * 2);
+	struct reader r = reader_of(bytes);
+	*row = (struct row){.text_at = batch->texts.len};
+	row->time_us = read_signed(&r);
+	row->meta = (uint32_t)read_varint(&r);
+	row->amount_minor = read_signed(&r);
+	row->qty_milli = read_signed(&r);
+	struct slice texts[4];
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		texts[i] = read_slice(&r);
 		if (texts[i].len)
 			memcpy(batch->texts.data + batch->texts.len, texts[i].data, texts[i].len);
 		batch->texts.len += texts[i].len;
 	}
+	if (r.bad)
+		return error_set(err, ERROR_CORRUPT, "a temporary file of rows was changed while it was in use");
+	row->id_len = (uint8_t)texts[0].len;
+	row->tag_len = (uint16_t)texts[1].len;
+	row->menu_len = (uint16_t)texts[2].len;
+	row->sku_len = (uint16_t)texts[3].len;
 	batch->n_rows++;
 	batch->n_first_rows += row->meta >> ROW_META_SHIFT == 1;
-	rows->at++;
 	return 0;
 }
 
-/* All rows of the customer that was added last. */
+/* All rows of the customer that was added last, which is the sorter's. */
 static int add_rows(struct history_reader *reader, struct row_batch *batch, struct error *err)
 {
+	struct slice row;
+	bool found = true;
 	int rc = 0;
-	while (rc == 0 && !reader->rows.ended) {
-		const struct row_customer *const customer = &batch->customers[batch->n_customers - 1];
-		const struct customer_id last = {
-			.number = customer->number,
-			.text = {batch->texts.data + customer->text_at, customer->id_len},
-		};
-		const struct customer_id id = cursor_id(reader, &reader->rows);
-		if (customer_compare(&last, &id) != 0)
-			break;
-		rc = add_row(reader, batch, err);
-		if (rc == 0)
-			rc = settle(&reader->rows, err);
-	}
-	batch->customers[batch->n_customers - 1].n_rows =
-		batch->n_rows - batch->customers[batch->n_customers - 1].first_row;
-	return rc;
+	while (rc == 0 && (rc = row_sorter_row(reader->sorter, &row, &found, err)) == 0 && found)
+		rc = add_row(batch, row, err);
+	struct row_customer *const customer = &batch->customers[batch->n_customers - 1];
+	customer->n_rows = batch->n_rows - customer->first_row;
+	return rc < 0 ? rc : next_customer(reader, err);
 }
 
 static bool is_full(const struct row_batch *batch)
@@ -429,27 +486,22 @@ static bool is_full(const struct row_batch *batch)
 int history_reader_next(struct history_reader *reader, struct row_batch *batch, struct error *err)
 {
 	row_batch_clear(batch);
-	for (;;) {
-		int rc = settle(&reader->rows, err);
-		if (rc == 0)
-			rc = settle(&reader->states, err);
-		if (rc < 0 || (reader->rows.ended && reader->states.ended) || is_full(batch))
-			return rc;
-		struct customer_id from_rows = {0};
+	int rc = reader->sorted ? 0 : sort_rows(reader, err);
+	while (rc == 0) {
+		rc = settle(&reader->states, err);
+		const bool has_rows = reader->has_customer;
+		const bool has_states = !reader->states.ended;
+		if (rc < 0 || (!has_rows && !has_states) || is_full(batch))
+			break;
 		struct customer_id from_states = {0};
-		int order = reader->rows.ended ? 1 : -1;
-		if (!reader->rows.ended)
-			from_rows = cursor_id(reader, &reader->rows);
-		if (!reader->states.ended)
+		if (has_states)
 			from_states = cursor_id(reader, &reader->states);
-		if (!reader->rows.ended && !reader->states.ended)
-			order = customer_compare(&from_rows, &from_states);
-		rc = add_customer(batch, order <= 0 ? &from_rows : &from_states, err);
+		const int order = !has_rows ? 1 : !has_states ? -1 : customer_compare(&reader->customer, &from_states);
+		rc = add_customer(batch, order <= 0 ? &reader->customer : &from_states, err);
 		if (rc == 0 && order >= 0)
 			rc = add_state(reader, batch, &from_states, err);
 		if (rc == 0 && order <= 0)
 			rc = add_rows(reader, batch, err);
-		if (rc < 0)
-			return rc;
 	}
+	return rc;
 }
