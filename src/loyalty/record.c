@@ -25,6 +25,7 @@ void record_free(struct record *record)
 		return;
 	account_free(record->settled);
 	free(record->facts);
+	free(record->order_hashes);
 	free(record->ids);
 	free(record);
 }
@@ -35,6 +36,7 @@ void record_reset(struct record *record)
 	record->marked = false;
 	record->any_settled = false;
 	record->n = 0;
+	record->hashed = 0;
 	record->ids_len = 0;
 }
 
@@ -101,6 +103,10 @@ static int reserve_fact(struct record *record)
 	if (!facts)
 		return ERROR_NO_MEMORY;
 	record->facts = facts;
+	uint64_t *const hashes = reallocarray(record->order_hashes, cap, sizeof(*hashes));
+	if (!hashes)
+		return ERROR_NO_MEMORY;
+	record->order_hashes = hashes;
 	record->cap = cap;
 	return 0;
 }
@@ -131,9 +137,23 @@ int record_insert(struct record *record, size_t at, const struct fact *fact)
 	char *const id = record->ids + record->ids_len;
 	memcpy(id, fact->id.data, fact->id.len);
 	place->id.data = id;
+	if (record->hashed > at)
+		record->hashed = at;
 	record->ids_len += fact->id.len;
 	record->n++;
 	return 0;
+}
+
+/* Whether there is an open order before position `at` that `refund` names. Hashes are made when they are first looked for: most
+ * records never get a refund. */
+static bool has_order(struct record *record, size_t at, const struct fact *refund)
+{
+	for (; record->hashed < at; record->hashed++)
+		record->order_hashes[record->hashed] = fact_id_hash(record->facts[record->hashed].id);
+	while (at-- > 0)
+		if (record->order_hashes[at] == refund->order_hash && record->facts[at].kind == EVENT_ORDER)
+			return true;
+	return false;
 }
 
 /* Position of the last order before `refund`, which is at facts[at], that it names; SIZE_MAX: there is none. */
@@ -157,8 +177,7 @@ int record_add(struct record *record, const struct fact *fact, enum record_added
 		*added = RECORD_HAD;
 		return 0;
 	}
-	if (after_settled < 0 ||
-	    (record->any_settled && fact->kind == EVENT_REFUND && order_of(record->facts, at, fact) == SIZE_MAX)) {
+	if (after_settled < 0 || (record->any_settled && fact->kind == EVENT_REFUND && !has_order(record, at, fact))) {
 		record->marked = true;
 		*added = RECORD_MARKED;
 		return 0;
@@ -217,8 +236,11 @@ int record_settle(struct record *record)
 	if (settle(record, record->facts, n) < 0)
 		return ERROR_NO_MEMORY;
 	record->n -= n;
-	if (n && record->n)
+	record->hashed = record->hashed > n ? record->hashed - n : 0;
+	if (n && record->n) {
 		memmove(record->facts, record->facts + n, record->n * sizeof(*record->facts));
+		memmove(record->order_hashes, record->order_hashes + n, record->hashed * sizeof(*record->order_hashes));
+	}
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  *     struct record *record = record_new(programme);
  *     rc = record_decode(record, bytes, err);
  *     rc = record_add(record, &fact, &added);
- *     rc = record_settle(record);                     // after the last one
+ *     rc = record_settle(record);                     // after the last one, and now and then before it
  *     rc = record_encode(record, &bytes);
  *     rc = record_fold(record, account, NULL);        // the state now
  *     record_free(record);
@@ -32,7 +32,8 @@ enum record_added {
 	RECORD_HAD = 1,    /* the same event is open already, or the last one settled: nothing changed */
 	RECORD_MARKED = 2, /* it belongs into what is settled: the record is marked, and without it */
 };
-/* Takes an event, wherever it belongs. The fact's id is copied. ERROR_NO_MEMORY. */
+/* Takes an event, wherever it belongs. The fact's id is copied. Late events and refunds look through the open ones: who adds many
+ * settles after every few hundred. ERROR_NO_MEMORY. */
 int record_add(struct record *record, const struct fact *fact, enum record_added *added);
 /* Settles what is no longer open. ERROR_NO_MEMORY. */
 int record_settle(struct record *record);

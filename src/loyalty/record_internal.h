@@ -18,6 +18,9 @@ struct record {
 	struct fact *facts;
 	size_t n;
 	size_t cap;
+	/* Of the first `hashed` open events, the hashes of their ids: refunds look for their order by them. */
+	uint64_t *order_hashes;
+	size_t hashed;
 	char *ids;
 	size_t ids_len;
 	size_t ids_cap;

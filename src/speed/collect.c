@@ -1,5 +1,6 @@
 #include "speed/collect.h"
 
+#include "batch/swap.h"
 #include "speed/consumers.h"
 
 struct collecting {
@@ -38,12 +39,15 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 	struct collecting collecting = {.hooks = hooks};
 	const struct intake_hooks own = {
 		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &collecting};
+	const struct view_mend_stop stop = {.asked = hooks->stop, .context = hooks->context};
 	struct journal *journal = NULL;
 	struct intake *intake = NULL;
 	*failed = 0;
-	int rc = open_journal(deployment, false, &journal, err);
+	int rc = swap_finish(deployment, err);
 	if (rc == 0)
-		rc = consumers_start(deployment, journal, &collecting.consumers, err);
+		rc = open_journal(deployment, false, &journal, err);
+	if (rc == 0)
+		rc = consumers_start(deployment, journal, &stop, &collecting.consumers, err);
 	if (rc == 0)
 		rc = intake_open(deployment, journal, &own, &intake, err);
 	for (unsigned i = 0; rc == 0 && i < deployment->config->n_sources; i++)
@@ -64,7 +68,10 @@ int collect_drain(const struct deployment *deployment, struct error *err)
 {
 	struct journal *journal = NULL;
 	struct consumers *consumers = NULL;
-	int rc = open_journal(deployment, true, &journal, err);
+	int rc = swap_finish(deployment, err);
+	if (rc < 0)
+		return rc;
+	rc = open_journal(deployment, true, &journal, err);
 	journal_close(journal);
 	if (rc == ERROR_NOT_FOUND)
 		return 0;
@@ -72,7 +79,7 @@ int collect_drain(const struct deployment *deployment, struct error *err)
 		rc = open_journal(deployment, false, &journal, err);
 	if (rc < 0)
 		return rc;
-	rc = consumers_start(deployment, journal, &consumers, err);
+	rc = consumers_start(deployment, journal, &(const struct view_mend_stop){0}, &consumers, err);
 	if (rc == 0)
 		rc = consumers_finish(consumers, err);
 	journal_close(journal);

@@ -4,7 +4,9 @@
  *     rc = collect_once(deployment, &hooks, &failed, err);
  *
  * After a return of 0 every line that was read is durable in a table, in the view where it concerns a customer, or in
- * quarantine; and the accounts are what the batch layer would make of the whole history. After an error, or SIGKILL at any moment, the next run goes on where this one stopped.
+ * quarantine; and the accounts are what the batch layer would make of the whole history. After an error, or SIGKILL at any
+ * moment, the next run goes on where this one stopped; so after hooks.stop, which also ends the mending of accounts
+ * (ERROR_INTERRUPTED).
  */
 #ifndef PUNCHCARD_SPEED_COLLECT_H
 #define PUNCHCARD_SPEED_COLLECT_H

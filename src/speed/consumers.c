@@ -2,7 +2,6 @@
 
 #include "batch/committed.h"
 #include "speed/table_writer.h"
-#include "speed/view_mend.h"
 #include "speed/view_writer.h"
 #include "store/block.h"
 
@@ -11,7 +10,7 @@
 #include <time.h>
 
 /* Lines in a batch while there is a backlog. The table: about 150 MB in the engine, and Parquet files of a good size. The
- * view: the larger the batch, the fewer times each account is written; about 150 bytes of memory an event. */
+ * view: the larger the batch, the fewer times each account is written; about 170 bytes of memory an event. */
 #define TABLE_BATCH_LINES 1000000u
 #define VIEW_BATCH_LINES  1000000u
 #define TRIM_BLOCKS_MOST  100000u
@@ -35,6 +34,7 @@ struct consumers {
 	struct table_writer *table_writer;
 	struct view *view;
 	struct view_writer *view_writer;
+	struct view_mend_stop stop;
 	struct consumer table;
 	struct consumer to_view;
 	pthread_mutex_t mutex;
@@ -164,20 +164,21 @@ static int prepare_view(struct consumers *all, uint64_t *offset, struct error *e
 	view_read_end(all->view);
 	if (rc < 0 || (current && *offset >= journal.first && *offset <= journal.next))
 		return rc;
-	rc = view_mend_all(all->view, all->deployment, journal.table, err);
+	rc = view_mend_all(all->view, all->deployment, journal.table, &all->stop, err);
 	if (rc == 0)
 		*offset = journal.table;
 	return rc;
 }
 
-int consumers_start(const struct deployment *deployment, struct journal *journal, struct consumers **out,
-		    struct error *err)
+int consumers_start(const struct deployment *deployment, struct journal *journal, const struct view_mend_stop *stop,
+		    struct consumers **out, struct error *err)
 {
 	struct consumers *const all = calloc(1, sizeof(*all));
 	if (!all)
 		return error_no_memory(err, sizeof(*all));
 	all->deployment = deployment;
 	all->journal = journal;
+	all->stop = *stop;
 	pthread_mutex_init(&all->mutex, NULL);
 	pthread_cond_init(&all->changed, NULL);
 	uint64_t view_offset = 1;
@@ -280,7 +281,8 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 		rc = trim(consumers, err);
 	/* Both have all there is, so the table has all that the view has. */
 	if (rc == 0 && all_ran)
-		rc = view_mend_marked(consumers->view, consumers->deployment, consumers->to_view.offset, NULL, err);
+		rc = view_mend_marked(consumers->view, consumers->deployment, consumers->table.offset, &consumers->stop,
+				      NULL, err);
 	table_writer_close(consumers->table_writer);
 	view_writer_close(consumers->view_writer);
 	view_close(consumers->view);

@@ -2,7 +2,7 @@
  * The consumers of the journal, each on a thread of its own: the table writer and the view writer.
  *
  *     struct consumers *consumers = NULL;
- *     rc = consumers_start(deployment, journal, &consumers, err);
+ *     rc = consumers_start(deployment, journal, &stop, &consumers, err);
  *     …blocks are committed… consumers_wake(consumers);
  *     rc = consumers_finish(consumers, err);       // they take all that is there, then end
  *
@@ -15,15 +15,17 @@
 #define PUNCHCARD_SPEED_CONSUMERS_H
 
 #include "config/deployment.h"
+#include "speed/view_mend.h"
 #include "store/journal.h"
 
 #include <stdbool.h>
 
 struct consumers;
 
-/* Makes the view again first when it is behind what the journal still has, or was made by another programme. Needs the write lock. */
-int consumers_start(const struct deployment *deployment, struct journal *journal, struct consumers **out,
-		    struct error *err);
+/* Makes the view again first when it is behind what the journal still has, or was made by another programme. Needs the write
+ * lock. `stop` (copied) ends only the making and mending of accounts, with ERROR_INTERRUPTED: the next process does it. */
+int consumers_start(const struct deployment *deployment, struct journal *journal, const struct view_mend_stop *stop,
+		    struct consumers **out, struct error *err);
 void consumers_wake(struct consumers *consumers);
 /* Whether one has failed: it makes no sense to go on filling the journal. */
 bool consumers_failed(struct consumers *consumers);

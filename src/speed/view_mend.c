@@ -30,6 +30,7 @@ struct mender {
 	struct view *view;
 	const struct programme *programme;
 	bool all; /* into a view without accounts */
+	struct view_mend_stop stop;
 	uint64_t mended;
 };
 
@@ -114,6 +115,14 @@ static int commit(void *context, void *state, struct error *err)
 	return rc;
 }
 
+static bool go_on(void *context, uint64_t rows, uint64_t total)
+{
+	(void)rows;
+	(void)total;
+	const struct mender *const mender = context;
+	return !mender->stop.asked || !mender->stop.asked(mender->stop.context);
+}
+
 /* In the view's write transaction, which it ends. */
 static int run(struct mender *mender, const struct deployment *deployment, const struct history_options *options,
 	       struct error *err)
@@ -128,11 +137,26 @@ static int run(struct mender *mender, const struct deployment *deployment, const
 	return rc;
 }
 
-int view_mend_all(struct view *view, const struct deployment *deployment, uint64_t offset, struct error *err)
+static int check_stop(const struct view_mend_stop *stop, struct error *err)
 {
-	struct mender mender = {.view = view, .programme = deployment->programme, .all = true};
-	const struct history_options options = {.offset = offset, .from_day = DAY_MIN, .until_day = DAY_MAX};
-	int rc = view_accounts_clear(view, err);
+	if (!stop->asked || !stop->asked(stop->context))
+		return 0;
+	return error_set(err, ERROR_INTERRUPTED, "interrupted; the next `punchcard collect --once` does it");
+}
+
+int view_mend_all(struct view *view, const struct deployment *deployment, uint64_t offset,
+		  const struct view_mend_stop *stop, struct error *err)
+{
+	struct mender mender = {.view = view, .programme = deployment->programme, .all = true, .stop = *stop};
+	const struct history_options options = {.offset = offset,
+						.from_day = DAY_MIN,
+						.until_day = DAY_MAX,
+						.progress = go_on,
+						.progress_context = &mender};
+	int rc = check_stop(stop, err);
+	if (rc < 0)
+		return error_prefix(err, "making the customer view again");
+	rc = view_accounts_clear(view, err);
 	if (rc == 0)
 		rc = view_writer_set_current(view, deployment->programme, err);
 	if (rc < 0)
@@ -218,21 +242,25 @@ static int read_marked(struct view *view, uint64_t offset, struct marked *marked
 	return rc;
 }
 
-int view_mend_marked(struct view *view, const struct deployment *deployment, uint64_t offset, uint64_t *n,
-		     struct error *err)
+int view_mend_marked(struct view *view, const struct deployment *deployment, uint64_t offset,
+		     const struct view_mend_stop *stop, uint64_t *n, struct error *err)
 {
 	__attribute__((cleanup(release_marked))) struct marked marked = {0};
-	struct mender mender = {.view = view, .programme = deployment->programme};
+	struct mender mender = {.view = view, .programme = deployment->programme, .stop = *stop};
 	bool many = false;
 	int rc = read_marked(view, offset, &marked, &many, err);
+	if (rc == 0 && marked.n)
+		rc = check_stop(stop, err);
 	if (rc == 0 && marked.n && many)
-		rc = view_mend_all(view, deployment, offset, err);
+		rc = view_mend_all(view, deployment, offset, stop, err);
 	if (rc == 0 && marked.n && !many) {
 		const struct history_options options = {.offset = offset,
 							.from_day = DAY_MIN,
 							.until_day = DAY_MAX,
 							.customers = marked.ids,
-							.n_customers = marked.n};
+							.n_customers = marked.n,
+							.progress = go_on,
+							.progress_context = &mender};
 		rc = view_write_begin(view, err);
 		if (rc == 0)
 			rc = run(&mender, deployment, &options, err);

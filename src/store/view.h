@@ -10,8 +10,8 @@
  *
  * Three databases by customer: `profiles` (who somebody is; replaced whole by the batch layer), `accounts` (what the kernel
  * made of the events; written by the speed layer together with its offset in the journal, in one transaction, so that every
- * event is in it exactly once), and `marked` (whose account waits to be made again out of the whole history). Keys keep the order of the ids: integers numerically (8 bytes, big endian, sign bit flipped),
- * text by byte.
+ * event is in it exactly once), and `marked` (whose account waits to be made again out of the whole history). Keys keep the
+ * order of the ids: integers numerically (8 bytes, big endian, sign bit flipped), text by byte.
  *
  * One view belongs to one thread at a time. One process writes, any number read; readers never block it nor it them.
  */
@@ -92,7 +92,8 @@ int view_offset(struct view *view, uint64_t *offset, struct error *err);
 int view_rules(struct view *view, struct slice *rules, struct error *err);
 int view_rules_set(struct view *view, struct slice rules, struct error *err);
 
-/* Begins to write and forgets all accounts, and which are marked: they are made again. Ends with view_write_commit or view_write_abort. */
+/* Begins to write and forgets all accounts, and which are marked: they are made again. Ends with view_write_commit or
+ * view_write_abort. */
 int view_accounts_clear(struct view *view, struct error *err);
 
 /* Writing accounts: begin, read and put in any order (ascending is fast), commit with the new offset. */

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "shop.h"
 #include "speed/attach.h"
+#include "speed/view_mend.h"
 #include "speed/view_writer.h"
 
 #include <spawn.h>
@@ -59,13 +60,15 @@ static void on_committed(void *context, uint64_t lines)
 	(void)lines;
 }
 
-static bool go_on(void *context)
+static bool asked_to_stop;
+
+static bool must_stop(void *context)
 {
 	(void)context;
-	return false;
+	return asked_to_stop;
 }
 
-static const struct intake_hooks HOOKS = {.file = on_file, .committed = on_committed, .stop = go_on};
+static const struct intake_hooks HOOKS = {.file = on_file, .committed = on_committed, .stop = must_stop};
 
 static int collect(struct error *err)
 {
@@ -389,6 +392,112 @@ static void test_a_late_event(void **state)
 		read_records(0, &again);
 		assert_string_equal(mended.data, again.data);
 	}
+}
+
+static void collect_interrupted(void)
+{
+	struct error err = {0};
+	asked_to_stop = true;
+	assert_int_equal(collect(&err), ERROR_INTERRUPTED);
+	asked_to_stop = false;
+}
+
+/* Who is asked to stop does not make accounts again: what is marked stays so, and the view as it was. */
+static void test_mending_is_interrupted(void **state)
+{
+	(void)state;
+	_cleanup_buf_ struct buf before = {0};
+	_cleanup_buf_ struct buf after = {0};
+	shop_write("programme.yaml", FULL_PROGRAMME, strlen(FULL_PROGRAMME));
+	shop_open(EVENTS_SOURCE);
+	shop_put("a.json", ORDER("a", "1", "1700000000", "100") ORDER("b", "1", "1701000000", "50"));
+	collect_well();
+	shop_put("c.json", ORDER("late", "1", "1699999999", "30"));
+	_cleanup_free_ char *staged = break_the_table();
+	assert_true(collect(NULL) < 0);
+	assert_int_equal(rmdir(staged), 0);
+	read_records(1, &before);
+	collect_interrupted();
+	read_records(1, &after);
+	assert_string_equal(before.data, after.data);
+	/* The table has the late event now, and the view is another block's: it is not mended by an offset that is not its own. */
+	struct view *view = NULL;
+	struct error err = {0};
+	uint64_t n = 77;
+	uint64_t offset = 0;
+	if (view_writer_open_view(shop, false, &view, &err) < 0 || view_read_begin(view, &err) < 0 ||
+	    view_offset(view, &offset, &err) < 0)
+		fail_msg("%s", err.message);
+	view_read_end(view);
+	const struct view_mend_stop never = {0};
+	assert_int_equal(view_mend_marked(view, shop, offset - 1, &never, &n, &err), ERROR_IO);
+	assert_non_null(strstr(err.message, "run `punchcard collect --once` again"));
+	assert_int_equal(n, 77);
+	assert_int_equal(view_mend_marked(view, shop, offset, &never, &n, &err), 0);
+	assert_int_equal(n, 1);
+	view_close(view);
+	read_records(0, &after);
+	/* Another programme. */
+	read_records(0, &before);
+	shop_write("programme.yaml",
+		   "version: 1\nname: Other\ncurrency: THB\ntimezone: UTC\n"
+		   "earn: [{per_amount: {points: 3, per: 1}}]\n",
+		   strlen("version: 1\nname: Other\ncurrency: THB\ntimezone: UTC\n"
+			  "earn: [{per_amount: {points: 3, per: 1}}]\n"));
+	shop_open(EVENTS_SOURCE);
+	collect_interrupted();
+	read_records(0, &after);
+	assert_string_equal(before.data, after.data);
+	collect_well();
+	assert_sql("SELECT concat_ws('|', orders, points) FROM accounts", "3|540.000\n");
+}
+
+/* More events of one customer in a batch than are added at once, and refunds of the first of them. */
+static void test_a_large_batch_of_one_customer(void **state)
+{
+	(void)state;
+	enum { N = 3000 };
+	_cleanup_buf_ struct buf text = {0};
+	_cleanup_buf_ struct buf have = {0};
+	_cleanup_buf_ struct buf again = {0};
+	for (int i = 0; i < N; i++)
+		assert_int_equal(buf_printf(&text,
+					    "{\"kind\":\"order\",\"event_id\":\"o%d\",\"customer\":1,\"time\":%d,"
+					    "\"lines\":[{\"menu\":\"tea\",\"amount\":1.00}]}\n"
+					    "{\"kind\":\"refund\",\"event_id\":\"r%d\",\"customer\":1,\"time\":%d,"
+					    "\"order\":\"o%d\",\"amount\":0.01}\n",
+					    i, 1700000000 + i, i, 1700000000 + i, i / 2),
+				 0);
+	shop_write("programme.yaml", FULL_PROGRAMME, strlen(FULL_PROGRAMME));
+	shop_open(EVENTS_SOURCE);
+	shop_put_bytes("a.json", text.data, text.len);
+	collect_well();
+	assert_int_equal(sum.events, 2 * N);
+	read_records(0, &have);
+	assert_sql("SELECT concat_ws('|', orders, spend, events, rejected) FROM accounts", "3000|2970.00|6000|0\n");
+	remove_data("data/view");
+	collect_well();
+	read_records(0, &again);
+	assert_string_equal(have.data, again.data);
+}
+
+/* Scans of one statement run on several threads, in one read transaction. */
+static void test_scans_at_once(void **state)
+{
+	(void)state;
+	_cleanup_buf_ struct buf text = {0};
+	for (int i = 1; i <= 5000; i++)
+		assert_int_equal(buf_printf(&text, "%d|latte 70|%d\n", i, 1700000000 + i), 0);
+	shop_open(CLASSIC_SOURCE);
+	shop_put_bytes("a.txt", text.data, text.len);
+	collect_well();
+	assert_sql("SELECT CAST(count(*) AS VARCHAR) || '|' || CAST(sum(n) AS VARCHAR) FROM (SELECT orders AS n FROM "
+		   "accounts "
+		   "UNION ALL SELECT 2 FROM account_balances UNION ALL SELECT orders FROM accounts)",
+		   "15000|20000\n");
+	assert_sql("SELECT CAST(count(*) AS VARCHAR) FROM accounts AS a JOIN account_balances AS b ON a.cust_id = "
+		   "b.cust_id",
+		   "5000\n");
 }
 
 /* A refund of an order that is settled needs the whole history, too; and so does one that comes long before its order. */
@@ -732,6 +841,9 @@ int main(int argc, char **argv)
 		TEST(test_lost_view),
 		TEST(test_a_consumer_fails),
 		TEST(test_a_consumer_does_not_start),
+		TEST(test_mending_is_interrupted),
+		TEST(test_a_large_batch_of_one_customer),
+		TEST(test_scans_at_once),
 		TEST(test_a_late_event),
 		TEST(test_a_late_refund),
 		TEST(test_a_changed_programme),
