@@ -2,6 +2,7 @@
 
 #include "loyalty/record.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum account_column {
@@ -78,6 +79,33 @@ static const struct engine_column BALANCES[2][N_BALANCE_COLUMNS] = {
 	[CUSTOMER_ID_TEXT] = BALANCES_WITH(ENGINE_VARCHAR),
 };
 
+/* Two scans of one statement may run on two of the engine's threads, and walk in one read transaction, which does not bear it:
+ * so they take turns. What they read stays where it is until the transaction ends. */
+static pthread_mutex_t walking = PTHREAD_MUTEX_INITIALIZER;
+
+static int open_walk(struct view *view, struct view_walk **walk, struct error *err)
+{
+	pthread_mutex_lock(&walking);
+	const int rc = view_walk_open(view, walk, err);
+	pthread_mutex_unlock(&walking);
+	return rc;
+}
+
+static int walk_on(struct view_walk *walk, struct customer_id *id, struct slice *record, bool *found, struct error *err)
+{
+	pthread_mutex_lock(&walking);
+	const int rc = view_walk_next(walk, id, record, found, err);
+	pthread_mutex_unlock(&walking);
+	return rc;
+}
+
+static void close_walk(struct view_walk *walk)
+{
+	pthread_mutex_lock(&walking);
+	view_walk_close(walk);
+	pthread_mutex_unlock(&walking);
+}
+
 /* One scan: the account that it is at, folded. */
 struct scan {
 	struct view_walk *walk; /* NULL: there is no view */
@@ -91,7 +119,7 @@ static void stop_scan(void *context, void *state)
 {
 	(void)context;
 	struct scan *const scan = state;
-	view_walk_close(scan->walk);
+	close_walk(scan->walk);
 	record_free(scan->record);
 	account_free(scan->account);
 	free(scan);
@@ -109,7 +137,7 @@ static int start_scan(void *context, void **state, struct error *err)
 	scan->ledger = programme->n_ledgers;
 	int rc = scan->record && scan->account ? 0 : error_no_memory(err, sizeof(*scan));
 	if (rc == 0 && rows->view)
-		rc = view_walk_open(rows->view, &scan->walk, err);
+		rc = open_walk(rows->view, &scan->walk, err);
 	if (rc < 0) {
 		stop_scan(context, scan);
 		return rc;
@@ -123,7 +151,7 @@ static int next_account(const struct account_rows *rows, struct scan *scan, stru
 {
 	struct slice bytes;
 	bool found = false;
-	int rc = scan->walk ? view_walk_next(scan->walk, &scan->id, &bytes, &found, err) : 0;
+	int rc = scan->walk ? walk_on(scan->walk, &scan->id, &bytes, &found, err) : 0;
 	if (rc < 0 || !found)
 		return rc;
 	record_reset(scan->record);

@@ -2,6 +2,7 @@
 
 #include "store/block.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum transaction_column {
@@ -101,10 +102,16 @@ static void stop_scan(void *context, void *state)
 	free(scan);
 }
 
+/* Two scans of one statement may run on two of the engine's threads, and read in one transaction, which does not bear it: so they
+ * take turns. A block stays where it is until the transaction ends. */
+static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+
 static int open_block(struct scan *scan, struct error *err)
 {
 	struct slice bytes;
+	pthread_mutex_lock(&reading);
 	int rc = journal_reader_block(scan->rows->reader, scan->seq, &bytes, err);
+	pthread_mutex_unlock(&reading);
 	if (rc == 0)
 		rc = block_reader_open(&scan->block, bytes, err);
 	if (rc < 0)
