@@ -253,9 +253,19 @@ static int take_order_line(struct intake *intake, int reason, struct error *err)
 	return take_event(intake, &event, true, line, err);
 }
 
+/* Nothing, or in files of JSON what JSON calls white space. */
+static bool is_blank(const struct intake *intake)
+{
+	const struct slice raw = intake->csv.raw;
+	size_t at = 0;
+	while (order_format_has_events(intake->format) && at < raw.len && memchr(" \t\r", raw.data[at], 3))
+		at++;
+	return at == raw.len;
+}
+
 int intake_take_record(struct intake *intake, enum csv_result result, struct error *err)
 {
-	if (intake->csv.raw.len == 0 && result == CSV_RECORD)
+	if (result == CSV_RECORD && is_blank(intake))
 		return 0;
 	const int reason = reason_of_record(intake, result);
 	return order_format_has_events(intake->format) ? take_event_line(intake, reason, err)

@@ -481,6 +481,23 @@ static void test_a_large_batch_of_one_customer(void **state)
 	assert_string_equal(have.data, again.data);
 }
 
+/* What editors leave in files: a byte order mark, and lines of blanks. */
+static void test_blanks_between_events(void **state)
+{
+	(void)state;
+	shop_open(EVENTS_SOURCE);
+	shop_put("a.json", "\xEF\xBB\xBF" ORDER("a", "1", "1700000000",
+						"100") "   \n\t\r\n\n \t" ORDER("b", "1", "1700000001", "50") " ");
+	collect_well();
+	assert_int_equal(sum.events, 2);
+	assert_int_equal(sum.quarantined, 0);
+	assert_int_equal(sum.lines, 2);
+	/* Elsewhere a mark is no blank. */
+	shop_put("b.json", ORDER("c", "1", "1700000002", "10") "\xEF\xBB\xBF\n");
+	collect_well();
+	assert_sql(ALL_QUARANTINE, "b.json|2|json|\xEF\xBB\xBF\n");
+}
+
 /* Scans of one statement run on several threads, in one read transaction. */
 static void test_scans_at_once(void **state)
 {
@@ -843,6 +860,7 @@ int main(int argc, char **argv)
 		TEST(test_a_consumer_does_not_start),
 		TEST(test_mending_is_interrupted),
 		TEST(test_a_large_batch_of_one_customer),
+		TEST(test_blanks_between_events),
 		TEST(test_scans_at_once),
 		TEST(test_a_late_event),
 		TEST(test_a_late_refund),
