@@ -209,8 +209,9 @@ struct programme_culprit {
  */
 int programme_prepare(struct programme *programme, struct programme_culprit *culprit, struct error *err);
 
-/* Appends the rules as bytes: all that decides what an account or a ledger entry comes to, nothing else. Programmes with the
- * same bytes make the same of the same events; the hash is theirs. 0 or ERROR_NO_MEMORY. */
+/* Appends the rules as bytes: all that decides what an account or a ledger entry comes to, and what it is worth (currency and
+ * the ledgers' values), nothing else. Programmes with the same bytes make the same of the same events; the hash is theirs. 0 or
+ * ERROR_NO_MEMORY. */
 int programme_rules(const struct programme *programme, struct buf *out);
 
 /* The rules of an item, or NULL when none names it. */

@@ -1,12 +1,12 @@
 /*
- * The rules as bytes, version 2. All numbers are varints (LEB128), signed ones (s) zigzag; a text is its length and its bytes.
- * Version 1 was of programmes with one rule; its bytes began with '1'.
+ * The rules as bytes, version 3. All numbers are varints (LEB128), signed ones (s) zigzag; a text is its length and its bytes.
+ * Version 1 was of programmes with one rule; its bytes began with '1'. Version 2 had neither currency nor value.
  *
  *     what              fields
- *     version           2
- *     programme         text timezone, s segment_months, s lateness_us, open_max
+ *     version           3
+ *     programme         text currency, text timezone, s segment_months, s lateness_us, open_max
  *     ledgers           number; each: text name, rounding, decimals, expiry, s expiry_n, s pending_days, negative,
- *                       s max_per_order_milli
+ *                       s max_per_order_milli, s value_micro
  *     rules             number; each: text name, kind, ledger, s points_milli, s amount_minor, s from_day, s until_day
  *     promotions        number; each: text name, s num, s den, group, ledger, weekdays, s min_minor, s from_day, s until_day
  *     tiers             number of levels; each: text name, s threshold, s num, s den
@@ -24,7 +24,7 @@
 
 #include <stdlib.h>
 
-#define RULES_VERSION 2
+#define RULES_VERSION 3
 
 /* Appends until memory is out. */
 struct writer {
@@ -68,6 +68,7 @@ static void put_ledgers(struct writer *w, const struct programme *programme)
 		put_signed_number(w, l->pending_days);
 		put_number(w, l->negative);
 		put_signed_number(w, l->max_per_order_milli);
+		put_signed_number(w, l->value_micro);
 	}
 }
 
@@ -167,6 +168,7 @@ int programme_rules(const struct programme *programme, struct buf *out)
 	const size_t before = out->len;
 	struct writer w = {out, false};
 	put_number(&w, RULES_VERSION);
+	put_text(&w, programme->currency);
 	put_text(&w, tz_name(programme->timezone));
 	put_signed_number(&w, programme->segment_months);
 	put_signed_number(&w, programme->lateness_us);

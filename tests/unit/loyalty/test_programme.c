@@ -323,9 +323,11 @@ static struct programme *make_changed(int change)
 	p->segment_months = change == 40 ? 6 : 12;
 	p->lateness_us = change == 41 ? 1 : p->lateness_us;
 	p->open_max = change == 42 ? 65 : 64;
+	memcpy(p->currency, change == 43 ? "EUR" : "THB", sizeof(p->currency));
+	ledger->value_micro = change == 44 ? 5 : 0;
 	return p;
 }
-#define N_CHANGES 43
+#define N_CHANGES 45
 
 static void test_the_hash_covers_what_decides(void **state)
 {
@@ -344,7 +346,7 @@ static void test_the_hash_covers_what_decides(void **state)
 		programme_free(p);
 	}
 	/* Stored in ledgers: it must stay what it is. */
-	if (hashes[0] != UINT64_C(0x28b32edfbfe24b55))
+	if (hashes[0] != UINT64_C(0x29f8bef769dc1f99))
 		fail_msg("%016llx", (unsigned long long)hashes[0]);
 }
 
@@ -356,7 +358,6 @@ static void test_the_hash_covers_nothing_else(void **state)
 	struct programme *const p = make_changed(0);
 	p->name[0] = 'B';
 	p->ledgers[1].unit[0] = 'S';
-	p->ledgers[1].value_micro = 5;
 	p->ledgers[0].expiry_n = 99;            /* never */
 	p->rules[1].amount_minor = 7;           /* per_item */
 	p->tiers.levels[1].multiplier.num = 10; /* 10/8 is 5/4 */
