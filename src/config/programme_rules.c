@@ -33,6 +33,10 @@ static int read_expiry(const struct maker *m, unsigned i, struct ledger_rules *l
 		ledger->expiry = KINDS[k].kind;
 		ledger->expiry_n = (int32_t)KINDS[k].n;
 	}
+	if (ledger->expiry == EXPIRY_NEVER)
+		return yamldoc_fail(m->file, m->err, yamldoc_key("ledgers[%u].expiry", i),
+				    "this says nothing; expected one of the keys days, months, months_after_month and "
+				    "inactivity; leave the key expiry out for points that never expire");
 	return 0;
 }
 

@@ -99,7 +99,7 @@ static void test_ledgers(void **state)
 			  "  - {name: cash_2, decimals: 2, expiry: {days: 15}, pending_days: 14, value: 1.000001}\n"
 			  "  - {name: x, expiry: {months: 1200}, max_per_order: 0.001}\n"
 			  "  - {name: y, expiry: {inactivity: 1}, rounding: half_up, negative: debt}\n"
-			  "  - {name: z, expiry: {}}\n");
+			  "  - {name: z}\n");
 	assert_int_equal(p->n_ledgers, 6);
 	const struct ledger_rules *const l = p->ledgers;
 	assert_string_equal(l[0].unit, "Stars");

@@ -236,6 +236,9 @@ static const struct {
 	{HEAD "ledgers:\n  - name: a\n    expiry:\n      months: 12\n      inactivity: 12\n" EARN,
 	 "7: ledgers[0].expiry: this says more than one thing; expected one of the keys days, months, "
 	 "months_after_month and inactivity"},
+	{HEAD "ledgers:\n  - name: a\n    expiry: {}\n" EARN,
+	 "7: ledgers[0].expiry: this says nothing; expected one of the keys days, months, months_after_month and "
+	 "inactivity; leave the key expiry out for points that never expire"},
 	{HEAD "ledgers:\n  - name: a\n    pending_days: -1\n" EARN,
 	 "7: ledgers[0].pending_days: '-1' is out of range; expected days, 0 to 36500"},
 	{HEAD "ledgers:\n  - name: a\n    expiry: {days: 14}\n    pending_days: 14\n" EARN,
