@@ -55,10 +55,13 @@ static const char *name_type(mode_t mode)
 	}
 }
 
-static int open_file(struct input *in, const char *path, struct error *err)
+static int open_file(struct input *in, const char *path, bool no_follow, struct error *err)
 {
 	/* O_NONBLOCK: a FIFO without a writer would block for ever. It means nothing for a regular file. */
-	in->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	in->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (no_follow ? O_NOFOLLOW : 0));
+	if (in->fd < 0 && no_follow && errno == ELOOP)
+		return error_set(err, ERROR_INPUT, "%s is a symbolic link; punchcard takes regular files only",
+				 in->path);
 	if (in->fd < 0)
 		return error_errno(err, errno, "cannot open %s", in->path);
 	if (fstat(in->fd, &in->st) < 0)
@@ -264,7 +267,7 @@ static int open_all(struct input *in, const char *path, const struct input_optio
 	if (!in->path || !in->buffer || !in->hash)
 		return error_no_memory(err, BUFFER_BYTES);
 	XXH3_128bits_reset(in->hash);
-	int rc = open_file(in, path, err);
+	int rc = open_file(in, path, options->no_follow, err);
 	if (rc == 0 && options->raw)
 		return input_fill(in, err);
 	if (rc == 0)

@@ -42,10 +42,12 @@ struct input;
  * its byte order mark is ERROR_INPUT. Messages begin with the path. The caller closes *out. */
 int input_open(const char *path, struct input **out, struct error *err);
 /* The same with options. shown: the path in messages, where that is not what the user knows the file by; NULL: path. raw:
- * the stream is the file's bytes as they are, nothing unpacked, no mark looked for: for copying. */
+ * the stream is the file's bytes as they are, nothing unpacked, no mark looked for: for copying. no_follow: a path that is a
+ * symbolic link itself (not one of its directories) is refused with ERROR_INPUT, even when it became one this moment. */
 struct input_options {
 	const char *shown;
 	bool raw;
+	bool no_follow;
 };
 int input_open_with(const char *path, const struct input_options *options, struct input **out, struct error *err);
 /* NULL is fine. */

@@ -343,6 +343,16 @@ static bool is_move_target(const struct intake *intake, const char *path)
 	return target && strcmp(target, path) == 0;
 }
 
+/* What is no regular file. */
+static const char *words_for(mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return "is a directory; put the files into the spool directory itself";
+	if (S_ISLNK(mode))
+		return "is a symbolic link; punchcard takes regular files only";
+	return "is no regular file; write the orders into a file";
+}
+
 static int take_entry(struct intake *intake, const char *name, struct error *err)
 {
 	size_t base_len;
@@ -354,9 +364,9 @@ static int take_entry(struct intake *intake, const char *name, struct error *err
 	if ((ignored && !base_len) || fnmatch(intake->source->pattern, base, FNM_PERIOD) != 0)
 		return 0;
 	struct stat st;
-	if (stat(path, &st) < 0) {
+	if (lstat(path, &st) < 0) {
 		struct error fault = {0};
-		if (errno == ENOENT && lstat(path, &st) < 0)
+		if (errno == ENOENT)
 			return 0; /* taken away since the directory was listed */
 		error_errno(&fault, errno, "cannot look at %s; remove it or make it readable", path);
 		report_nothing_taken(intake, name, INTAKE_FAILED, fault.message);
@@ -364,10 +374,7 @@ static int take_entry(struct intake *intake, const char *name, struct error *err
 	}
 	if (!S_ISREG(st.st_mode)) {
 		if (!ignored && !is_move_target(intake, path))
-			report_nothing_taken(intake, name, INTAKE_SKIPPED,
-					     S_ISDIR(st.st_mode)
-						     ? "is a directory; put the files into the spool directory itself"
-						     : "is no regular file; write the orders into a file");
+			report_nothing_taken(intake, name, INTAKE_SKIPPED, words_for(st.st_mode));
 		return 0;
 	}
 	if (ignored) {

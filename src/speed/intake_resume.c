@@ -9,7 +9,8 @@ static int open_input(struct intake *intake, struct error *err)
 	intake->in_rest = false;
 	csv_release(&intake->csv);
 	csv_init(&intake->csv, order_format_delimiter(intake->format), order_format_is_csv(intake->format));
-	return input_open(intake->path, &intake->in, err);
+	/* Whoever may write into the spool must not make this read what only its owner may. */
+	return input_open_with(intake->path, &(struct input_options){.no_follow = true}, &intake->in, err);
 }
 
 /* *unsettled: the header may not be whole yet, and nothing was consumed of it. */

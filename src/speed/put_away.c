@@ -83,7 +83,7 @@ int intake_put_away(const struct intake *intake, const struct finished *file, co
 	if (file->keep_name)
 		return 0;
 	struct stat st;
-	if (stat(file->path, &st) == 0 && !intake_same_file(&st, &file->st)) {
+	if (lstat(file->path, &st) == 0 && !intake_same_file(&st, &file->st)) {
 		*note = CHANGED;
 		return 0;
 	}

@@ -700,6 +700,26 @@ def test_what_is_no_file(shop):
         assert name in shop.names()
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.COMPLETED"])
+def test_symbolic_links(shop, name):
+    """What a link in the spool names may be nobody's business: no line of it is taken, or gets into quarantine. A directory of
+    punchcard.yaml may be a link."""
+    outside = shop.dir.parent / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("root:x:0:0\n" + classic(5, "latte", 70, 1_700_000_000))
+    (shop.spool / name).symlink_to(outside / "secret")
+    assert shop.json("status")["sources"][0]["files_waiting"] == 0
+    result = shop.ok("collect", "--once")
+    if name == "a.txt":
+        assert "a.txt: is a symbolic link; punchcard takes regular files only" in result.err
+    assert rows(shop) == 0 and shop.reasons() == {} and (shop.spool / name).is_symlink()
+    shop.spool.rename(outside / "spool")
+    shop.spool.symlink_to(outside / "spool")
+    shop.put("b.txt", lines(3))
+    collect(shop)
+    assert rows(shop) == 3
+
+
 @pytest.fixture
 def nobodys_shop(pc):
     """A deployment of somebody who is not root, for whom a file can be unreadable; its runs are theirs."""

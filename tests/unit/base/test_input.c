@@ -304,6 +304,19 @@ static void test_what_is_no_file(void **state)
 	assert_int_equal(symlink("/dev/null", path), 0);
 	check_refused(ERROR_INPUT, "a device");
 	assert_int_equal(unlink(path), 0);
+	struct input *in = NULL;
+	struct error err = {0};
+	const struct input_options no_follow = {.no_follow = true};
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(input_open(path, &in, &err), 0);
+	input_close(in);
+	assert_int_equal(input_open_with(path, &no_follow, &in, &err), ERROR_INPUT);
+	assert_non_null(strstr(err.message, "is a symbolic link; punchcard takes regular files only"));
+	assert_int_equal(unlink(path), 0);
+	write_file("a", 1);
+	assert_int_equal(input_open_with(path, &no_follow, &in, &err), 0);
+	input_close(in);
+	assert_int_equal(unlink(path), 0);
 	if (geteuid() != 0) {
 		write_file("a", 1);
 		assert_int_equal(chmod(path, 0), 0);
