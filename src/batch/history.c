@@ -180,9 +180,12 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
 static int tell_progress(const struct run *run, uint64_t rows, struct timespec *next, struct error *err)
 {
 	const struct timespec now = in_ms(0);
-	if (!run->options->progress || is_before(&now, next))
+	if (is_before(&now, next))
 		return 0;
 	*next = in_ms(PROGRESS_MS);
+	const int rc = engine_check_interrupted(err);
+	if (rc < 0 || !run->options->progress)
+		return rc;
 	return run->options->progress(run->options->progress_context, rows, run->total)
 		       ? 0
 		       : error_set(err, ERROR_INTERRUPTED, "interrupted");

@@ -17,6 +17,8 @@
 #include <xxhash.h>
 
 #define WRITERS_MAX 64u
+/* Who wants it to end is asked for after so many rows: some milliseconds. */
+#define CHECK_ROWS 16384u
 /* The last day that SQL's dates are read with everywhere: stands for "never". */
 #define NEVER_YEAR 9999
 
@@ -272,7 +274,9 @@ int ledger_writer_write(struct ledger_writer *writer, struct ledger_source *sour
 	if (rc == 0 && found)
 		rc = parquet_file_begin(writer->file, staged, err);
 	for (; rc == 0 && found; n++) {
-		rc = put_row(writer, &row, err);
+		rc = n % CHECK_ROWS == 0 ? engine_check_interrupted(err) : 0;
+		if (rc == 0)
+			rc = put_row(writer, &row, err);
 		if (rc == 0)
 			rc = source->next(source, &row, &found, err);
 	}

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/tz.h"
+#include "engine/engine.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -284,7 +285,10 @@ static int make_durable(const struct swap *swap, struct error *err)
 int swap_commit(struct swap *swap, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
-	int rc = committed_dir(swap->deployment, &dir, err);
+	/* The last moment: from here on it is done to its end. */
+	int rc = engine_check_interrupted(err);
+	if (rc == 0)
+		rc = committed_dir(swap->deployment, &dir, err);
 	_cleanup_free_ char *partitions = text_printf("%s/partitions", swap->staging);
 	if (rc == 0)
 		rc = partitions ? each_name(partitions, drop_same, swap, err) : error_no_memory(err, LIMIT_PATH_BYTES);

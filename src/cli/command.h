@@ -32,6 +32,9 @@ struct command {
 	const char *usage;   /* whole text of --help */
 	/* argv[0] is the command's name. Returns an exit code. */
 	int (*run)(const struct cli *cli, int argc, char **argv);
+	/* Ctrl-C, SIGTERM and SIGHUP interrupt every SQL engine while it runs, so that it fails with ERROR_INTERRUPTED and cleans
+	 * up; a second one ends it at once. */
+	bool ends_engines;
 };
 
 /* Prints "punchcard: <message>" to stderr and gives the exit code that fits err->code. */

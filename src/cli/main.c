@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/show.h"
+#include "serving/watch.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -133,6 +134,20 @@ static int finish(int code)
 	return code;
 }
 
+static int run_command(const struct command *command, const struct cli *cli, int argc, char **argv)
+{
+	if (!command->ends_engines)
+		return command->run(cli, argc, argv);
+	struct error err = {0};
+	struct watch *watch = NULL;
+	if (watch_start(0, &watch, &err) < 0)
+		return cli_fail(&err);
+	watch_all_engines(watch);
+	const int code = command->run(cli, argc, argv);
+	watch_stop(watch);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	setlocale(LC_CTYPE, "C.UTF-8");
@@ -162,7 +177,7 @@ int main(int argc, char **argv)
 			fputs(COMMANDS[i]->usage, stdout);
 			return finish(EXIT_OK);
 		}
-		return finish(COMMANDS[i]->run(&cli, argc - 1, argv + 1));
+		return finish(run_command(COMMANDS[i], &cli, argc - 1, argv + 1));
 	}
 	fprintf(stderr, "punchcard: '%s' is no command; 'punchcard --help' lists them\n", argv[1]);
 	return EXIT_USAGE;

@@ -27,7 +27,8 @@ static const char USAGE[] =
 	"events},\n"
 	"                   unchanged (the partition of loyalty)\n"
 	"\n"
-	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes\n";
+	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
+	"interrupted: nothing is changed, run it again\n";
 
 enum { OPTION_DATA_DT = 256, OPTION_JSON };
 
@@ -179,4 +180,5 @@ const struct command command_rebuild = {
 	.summary = "make ledger, balances and loyalty again out of the whole history",
 	.usage = USAGE,
 	.run = run,
+	.ends_engines = true,
 };

@@ -28,7 +28,8 @@ static const char USAGE[] =
 	"of\n"
 	"                   the ledger that late events changed)\n"
 	"\n"
-	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes\n";
+	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
+	"interrupted: nothing is changed, run it again\n";
 
 enum { OPTION_DATA_DT = 256, OPTION_JSON };
 
@@ -157,4 +158,5 @@ const struct command command_refresh = {
 	.summary = "make the loyalty table of a day",
 	.usage = USAGE,
 	.run = run,
+	.ends_engines = true,
 };

@@ -6,6 +6,49 @@
 
 #define DEFAULT_MEMORY_MIB 512u
 
+/* All that are open and have a connection, for engine_interrupt_all. */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct engine *all;
+static bool all_stopped;
+
+int engine_check_interrupted(struct error *err)
+{
+	pthread_mutex_lock(&all_lock);
+	const bool stopped = all_stopped;
+	pthread_mutex_unlock(&all_lock);
+	return stopped ? error_set(err, ERROR_INTERRUPTED, "interrupted") : 0;
+}
+
+static void add_to_all(struct engine *engine)
+{
+	pthread_mutex_lock(&all_lock);
+	engine->next = all;
+	all = engine;
+	pthread_mutex_unlock(&all_lock);
+}
+
+/* It need not be among them. */
+static void remove_from_all(const struct engine *engine)
+{
+	pthread_mutex_lock(&all_lock);
+	for (struct engine **at = &all; *at; at = &(*at)->next) {
+		if (*at == engine) {
+			*at = engine->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&all_lock);
+}
+
+void engine_interrupt_all(void)
+{
+	pthread_mutex_lock(&all_lock);
+	all_stopped = true;
+	for (struct engine *engine = all; engine; engine = engine->next)
+		engine_interrupt(engine);
+	pthread_mutex_unlock(&all_lock);
+}
+
 static int set_option(duckdb_config config, const char *name, const char *value, struct error *err)
 {
 	if (duckdb_set_config(config, name, value) == DuckDBSuccess)
@@ -73,7 +116,11 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
 	atomic_init(&engine->stopped, false);
 	atomic_init(&engine->handovers, 0);
 	pthread_mutex_init(&engine->lock, NULL);
-	const int rc = open_database(engine, options, err);
+	int rc = open_database(engine, options, err);
+	if (rc == 0) {
+		add_to_all(engine);
+		rc = engine_check_interrupted(err);
+	}
 	if (rc < 0) {
 		engine_close(engine);
 		return rc;
@@ -86,6 +133,7 @@ void engine_close(struct engine *engine)
 {
 	if (!engine)
 		return;
+	remove_from_all(engine);
 	duckdb_disconnect(&engine->connection);
 	duckdb_close(&engine->database);
 	pthread_mutex_destroy(&engine->lock);

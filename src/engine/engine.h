@@ -63,6 +63,11 @@ int engine_run_int64(struct engine *engine, const char *sql, int64_t *out, struc
  * only. From any thread. A statement that begins in the very moment of the call may miss it: who must be sure calls it again
  * (say each 10 ms) until the statement has returned. */
 void engine_interrupt(struct engine *engine);
+/* The same for every engine of this process, and none can be opened any more: for a process that was asked to end, whose engines
+ * are in the hands of several threads. From any thread; who must be sure calls it again, too. */
+void engine_interrupt_all(void);
+/* Whether it was called: also for long work without an engine, which has to end as well. 0 or ERROR_INTERRUPTED. */
+int engine_check_interrupted(struct error *err);
 /* The SQL spelling of a type: "DECIMAL(18,2)". */
 const char *engine_type_sql(enum engine_type type);
 

@@ -16,6 +16,7 @@ struct engine {
 	duckdb_database database;
 	duckdb_connection connection;
 	atomic_bool stopped; /* engine_interrupt was called */
+	struct engine *next; /* of all that are open, under their lock */
 	uint32_t macros;     /* of the prelude: a bit for each that is made */
 	/* Counts what goes between our code on this thread and on DuckDB's. DuckDB hands the memory over by locks of its own;
 	 * this tells TSan, which does not see those. */

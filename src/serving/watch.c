@@ -21,6 +21,7 @@ struct watch {
 	int stop_fd;
 	pthread_mutex_t lock; /* of what follows */
 	struct engine *engine;
+	bool all_engines;
 	enum watch_reason reason;
 };
 
@@ -31,6 +32,8 @@ static void interrupt(struct watch *watch, enum watch_reason reason)
 		watch->reason = reason;
 	if (watch->reason != WATCH_NONE && watch->engine)
 		engine_interrupt(watch->engine);
+	if (watch->reason != WATCH_NONE && watch->all_engines)
+		engine_interrupt_all();
 	pthread_mutex_unlock(&watch->lock);
 }
 
@@ -136,6 +139,14 @@ void watch_engine(struct watch *watch, struct engine *engine)
 		return;
 	pthread_mutex_lock(&watch->lock);
 	watch->engine = engine;
+	pthread_mutex_unlock(&watch->lock);
+	interrupt(watch, WATCH_NONE);
+}
+
+void watch_all_engines(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->all_engines = true;
 	pthread_mutex_unlock(&watch->lock);
 	interrupt(watch, WATCH_NONE);
 }

@@ -30,6 +30,8 @@ struct watch;
 int watch_start(unsigned timeout_s, struct watch **out, struct error *err);
 /* The engine to interrupt, or NULL. One that is set after the signal came is interrupted at once. watch may be NULL. */
 void watch_engine(struct watch *watch, struct engine *engine);
+/* From now on a signal interrupts every engine of the process (engine_interrupt_all), for who does not hold them himself. */
+void watch_all_engines(struct watch *watch);
 /* Why the engine was interrupted, so far. watch may be NULL. */
 enum watch_reason watch_reason(struct watch *watch);
 /* Ends the thread and restores the signals. NULL is fine. Returns watch_reason. */

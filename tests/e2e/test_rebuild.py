@@ -4,12 +4,13 @@ import datetime
 import hashlib
 import json
 import random
+import signal
 import time
 
 import pytest
 
 import history
-from conftest import classic, lines
+from conftest import classic, lines, make_shop
 from history import CLUB, History, as_ndjson, history_shop, judge
 
 TABLES = ("ledger", "balances", "loyalty", "account_state")
@@ -325,3 +326,35 @@ def test_models_are_there(shop):
     rebuild(shop, "2023-11-15")
     # Of one customer alone no number is above a quantile.
     assert shop.sql("SELECT cust_name, favourite, r, f, m, segment FROM loyalty") == [("Anna", "latte", 5, 1, 1, "New")]
+
+
+@pytest.mark.parametrize("command, how", [("refresh", signal.SIGINT), ("rebuild", signal.SIGTERM)])
+def test_interrupted(pc, tmp_path, command, how):
+    """It ends soon, changes nothing, and leaves nothing behind; a second run does it."""
+    shop = make_shop(pc, tmp_path / "shop")
+    shop.put("a.txt", lines(100_000, customers=20_000, step=400))
+    shop.collect()
+    day = "2025-10-01"
+    shop.ok("rebuild", "--data-dt", "2023-11-20")
+    before = tree(shop)
+    codes = set()
+    # At other moments each time; it may be done before it hears of it.
+    delay_s = 0.02
+    while 130 not in codes or delay_s < 0.5:
+        process = shop.start(command, "--data-dt", day)
+        time.sleep(delay_s)
+        process.send_signal(how)
+        sent = time.monotonic()
+        result = pc.end(process)
+        result.check_health()
+        codes.add(result.code)
+        assert result.code in (0, 130), result
+        if result.code == 0:
+            break
+        assert time.monotonic() - sent < 5 and result.out == "" and "interrupted" in result.err, result
+        assert tree(shop) == before and not (shop.dir / "data/swap").exists()
+        assert not list((shop.dir / "data/tmp").iterdir())
+        delay_s *= 2.2
+    assert 130 in codes
+    shop.ok(command, "--data-dt", day)
+    assert tree(shop) != before
