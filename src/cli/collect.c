@@ -67,6 +67,7 @@ struct report {
 	struct json out;
 	struct intake_counts sum;
 	unsigned files;
+	bool made_again;
 };
 
 static const char *const OUTCOMES[] = {
@@ -193,6 +194,14 @@ static void on_committed(void *context, uint64_t lines)
 		fprintf(stderr, "\r%s lines read", number_text(lines, n));
 }
 
+static void on_made_again(void *context)
+{
+	struct report *const report = context;
+	report->made_again = true;
+	if (!report->json)
+		puts("accounts made again: the programme has changed");
+}
+
 static bool must_stop(void *context)
 {
 	(void)context;
@@ -225,8 +234,11 @@ static void print_total(const struct report *report)
 static int collect(const struct cli *cli, bool strict, bool as_json)
 {
 	struct report report = {.json = as_json, .progress = cli->err_is_terminal && !as_json};
-	const struct intake_hooks hooks = {
-		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &report};
+	const struct intake_hooks hooks = {.file = on_file,
+					   .committed = on_committed,
+					   .made_again = on_made_again,
+					   .stop = must_stop,
+					   .context = &report};
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "collect", &deployment, &err) < 0)
@@ -247,6 +259,8 @@ static int collect(const struct cli *cli, bool strict, bool as_json)
 		json_object(&report.out);
 		json_counts(&report.out, &report.sum);
 		json_end_object(&report.out);
+		json_key(&report.out, "accounts_made_again");
+		json_bool(&report.out, report.made_again);
 		json_key(&report.out, "error");
 		json_text(&report.out, rc < 0 ? err.message : NULL);
 		json_end_object(&report.out);

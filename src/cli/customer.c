@@ -15,7 +15,9 @@ static const char USAGE[] =
 	"not\n"
 	"spendable yet or expires soon, their tier, and the rewards that they could have now. Times are local ones of "
 	"the\n"
-	"programme's timezone; with --json they are UTC.\n"
+	"programme's timezone; with --json they are UTC. After programme.yaml was changed the card is by the one of "
+	"before\n"
+	"until the next collect, and says so.\n"
 	"\n"
 	"exit codes: 0 found; 1 there is no such customer, or it could not be read; 2 usage or configuration\n";
 
@@ -147,11 +149,13 @@ static void print_rewards(const struct programme *programme, const struct accoun
 	}
 }
 
-static void print_account(const struct programme *programme, const struct customer_card *card)
+static void print_account(const struct programme *programme, const struct customer_card *card, const char *other)
 {
 	char n[NUMBER_TEXT_MAX];
 	char line[3 * NUMBER_TEXT_MAX];
 	char when[20];
+	if (other)
+		printf("  (by the programme before its last change (%s); the next collect makes it again)\n\n", other);
 	if (card->marked)
 		puts("  (being recomputed: something came too late to be counted at once. `punchcard collect --once` "
 		     "or\n"
@@ -174,7 +178,7 @@ static void print_account(const struct programme *programme, const struct custom
 	row_text("last order", when);
 }
 
-static void print_card(const struct programme *programme, const struct customer_card *card, const char *id)
+static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id)
 {
 	const struct profile *const p = &card->profile;
 	if (card->has_profile && p->name.len) {
@@ -192,7 +196,7 @@ static void print_card(const struct programme *programme, const struct customer_
 	row("born", p->birth_date);
 	putchar('\n');
 	if (card->account)
-		print_account(programme, card);
+		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup));
 	else
 		puts("  no orders yet");
 }
@@ -332,8 +336,10 @@ static void json_rewards(struct json *out, const struct programme *programme, co
 	json_end_array(out);
 }
 
-static void json_account(struct json *out, const struct programme *programme, const struct customer_card *card)
+static void json_account(struct json *out, const struct lookup *lookup, const struct customer_card *card)
 {
+	const struct programme *const programme = lookup_programme(lookup);
+	const char *const other = lookup_other_programme(lookup);
 	struct account_balance first = {0};
 	if (card->account)
 		account_balance(card->account, 0, &first);
@@ -349,13 +355,15 @@ static void json_account(struct json *out, const struct programme *programme, co
 	key_int(out, "rejected", card->totals.rejected);
 	key_day(out, "as_of", card->account ? card->totals.day : DAY_MIN);
 	json_key(out, "being_recomputed");
-	json_bool(out, card->marked);
+	json_bool(out, card->marked || (other && card->account));
+	json_key(out, "programme");
+	json_text(out, other ? other : programme->hash_text);
 	json_ledgers(out, programme, card);
 	json_tier(out, programme, card->account);
 	json_rewards(out, programme, card->account);
 }
 
-static int print_json(const struct programme *programme, const struct customer_card *card)
+static int print_json(const struct lookup *lookup, const struct customer_card *card)
 {
 	struct json out;
 	json_to_file(&out, stdout);
@@ -371,7 +379,7 @@ static int print_json(const struct programme *programme, const struct customer_c
 	json_slice_or_null(&out, "since", card->profile.since);
 	json_slice_or_null(&out, "birth_date", card->profile.birth_date);
 	json_slice_or_null(&out, "gender", card->profile.gender);
-	json_account(&out, programme, card);
+	json_account(&out, lookup, card);
 	json_end_object(&out);
 	json_newline(&out);
 	struct error err = {0};
@@ -405,9 +413,9 @@ static int run(const struct cli *cli, int argc, char **argv)
 	if (rc < 0)
 		code = cli_fail(&err);
 	else if (as_json)
-		code = print_json(lookup_programme(lookup), &card);
+		code = print_json(lookup, &card);
 	else
-		print_card(lookup_programme(lookup), &card, argv[optind]);
+		print_card(lookup, &card, argv[optind]);
 	lookup_close(lookup);
 	deployment_close(deployment);
 	return code;

@@ -62,6 +62,11 @@ static void print_status(const struct deployment *deployment, const struct statu
 	printf("  transactions_cln  %15s rows of %s orders\n", number_text(status->transactions, n[0]),
 	       number_text(status->orders, n[1]));
 	printf("  accounts          %15s customers with orders or other events\n", number_text(status->accounts, n[0]));
+	if (status->accounts && status->other_programme[0])
+		printf("                    %15s by the programme before its last change (%s): punchcard collect "
+		       "--once makes "
+		       "them again\n",
+		       "", status->other_programme);
 	if (status->marked)
 		printf("                    %15s of them to be recomputed: punchcard collect --once does it\n",
 		       number_text(status->marked, n[0]));
@@ -139,6 +144,11 @@ static int print_json(const struct deployment *deployment, const struct status *
 	key_uint(&out, "orders", status->orders);
 	key_uint(&out, "accounts", status->accounts);
 	key_uint(&out, "accounts_marked", status->marked);
+	const bool other = status->accounts && status->other_programme[0];
+	json_key(&out, "accounts_being_recomputed");
+	json_bool(&out, other);
+	json_key(&out, "accounts_programme");
+	json_text(&out, other ? status->other_programme : deployment->programme->hash_text);
 	key_uint(&out, "quarantined_order_lines", status->quarantined);
 	json_end_object(&out);
 	json_key(&out, "loyalty");

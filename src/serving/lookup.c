@@ -11,7 +11,8 @@
 
 struct lookup {
 	const struct deployment *deployment;
-	struct programme *kept; /* that the accounts were made by, when it is not today's */
+	struct programme *kept;          /* that the accounts were made by, when it is not today's */
+	char other[PROGRAMME_HASH_TEXT]; /* its hash; "": it is today's */
 	int32_t day;
 	struct view *view; /* NULL: nothing was loaded or collected yet */
 	struct record *record;
@@ -23,6 +24,11 @@ const struct programme *lookup_programme(const struct lookup *lookup)
 	return lookup->kept ? lookup->kept : lookup->deployment->programme;
 }
 
+const char *lookup_other_programme(const struct lookup *lookup)
+{
+	return lookup->other[0] ? lookup->other : NULL;
+}
+
 static int open_view(struct lookup *lookup, struct error *err)
 {
 	const struct deployment *const deployment = lookup->deployment;
@@ -31,6 +37,8 @@ static int open_view(struct lookup *lookup, struct error *err)
 		rc = view_read_begin(lookup->view, err);
 	if (rc == 0)
 		rc = view_writer_programme(lookup->view, deployment, &lookup->kept, err);
+	if (rc == 0)
+		rc = view_writer_other_hash(lookup->view, deployment->programme, lookup->other, err);
 	if (rc != ERROR_NOT_FOUND)
 		return rc;
 	_cleanup_free_ char *journal = text_printf("%s/data.mdb", deployment->journal_dir);

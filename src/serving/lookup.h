@@ -45,6 +45,8 @@ void lookup_close(struct lookup *lookup);
 /* The programme by which the cards are: the deployment's, or, when that was changed and nothing collected since, the one of
  * before. Lives as long as the lookup. */
 const struct programme *lookup_programme(const struct lookup *lookup);
+/* In the latter case the hash's text of the one of before, else NULL. Lives as long. */
+const char *lookup_other_programme(const struct lookup *lookup);
 
 /* The next day behind `after` (DAY_MIN: the first) from which pending points of the ledger can be spent, and how many; false when
  * there is none. */

@@ -7,6 +7,7 @@
 #include "store/block.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static int count_waiting(const struct deployment *deployment, struct status_sour
 		struct stat st;
 		if (!intake_ignores(s->source, entry->d_name, &base_len) &&
 		    fnmatch(s->source->pattern, entry->d_name, FNM_PERIOD) == 0 &&
-		    fstatat(dirfd(entries), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+		    fstatat(dirfd(entries), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 			s->files_waiting++;
 	}
 	closedir(entries);
@@ -143,6 +144,8 @@ static int read_view(const struct deployment *deployment, struct status *status,
 		rc = view_counts(view, &status->customers, &status->accounts, err);
 	if (rc == 0)
 		rc = view_marked_count(view, &status->marked, err);
+	if (rc == 0)
+		rc = view_writer_other_hash(view, deployment->programme, status->other_programme, err);
 	if (rc == 0)
 		rc = view_offset(view, &status->consumers[1].offset, err);
 	view_close(view);

@@ -43,7 +43,8 @@ struct status {
 	struct status_consumer consumers[2]; /* table, view */
 	uint64_t customers;
 	uint64_t accounts;
-	uint64_t marked; /* of them: wait to be made again out of the whole history */
+	uint64_t marked;                           /* of them: wait to be made again out of the whole history */
+	char other_programme[PROGRAMME_HASH_TEXT]; /* that made them, when it is not today's: its hash; all wait then */
 	unsigned loyalty_partitions;
 	char loyalty_last[16];   /* newest data_dt; "" when there is none */
 	int64_t loyalty_last_us; /* when a partition was last made; 0: never */

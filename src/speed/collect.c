@@ -48,6 +48,8 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 		rc = open_journal(deployment, false, &journal, err);
 	if (rc == 0)
 		rc = consumers_start(deployment, journal, &stop, &collecting.consumers, err);
+	if (rc == 0 && hooks->made_again && consumers_programme_changed(collecting.consumers))
+		hooks->made_again(hooks->context);
 	if (rc == 0)
 		rc = intake_open(deployment, journal, &own, &intake, err);
 	for (unsigned i = 0; rc == 0 && i < deployment->config->n_sources; i++)

@@ -39,7 +39,8 @@ struct consumers {
 	struct consumer to_view;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	uint64_t wakes; /* under the mutex, as are finishing and the consumers' rc */
+	bool programme_changed; /* so the view was made again */
+	uint64_t wakes;         /* under the mutex, as are finishing and the consumers' rc */
 	bool finishing;
 };
 
@@ -154,6 +155,7 @@ static int prepare_view(struct consumers *all, uint64_t *offset, struct error *e
 {
 	struct place journal = {0};
 	bool current = false;
+	char other[PROGRAMME_HASH_TEXT] = "";
 	int rc = read_place(all, &journal, err);
 	if (rc == 0)
 		rc = view_read_begin(all->view, err);
@@ -161,12 +163,15 @@ static int prepare_view(struct consumers *all, uint64_t *offset, struct error *e
 		rc = view_offset(all->view, offset, err);
 	if (rc == 0)
 		rc = view_writer_is_current(all->view, all->deployment->programme, &current, err);
+	if (rc == 0)
+		rc = view_writer_other_hash(all->view, all->deployment->programme, other, err);
 	view_read_end(all->view);
 	if (rc < 0 || (current && *offset >= journal.first && *offset <= journal.next))
 		return rc;
 	rc = view_mend_all(all->view, all->deployment, journal.table, &all->stop, err);
 	if (rc == 0)
 		*offset = journal.table;
+	all->programme_changed = rc == 0 && other[0];
 	return rc;
 }
 
@@ -202,6 +207,11 @@ int consumers_start(const struct deployment *deployment, struct journal *journal
 	}
 	*out = all;
 	return 0;
+}
+
+bool consumers_programme_changed(const struct consumers *consumers)
+{
+	return consumers->programme_changed;
 }
 
 void consumers_wake(struct consumers *consumers)

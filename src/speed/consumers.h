@@ -26,6 +26,8 @@ struct consumers;
  * lock. `stop` (copied) ends only the making and mending of accounts, with ERROR_INTERRUPTED: the next process does it. */
 int consumers_start(const struct deployment *deployment, struct journal *journal, const struct view_mend_stop *stop,
 		    struct consumers **out, struct error *err);
+/* Whether it did for the latter reason. */
+bool consumers_programme_changed(const struct consumers *consumers);
 void consumers_wake(struct consumers *consumers);
 /* Whether one has failed: it makes no sense to go on filling the journal. */
 bool consumers_failed(struct consumers *consumers);

@@ -77,6 +77,9 @@ struct intake_hooks {
 	void (*file)(void *context, const struct intake_file *file);
 	/* Something is durable in the journal; lines is how many were read so far. */
 	void (*committed)(void *context, uint64_t lines);
+	/* By collect_once, before the first file: the customers' accounts were made again, for the programme has changed. May be
+	 * NULL. */
+	void (*made_again)(void *context);
 	/* Asked between files, between blocks and while it waits for the end of a file: true stops the intake with
 	 * ERROR_INTERRUPTED, at a position that it can go on from. */
 	bool (*stop)(void *context);

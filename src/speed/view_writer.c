@@ -86,6 +86,23 @@ static bool has_hash(struct slice rules)
 	return true;
 }
 
+int view_writer_other_hash(struct view *view, const struct programme *programme, char out[PROGRAMME_HASH_TEXT],
+			   struct error *err)
+{
+	struct slice rules = {0};
+	bool current = false;
+	int rc = view_writer_is_current(view, programme, &current, err);
+	if (rc == 0)
+		rc = view_rules(view, &rules, err);
+	if (rc < 0)
+		return rc;
+	const bool other = !current && has_hash(rules);
+	if (other)
+		memcpy(out, rules.data, HASH_BYTES);
+	out[other ? HASH_BYTES : 0] = '\0';
+	return 0;
+}
+
 int view_writer_programme(struct view *view, const struct deployment *deployment, struct programme **kept,
 			  struct error *err)
 {

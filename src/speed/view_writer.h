@@ -26,6 +26,10 @@ int view_writer_open_view(const struct deployment *deployment, bool read_only, s
 /* Whether the accounts that are there were made by this programme: otherwise they must be made again. In a read
  * transaction. */
 int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err);
+/* Of which programme they are, when it is another one: its hash's text. "" when it is this one, or there are no accounts yet. In a
+ * read transaction. */
+int view_writer_other_hash(struct view *view, const struct programme *programme, char out[PROGRAMME_HASH_TEXT],
+			   struct error *err);
 /* Remembers that they are; in a write transaction. */
 int view_writer_set_current(struct view *view, const struct programme *programme, struct error *err);
 

@@ -8,6 +8,8 @@ import time
 import events
 import pytest
 
+from conftest import lines
+
 SEEDS = (1, 2)
 
 
@@ -67,15 +69,39 @@ def test_another_programme(shop):
     shop.programme["tiers"]["levels"][1]["threshold"] = "100"
     shop.write_config()
     assert shop.sql(events.ACCOUNTS_SQL) == before
-    assert shop.json("customer", 1) == card
-    shop.collect()
+    # They say so.
+    assert card["being_recomputed"] is False
+    old_hash = card["programme"]
+    assert shop.json("customer", 1) == {**card, "being_recomputed": True}
+    said = f"by the programme before its last change ({old_hash})"
+    assert said + "; the next collect makes it again" in shop.ok("customer", 1).out
+    assert said + ": punchcard collect --once makes them again" in shop.ok("status").out
+    tables = shop.json("status")["tables"]
+    assert (tables["accounts_being_recomputed"], tables["accounts_programme"]) == (True, old_hash)
+    assert shop.json("collect", "--once")["accounts_made_again"] is True
+    assert shop.json("collect", "--once")["accounts_made_again"] is False
+    assert shop.json("customer", 1)["programme"] not in (None, old_hash)
+    for command in (("customer", 1), ("status",)):
+        assert "before its last change" not in shop.ok(*command).out
+    tables = shop.json("status")["tables"]
+    assert tables["accounts_being_recomputed"] is False and tables["accounts_programme"] != old_hash
     assert shop.sql(events.ACCOUNTS_SQL) != before
     events.check(shop, made)
     shop.programme = old
     shop.write_config()
-    shop.collect()
+    assert "accounts made again: the programme has changed\n" in shop.ok("collect", "--once").out
     events.check(shop, made)
     assert shop.sql(events.ACCOUNTS_SQL) == before
+
+
+def test_the_first_collect_makes_nothing_again(shop):
+    shop.put("a.txt", lines(5))
+    assert shop.json("collect", "--once")["accounts_made_again"] is False
+    shop.programme["timezone"] = "Asia/Tokyo"
+    shop.write_config()
+    shop.customers("70,3,Anna,,,,,,\n")
+    card = shop.json("customer", 70)  # who has no account
+    assert card["being_recomputed"] is False and "last change" not in shop.ok("customer", 70).out
 
 
 def late_and_broken(shop):
