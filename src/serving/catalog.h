@@ -8,8 +8,9 @@
  *     catalog_detach(catalog);
  *
  * customers_cln, loyalty, balances and ledger are the Parquet files that were there at this moment, transactions_cln,
- * quarantine, accounts and account_balances are speed_attach's. A table without files is empty, with its columns. Writers swap whole directories while readers run:
- * a statement that finds a file gone fails with ERROR_NOT_FOUND; attach to a new engine and run it again.
+ * quarantine, accounts and account_balances are speed_attach's. A table without files is empty, with its columns. Writers
+ * swap whole directories while readers run: a statement that finds a file gone fails with ERROR_NOT_FOUND; attach to a new
+ * engine and run it again.
  */
 #ifndef PUNCHCARD_SERVING_CATALOG_H
 #define PUNCHCARD_SERVING_CATALOG_H
@@ -30,9 +31,8 @@ const char *catalog_tables(void);
 
 /*
  * After a statement failed with ERROR_CORRUPT: finds the damaged file, by the message or else by reading every file with
- * `engine`, and makes the message name it and say what to
- * do. *err stays ERROR_CORRUPT; it is left as it was when no file turns out to be damaged, and becomes ERROR_INTERRUPTED
- * when the engine is interrupted meanwhile.
+ * `engine`, and makes the message name it and say what to do. *err stays ERROR_CORRUPT; it is left as it was when no file
+ * turns out to be damaged, and becomes ERROR_INTERRUPTED when the engine is interrupted meanwhile.
  */
 void catalog_name_damage(struct engine *engine, const struct deployment *deployment, struct error *err);
 

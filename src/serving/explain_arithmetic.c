@@ -78,9 +78,10 @@ static void say_rounded(FILE *out, const struct ledger_rules *ledger, int64_t ro
 	};
 	fputs(" " SIGN_ARROW " ", out);
 	say_points(out, rounded_milli);
+	static const char *const TO[] = {" to a whole one", " to 0.1", " to 0.01", " to 0.001"};
 	/* Down to a thousandth is what everybody expects. */
 	if (ledger->rounding != ROUND_FLOOR || ledger->decimals != 3)
-		fprintf(out, " (%s%s)", HOW[ledger->rounding], ledger->decimals == 0 ? " to a whole one" : "");
+		fprintf(out, " (%s%s)", HOW[ledger->rounding], TO[ledger->decimals]);
 }
 
 static void say_multiplier(FILE *out, const struct multiplier *multiplier, const char *name)

@@ -19,6 +19,7 @@ struct table {
 	FILE *out;
 	int ledger_width; /* 0: there is one ledger, nobody needs its name */
 	bool is_first;    /* of the step's rows: it has the time */
+	unsigned below;   /* lines of arithmetic that were printed */
 };
 
 /* ---- cells ---- */
@@ -76,7 +77,8 @@ static void print_cells(struct table *table, int64_t time_us, const struct posti
 
 static void print_below(void *context, struct slice line)
 {
-	const struct table *const table = context;
+	struct table *const table = context;
+	table->below++;
 	fprintf(table->out, "%*s", WHEN_WIDTH + 2 * NUMBER_WIDTH + 2 + table->ledger_width + 2, "");
 	fwrite(line.data, 1, line.len, table->out);
 	fputc('\n', table->out);
@@ -206,9 +208,11 @@ static int print_entries(struct table *table, const struct explain_step *step, s
 		print_lot_dates(table, postings, n);
 	fputc('\n', table->out);
 	int rc = 0;
+	table->below = 0;
 	if (postings->kind == POSTING_EARN || postings->kind == POSTING_REVERSE)
 		rc = explain_arithmetic(explain, step, postings->ledger, print_below, table);
-	if (postings->kind == POSTING_EARN && points == 0)
+	/* What came to nothing by rounding is there line by line. */
+	if (postings->kind == POSTING_EARN && points == 0 && table->below == 0)
 		print_below(table, SLICE("no rule gave anything for it"));
 	if (has_points) {
 		print_lots(table, postings, n);

@@ -20,7 +20,7 @@
 #define HOUR_US INT64_C(3600000000)
 #define DAY_US  (24 * HOUR_US)
 
-static const char HEAD[] = "version: 1\nname: Test\ncurrency: THB\ntimezone: UTC\n";
+#define HEAD "version: 1\nname: Test\ncurrency: THB\ntimezone: %s\n%s"
 
 struct story {
 	struct programme *programme;
@@ -28,13 +28,15 @@ struct story {
 	struct error err;
 };
 
-static void begin(struct story *story, const char *yaml)
+static void begin_in(struct story *story, const char *zone, const char *yaml)
 {
 	char path[] = "/tmp/punchcard_test_explain.XXXXXX";
 	const int fd = mkstemp(path);
 	assert_true(fd >= 0);
-	assert_int_equal(file_write_all(fd, HEAD, strlen(HEAD), path, NULL), 0);
-	assert_int_equal(file_write_all(fd, yaml, strlen(yaml), path, NULL), 0);
+	char *const text = text_printf(HEAD, zone, yaml);
+	assert_non_null(text);
+	assert_int_equal(file_write_all(fd, text, strlen(text), path, NULL), 0);
+	free(text);
 	close(fd);
 	*story = (struct story){0};
 	const int rc = programme_load(path, &story->programme, &story->err);
@@ -44,6 +46,11 @@ static void begin(struct story *story, const char *yaml)
 	story->explain = explain_new(story->programme);
 	assert_non_null(story->explain);
 	story->explain->id_text = text_printf("5");
+}
+
+static void begin(struct story *story, const char *yaml)
+{
+	begin_in(story, "UTC", yaml);
 }
 
 static void end(struct story *story)
@@ -251,6 +258,44 @@ static void test_rounding_is_named(void **state)
 	expect_arithmetic(&story, "o", 0,
 			  "base: 15.00 THB × 1 point / 10 = 1.5 → 2 (rounded half to even to a whole one)\n"
 			  "item: 1 × 0.3 points = 0.3 → 0 (rounded half to even to a whole one)\n");
+	end(&story);
+}
+
+static void test_what_was_rounded_away(void **state)
+{
+	(void)state;
+	static const char *const TO[] = {"to a whole one", "to 0.1", "to 0.01"};
+	for (int i = 0; i < 3; i++) {
+		struct story story;
+		char yaml[200];
+		snprintf(yaml, sizeof(yaml),
+			 "ledgers: [{name: points, decimals: %d}]\n"
+			 "earn:\n  - {name: base, per_amount: {points: 1, per: 10000}}\n",
+			 i);
+		begin(&story, yaml);
+		order(&story, "o", at("2026-01-01"), 1500);
+		fold(&story, "2026-01-03");
+		char *const text = printed(&story, false);
+		assert_non_null(strstr(text, TO[i]));
+		assert_null(strstr(text, "no rule gave anything"));
+		free(text);
+		end(&story);
+	}
+}
+
+/* St. John's set its clocks back from one minute past midnight: 23:30 of the first of November came again on the second. What
+ * is in a day is what happened before the next one began, as the batch layer has it. */
+static void test_a_day_ends_where_the_next_begins(void **state)
+{
+	(void)state;
+	struct story story;
+	begin_in(&story, "America/St_Johns", "earn:\n  - {name: base, per_amount: {points: 1, per: 10}}\n");
+	const int64_t midnight = day_of("2008-11-02") * DAY_US + 5 * HOUR_US / 2;
+	order(&story, "before", midnight - 1, 1000);
+	order(&story, "again", midnight + HOUR_US / 2, 1000);
+	fold(&story, "2008-11-01");
+	assert_int_equal(story.explain->later, 1);
+	assert_int_equal(story.explain->n_steps, 1);
 	end(&story);
 }
 
@@ -673,6 +718,8 @@ int main(void)
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_rounding_is_named),
+		cmocka_unit_test(test_what_was_rounded_away),
+		cmocka_unit_test(test_a_day_ends_where_the_next_begins),
 		cmocka_unit_test(test_refund_in_parts),
 		cmocka_unit_test(test_refund_of_other_items),
 		cmocka_unit_test(test_story_of_an_account),
