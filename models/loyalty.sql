@@ -10,7 +10,7 @@
 --                  (of the next review; NULL: none), to_next_tier DECIMAL(18,3) in the unit of the tiers' metric (NULL at the
 --                  top); first_order, last_order TIMESTAMP (UTC; NULL without orders), days_since_order; window_visits and
 --                  window_spend DECIMAL(18,2) over the months of `segments`
---   favourites     cust_id, favourite: the item bought most, by quantity less what was brought back
+--   favourites     cust_id, favourite: the item ordered most, by quantity, whatever came back
 --   segments       cust_id, r, f, m, segment, by models/segments.sql
 --   customers_cln  who they are
 -- A customer that no customer file names has an account, too: name and card number are NULL until a file brings them.

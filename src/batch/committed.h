@@ -18,6 +18,10 @@
 /* The name of the table writer's offset in the journal. */
 #define TABLE_CONSUMER "table"
 
+/* Partitions are those of the programme's zone of when they were written: an event of a day of today's zone is in one at most
+ * so many days away. */
+#define COMMITTED_ZONE_DAYS 2
+
 /* Appends the paths of the committed files to sql as a list of SQL texts (['…', '…']), in order of data_dt and offset;
  * *n is how many. A missing directory has none. `offset`: the table writer's. */
 int committed_transactions(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,

@@ -10,7 +10,6 @@
 
 /* One row group of states or balances is in memory, beside what compresses it. */
 #define WRITER_MEMORY_MIB 192u
-#define ZONE_DAYS         2
 
 /* ---- states and balances: straight from the foldings ---- */
 
@@ -79,7 +78,7 @@ static int make_customers(const struct deployment *deployment, struct engine *en
 	return engine_run(engine, sql.data, err);
 }
 
-/* What was bought most by quantity, net of refunds by line; of equal ones the last bought, then the first by name. */
+/* What was ordered most by quantity, whatever came back; of equal ones the last ordered, then the first by name. */
 static int append_count(const struct day_tables *tables, const char *files, struct buf *sql)
 {
 	const struct accounts *const accounts = tables->accounts;
@@ -88,8 +87,8 @@ static int append_count(const struct day_tables *tables, const char *files, stru
 		"SELECT cust_id, item AS favourite FROM (SELECT cust_id, item, row_number() OVER (PARTITION BY "
 		"cust_id ORDER BY qty DESC, last DESC, item) AS place FROM (SELECT cust_id, "
 		"coalesce(nullif(odr_menu, ''), nullif(odr_sku, '')) AS item, sum(odr_qty) AS qty, max(odr_tms) "
-		"FILTER (kind = 'order') AS last FROM read_parquet(%s, union_by_name = true) WHERE cust_id IS "
-		"NOT NULL AND kind IN ('order', 'refund') AND odr_tms < make_timestamp(%lld)%s GROUP BY 1, 2) "
+		"AS last FROM read_parquet(%s, union_by_name = true) WHERE cust_id IS "
+		"NOT NULL AND kind = 'order' AND odr_tms < make_timestamp(%lld)%s GROUP BY 1, 2) "
 		"WHERE item IS NOT NULL AND qty > 0) WHERE place = 1",
 		files, (long long)history_day_start(accounts->programme, accounts->day + 1),
 		tables->favourites ? " AND cust_id IN (SELECT cust_id FROM changed_customers())" : "");
@@ -109,7 +108,7 @@ static int make_favourites(const struct day_tables *tables, struct engine *engin
 {
 	const struct deployment *const deployment = tables->accounts->deployment;
 	const struct committed_range range = {
-		.offset = tables->offset, .first_day = DAY_MIN, .last_day = tables->accounts->day + ZONE_DAYS};
+		.offset = tables->offset, .first_day = DAY_MIN, .last_day = tables->accounts->day + COMMITTED_ZONE_DAYS};
 	_cleanup_buf_ struct buf files = {0};
 	_cleanup_buf_ struct buf sql = {0};
 	unsigned n = 0;

@@ -257,14 +257,12 @@ def favourite(events, until, zone):
     """Of one customer's events."""
     bought, last = {}, {}
     for event in events:
-        if event.time >= judge.start_of_day(zone, until + 1):
+        if event.kind != judge.ORDER or event.time >= judge.start_of_day(zone, until + 1):
             continue
         for line in event.lines:
             item = line.menu or line.sku
-            sign = 1 if event.kind == judge.ORDER else -1
-            bought[item] = bought.get(item, 0) + sign * line.quantity
-            if event.kind == judge.ORDER:
-                last[item] = max(last.get(item, 0), event.time)
+            bought[item] = bought.get(item, 0) + line.quantity
+            last[item] = max(last.get(item, 0), event.time)
     items = [item for item, quantity in bought.items() if quantity > 0]
     return min(items, key=lambda item: (-bought[item], -last[item], item.encode()), default=None)
 
