@@ -16,13 +16,11 @@
 /* The states are read one after the other: the engine that reads them needs little. */
 #define STATES_MEMORY_MIB 128u
 #define TEXT_MAX          UINT16_MAX
+#define US_PER_SECOND     INT64_C(1000000)
+#define SECONDS_PER_DAY   86400
 /* Of the engine's memory, rows have so much before they are spilled: while they come, the engine needs little of it. */
-#define SORTER_PART     2u
-#define MIB             ((size_t)1024 * 1024)
-#define US_PER_SECOND   INT64_C(1000000)
-#define SECONDS_PER_DAY 86400
-/* Partitions are those of the zone in which they were written, at most a day and some hours away from today's. */
-#define ZONE_DAYS 2
+#define SORTER_PART 2u
+#define MIB         ((size_t)1024 * 1024)
 
 enum column {
 	COLUMN_CUSTOMER,
@@ -37,6 +35,7 @@ enum column {
 };
 
 struct cursor {
+	enum customer_id_type id_type; /* that the first column must have */
 	struct engine *engine;
 	struct engine_scan *scan;
 	uint32_t rows;
@@ -122,10 +121,10 @@ static int append_range(struct buf *sql, const struct programme *programme, cons
 static struct committed_range file_range(const struct history_options *options)
 {
 	struct committed_range range = {.offset = options->offset, .first_day = DAY_MIN, .last_day = DAY_MAX};
-	if (options->from_day > DAY_MIN + ZONE_DAYS)
-		range.first_day = options->from_day - ZONE_DAYS;
-	if (options->until_day < DAY_MAX - ZONE_DAYS)
-		range.last_day = options->until_day + ZONE_DAYS;
+	if (options->from_day > DAY_MIN + COMMITTED_ZONE_DAYS)
+		range.first_day = options->from_day - COMMITTED_ZONE_DAYS;
+	if (options->until_day < DAY_MAX - COMMITTED_ZONE_DAYS)
+		range.last_day = options->until_day + COMMITTED_ZONE_DAYS;
 	return range;
 }
 
@@ -220,6 +219,8 @@ int history_reader_open(const struct deployment *deployment, const struct progra
 	if (!reader)
 		return error_no_memory(err, sizeof(*reader));
 	reader->id_type = deployment->config->customer_id;
+	reader->rows.id_type = reader->id_type;
+	reader->states.id_type = reader->id_type;
 	reader->items = programme->n_items > 0 || (options->other && options->other->n_items > 0);
 	/* Borrowed, as the ids' bytes are: nothing is added. */
 	reader->customers = (struct id_list){
@@ -276,7 +277,12 @@ static int settle(struct cursor *cursor, struct error *err)
 		return 0;
 	cursor->at = 0;
 	cursor->rows = 0;
-	int rc = cursor->scan ? 0 : engine_scan_open(cursor->engine, cursor->sql.data, &cursor->scan, err);
+	int rc = 0;
+	if (!cursor->scan) {
+		rc = engine_scan_open(cursor->engine, cursor->sql.data, &cursor->scan, err);
+		if (rc == 0)
+			rc = id_list_check_scan(cursor->scan, cursor->id_type, err);
+	}
 	if (rc == 0)
 		rc = engine_scan_next(cursor->scan, &cursor->rows, err);
 	cursor->ended = rc == 0 && cursor->rows == 0;

@@ -122,3 +122,15 @@ int id_list_register(const struct id_list *list, const char *name, struct engine
 							      .context = (void *)(uintptr_t)list},
 				      err);
 }
+
+int id_list_check_scan(const struct engine_scan *scan, enum customer_id_type id_type, struct error *err)
+{
+	const bool is_text = id_type == CUSTOMER_ID_TEXT;
+	if (engine_scan_type(scan, 0) == (is_text ? ENGINE_VARCHAR : ENGINE_BIGINT))
+		return 0;
+	return error_set(
+		err, ERROR_CONFIG,
+		"customer_id is %s in punchcard.yaml, but the tables' customers are not: a deployment keeps the type "
+		"that it began with, so put `customer_id: %s` back",
+		is_text ? "text" : "integer", is_text ? "integer" : "text");
+}

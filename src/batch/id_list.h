@@ -38,4 +38,8 @@ void id_list_release(struct id_list *list);
 /* Makes a settled list the engine's table function `<name>()`, of one column cust_id. It must outlive the engine. */
 int id_list_register(const struct id_list *list, const char *name, struct engine *engine, struct error *err);
 
+/* Whether the scan's first column has ids of that type: ERROR_CONFIG with what to do when it has others, as after `customer_id`
+ * was changed. */
+int id_list_check_scan(const struct engine_scan *scan, enum customer_id_type id_type, struct error *err);
+
 #endif
