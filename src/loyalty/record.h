@@ -32,8 +32,8 @@ enum record_added {
 	RECORD_HAD = 1,    /* the same event is open already, or the last one settled: nothing changed */
 	RECORD_MARKED = 2, /* it belongs into what is settled: the record is marked, and without it */
 };
-/* Takes an event, wherever it belongs. The fact's id is copied. Late events and refunds look through the open ones: who adds many
- * settles after every few hundred. ERROR_NO_MEMORY. */
+/* Takes an event, wherever it belongs. The fact's id is copied. Late events and refunds look through the open ones: who
+ * adds many settles after every few hundred. ERROR_NO_MEMORY. */
 int record_add(struct record *record, const struct fact *fact, enum record_added *added);
 /* Settles what is no longer open. ERROR_NO_MEMORY. */
 int record_settle(struct record *record);

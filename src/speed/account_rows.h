@@ -11,8 +11,8 @@
  * more: cust_id, ledger, balance (spendable less debt), pending, debt, earned (issued less reversed), issued, reversed, redeemed,
  * expired, expiring_30d DECIMAL(18,3), next_expiry DATE (NULL: nothing expires). Rows come in the order of the customers.
  *
- * An account with events of the future is as of the last of them. Scans of one statement may run on several threads of the engine:
- * they read the view in turns.
+ * An account with events of the future is as of the last of them. Scans of one statement may run on several threads of
+ * the engine: they read the view in turns.
  */
 #ifndef PUNCHCARD_SPEED_ACCOUNT_ROWS_H
 #define PUNCHCARD_SPEED_ACCOUNT_ROWS_H

@@ -28,8 +28,8 @@
  * odr_prc are NULL (a line always has odr_qty). A redemption or adjustment has one row, without any odr_ value but odr_tms.
  *
  * `journal_quarantine()`: file, line BIGINT, reason, text, quarantined_at TIMESTAMP. Rows come in the order of the journal.
- * first, next and reader may be changed between statements; all must outlive the engine. Scans of one statement may run on several
- * threads of the engine: they read the journal in turns.
+ * first, next and reader may be changed between statements; all must outlive the engine. Scans of one statement may
+ * run on several threads of the engine: they read the journal in turns.
  */
 #ifndef PUNCHCARD_SPEED_ROWS_H
 #define PUNCHCARD_SPEED_ROWS_H
