@@ -30,7 +30,6 @@ const char *audit_kind_name(enum audit_kind kind)
 		[AUDIT_CHANGED] = "changed",       [AUDIT_MISSING] = "missing",
 		[AUDIT_FOREIGN] = "foreign",       [AUDIT_SUMS] = "sums",
 		[AUDIT_UNREADABLE] = "unreadable", [AUDIT_OTHER_PROGRAMME] = "other_programme",
-		[AUDIT_MARKED] = "marked",
 	};
 	assert(kind < AUDIT_KINDS);
 	return NAMES[kind];
@@ -82,14 +81,12 @@ int audit_customer_text(enum customer_id_type id_type, const struct customer_id 
 /* ---- what is to be compared with what ---- */
 
 struct plan {
-	struct audit_state *states; /* ascending by day */
-	size_t n_states;
-	int32_t newest;      /* of the tables; DAY_MIN: none was made yet */
-	int32_t day;         /* the audited one */
-	uint64_t day_offset; /* of the events its tables were made of */
-	bool has_state;      /* of that day */
-	bool same_rules;     /* the tables were made by the programme of today */
-	bool day_done;
+	int32_t newest;         /* of the tables; DAY_MIN: none was made yet */
+	int32_t day;            /* the audited one */
+	uint64_t ledger_offset; /* of the events the ledger was made of, which are those of the newest state */
+	uint64_t day_offset;    /* of the events the day's tables were made of */
+	bool has_day;           /* that is known: else they are not compared */
+	bool same_rules;        /* the tables were made by the programme of today */
 	bool view_done;
 };
 
@@ -131,96 +128,75 @@ static int choose_day(const struct audit *audit, struct plan *plan, struct error
 			 date, newest, date);
 }
 
-/*
- * The rows of the ledger up to `day` were made of which events: those of the state with most events that is not before it. A
- * refresh of an older day writes the days up to it again, and leaves those behind it to the next one. *until: the last day
- * for which that holds.
- */
-static uint64_t ledger_offset(const struct audit *audit, const struct plan *plan, int32_t day, int32_t *until)
-{
-	const struct audit_state *found = NULL;
-	for (size_t i = 0; i < plan->n_states; i++)
-		if (plan->states[i].day >= day && (!found || plan->states[i].offset >= found->offset))
-			found = &plan->states[i];
-	*until = found ? found->day : DAY_MAX;
-	return found ? found->offset : audit->offset;
-}
-
-/* Of which events, and by which programme; what cannot be is told. */
-static void look_at_states(struct audit *audit, struct plan *plan)
+/* Whether it is one to go by; what is wrong with it is told. */
+static bool look_at_state(struct audit *audit, struct plan *plan, const struct audit_state *state)
 {
 	const char *const hash = audit->deployment.programme->hash_text;
-	assert(plan->states);
+	if (state->name.offset > audit->offset) {
+		audit_tell(
+			audit,
+			&(struct audit_finding){
+				.table = AUDIT_ACCOUNT_STATE,
+				.kind = AUDIT_UNREADABLE,
+				.day = state->day,
+				.text = SLICE("it was made of blocks that the journal has not: with another journal"),
+			});
+		return false;
+	}
+	if (strcmp(state->name.programme, hash) != 0 && plan->same_rules) {
+		const struct audit_cell cell = {"programme", slice_of(state->name.programme), slice_of(hash)};
+		audit_tell(audit, &(struct audit_finding){.table = AUDIT_LEDGER,
+							  .kind = AUDIT_OTHER_PROGRAMME,
+							  .day = state->day,
+							  .cells = &cell,
+							  .n_cells = 1});
+		plan->same_rules = false;
+	}
+	return true;
+}
+
+/* Of which events, and by which programme. */
+static void look_at_states(struct audit *audit, struct plan *plan, const struct audit_state *states, size_t n)
+{
+	/* When the newest state was removed by hand, its tables may have all that is there. */
 	plan->same_rules = true;
-	size_t n = 0;
-	for (size_t i = 0; i < plan->n_states; i++) {
-		struct audit_state *const state = &plan->states[i];
-		if (state->offset > audit->offset) {
-			audit_tell(audit, &(struct audit_finding){
-						  .table = AUDIT_ACCOUNT_STATE,
-						  .kind = AUDIT_UNREADABLE,
-						  .day = state->day,
-						  .text = SLICE("it was made of blocks that the journal has not: with "
-								"another journal"),
-					  });
+	plan->ledger_offset = audit->offset;
+	plan->day_offset = audit->offset;
+	plan->has_day = plan->day == plan->newest;
+	for (size_t i = 0; i < n; i++) {
+		if (!look_at_state(audit, plan, &states[i]))
 			continue;
+		if (states[i].day == plan->newest)
+			plan->ledger_offset = states[i].name.offset;
+		if (states[i].day == plan->day) {
+			plan->day_offset = states[i].name.offset;
+			plan->has_day = true;
 		}
-		if (strcmp(state->programme, hash) != 0 && plan->same_rules) {
-			const struct audit_cell cell = {"programme", slice_of(state->programme), slice_of(hash)};
-			audit_tell(audit, &(struct audit_finding){.table = AUDIT_LEDGER,
-								  .kind = AUDIT_OTHER_PROGRAMME,
-								  .day = state->day,
-								  .cells = &cell,
-								  .n_cells = 1});
-			plan->same_rules = false;
-		}
-		plan->states[n++] = *state;
 	}
-	/* The newest one was removed by hand: its tables may have all that is there. */
-	if (plan->newest != DAY_MIN && (n == 0 || plan->states[n - 1].day != plan->newest))
-		plan->states[n++] = (struct audit_state){.day = plan->newest, .offset = audit->offset};
-	plan->n_states = n;
-	int32_t until;
-	plan->day_offset = ledger_offset(audit, plan, plan->day, &until);
-	for (size_t i = 0; i < plan->n_states; i++) {
-		if (plan->states[i].day != plan->day)
-			continue;
-		plan->has_state = true;
-		plan->day_offset = plan->states[i].offset;
-	}
+	if (!plan->has_day)
+		plan->day_offset = plan->ledger_offset;
 }
 
 static int make_plan(struct audit *audit, struct plan *plan, struct error *err)
 {
+	_cleanup_free_ struct audit_state *states = NULL;
+	size_t n = 0;
 	int rc = choose_day(audit, plan, err);
 	if (rc == 0)
-		rc = audit_states(audit, &plan->states, &plan->n_states, err);
+		rc = audit_states(audit, &states, &n, err);
 	if (rc < 0)
 		return rc;
-	look_at_states(audit, plan);
-	audit->report.refreshed = plan->newest != DAY_MIN;
-	audit->report.day = plan->day;
-	audit->report.stale = audit->report.refreshed && plan->day_offset < audit->offset;
+	struct audit_report *const report = &audit->report;
+	look_at_states(audit, plan, states, n);
+	report->refreshed = plan->newest != DAY_MIN;
+	report->day = plan->day;
+	report->newest_day = plan->newest;
+	report->day_unknown = report->refreshed && plan->same_rules && !plan->has_day;
+	report->stale = report->refreshed && plan->day_offset < audit->offset;
 	return 0;
 }
 
 /* ---- the view ---- */
-
-static int tell_marked(struct audit *audit, struct error *err)
-{
-	const enum customer_id_type id_type = audit->deployment.config->customer_id;
-	_cleanup_buf_ struct buf customer = {0};
-	for (size_t i = 0; i < audit->marked.n; i++) {
-		buf_clear(&customer);
-		if (audit_would_tell(audit) && audit_customer_text(id_type, &audit->marked.ids[i], &customer) < 0)
-			return error_no_memory(err, customer.len);
-		audit_tell(audit, &(struct audit_finding){.table = AUDIT_VIEW,
-							  .kind = AUDIT_MARKED,
-							  .day = DAY_MIN,
-							  .customer = {customer.data, customer.len}});
-	}
-	return 0;
-}
 
 /* Whether its records can be those of today's programme; and tells what is known without comparing. */
 static int look_at_view(struct audit *audit, bool *comparable, struct error *err)
@@ -233,9 +209,7 @@ static int look_at_view(struct audit *audit, bool *comparable, struct error *err
 		return 0;
 	}
 	struct slice rules = {NULL, 0};
-	int rc = tell_marked(audit, err);
-	if (rc == 0)
-		rc = view_rules(audit->view, &rules, err);
+	const int rc = view_rules(audit->view, &rules, err);
 	if (rc < 0)
 		return rc;
 	const char *const hash = audit->deployment.programme->hash_text;
@@ -255,59 +229,49 @@ static int look_at_view(struct audit *audit, bool *comparable, struct error *err
 
 /* ---- comparing ---- */
 
-/* One fold, and what can be compared with it: the ledger from `first` on, when there is one, and what is not done yet. */
-static int fold_and_compare(struct audit *audit, struct plan *plan, uint64_t offset, int32_t first, int32_t day,
-			    struct error *err)
+/* What one fold is compared with. */
+struct comparison {
+	uint64_t offset;
+	bool ledger;
+	bool day;
+};
+
+static int fold_and_compare(struct audit *audit, struct plan *plan, const struct comparison *with, struct error *err)
 {
 	struct folding folding = {0};
-	const bool is_day = day == plan->day && offset == plan->day_offset && !plan->day_done;
-	const bool with_view = !plan->view_done && offset == audit->offset;
+	const bool with_view = !plan->view_done && with->offset == audit->offset;
+	int rc = audit_fold(audit, with->offset, plan->day, with_view, &folding, err);
 	plan->view_done = plan->view_done || with_view;
-	plan->day_done = plan->day_done || is_day;
-	int rc = audit_fold(audit, offset, day, with_view, &folding, err);
-	if (rc == 0 && is_day) {
-		audit->report.customers = folding.counts.customers;
-		audit->report.events = folding.counts.events;
-	}
-	if (rc == 0 && first <= day)
-		rc = audit_ledger(audit, &folding, first, day, err);
-	if (rc == 0 && is_day)
-		rc = audit_day_tables(audit, &folding, plan->has_state || plan->day == plan->newest, err);
+	if (rc == 0 && with->ledger)
+		rc = audit_ledger(audit, &folding, DAY_MIN, plan->day, err);
+	if (rc == 0 && with->day)
+		rc = audit_day_tables(audit, &folding, err);
 	folding_release(&folding);
 	return rc;
 }
 
-/* Whether all of the ledger's rows up to the day were made of the events that its tables were made of, in *same. */
-static int compare_ledger(struct audit *audit, struct plan *plan, bool *same, struct error *err)
+static int compare_tables(struct audit *audit, struct plan *plan, struct error *err)
 {
-	int rc = 0;
-	*same = true;
-	for (int32_t first = DAY_MIN; rc == 0 && first <= plan->day;) {
-		int32_t until;
-		const uint64_t offset = ledger_offset(audit, plan, first, &until);
-		const int32_t last = until < plan->day ? until : plan->day;
-		*same = *same && offset == plan->day_offset;
-		rc = fold_and_compare(audit, plan, offset, first, last, err);
-		if (last == plan->day)
-			break;
-		first = last + 1;
-	}
+	const bool at_once = plan->has_day && plan->day_offset == plan->ledger_offset;
+	const struct comparison ledger = {.offset = plan->ledger_offset, .ledger = true, .day = at_once};
+	const struct comparison day = {.offset = plan->day_offset, .day = true};
+	int rc = fold_and_compare(audit, plan, &ledger, err);
+	if (rc == 0 && plan->has_day && !at_once)
+		rc = fold_and_compare(audit, plan, &day, err);
 	return rc;
 }
 
-static int compare_tables(struct audit *audit, struct plan *plan, bool *same, struct error *err)
+static int compare_folds(struct audit *audit, struct plan *plan, struct error *err)
 {
 	const bool comparable = audit->report.refreshed && plan->same_rules;
-	int rc = comparable ? compare_ledger(audit, plan, same, err) : 0;
-	if (rc == 0 && comparable && !plan->day_done)
-		rc = fold_and_compare(audit, plan, plan->day_offset, DAY_MAX, plan->day, err);
-	if (rc == 0 && !plan->view_done) {
-		const struct audit_report before = audit->report;
-		rc = audit_fold(audit, audit->offset, DAY_MAX, true, NULL, err);
-		if (plan->day_done) {
-			audit->report.customers = before.customers;
-			audit->report.events = before.events;
-		}
+	int rc = comparable ? compare_tables(audit, plan, err) : 0;
+	if (rc < 0 || plan->view_done)
+		return rc;
+	const struct audit_report before = audit->report;
+	rc = audit_fold(audit, audit->offset, DAY_MAX, true, NULL, err);
+	if (comparable) {
+		audit->report.customers = before.customers;
+		audit->report.events = before.events;
 	}
 	return rc;
 }
@@ -315,7 +279,6 @@ static int compare_tables(struct audit *audit, struct plan *plan, bool *same, st
 static int compare_all(struct audit *audit, struct plan *plan, struct error *err)
 {
 	bool comparable = false;
-	bool same = true;
 	int rc = audit_rows_of_events(audit, err);
 	if (rc == 0)
 		rc = look_at_view(audit, &comparable, err);
@@ -323,13 +286,14 @@ static int compare_all(struct audit *audit, struct plan *plan, struct error *err
 		return rc;
 	plan->view_done = !comparable;
 	/* What the history does not give need not be compared with it; the ledger can still be added up. */
-	rc = audit_unreadable(audit, AUDIT_TRANSACTIONS, DAY_MIN, compare_tables(audit, plan, &same, err), err);
+	rc = audit_unreadable(audit, AUDIT_TRANSACTIONS, DAY_MIN, compare_folds(audit, plan, err), err);
 	if (rc < 0 || !audit->report.refreshed)
 		return rc;
 	if (plan->newest < DAY_MAX)
 		rc = audit_ledger(audit, NULL, plan->newest + 1, DAY_MAX, err);
-	audit->report.balances_differ_in_time = !same;
-	return rc < 0 ? rc : audit_sums(audit, plan->day, !same, err);
+	const bool alone = !plan->has_day || plan->day_offset != plan->ledger_offset;
+	audit->report.ledger_alone = alone;
+	return rc < 0 ? rc : audit_sums(audit, plan->day, alone, err);
 }
 
 /* ---- all of it ---- */
@@ -361,7 +325,6 @@ static int run(struct audit *audit, struct error *err)
 				rc = changed_meanwhile(err);
 		}
 	}
-	free(plan.states);
 	return rc;
 }
 

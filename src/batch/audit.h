@@ -10,7 +10,8 @@
  *     transactions_cln   how many rows it has, with how many the journal gave it: nothing lost, nothing twice
  *     ledger             every row of the days up to the audited one, with the posting it should be
  *     account_state, balances, loyalty
- *                        every row of the audited day (of loyalty those columns that are the kernel's) with the account
+ *                        every row of the audited day (of loyalty those columns that are the kernel's) with the account,
+ *                        unless the day's account_state is no longer kept
  *     the customer view  every record, byte for byte, with the record of all events that the table writer has taken
  *
  * and checks, out of the ledger's rows alone, that each row's balance is the one before it and its points, and that for every
@@ -18,9 +19,10 @@
  *
  *     issued - reversed = spendable + pending + redeemed + expired - debt
  *
- * with what `balances` says. Events that only one of view and table has yet are no difference: their customers' records are
- * not compared, and counted. Tables are compared with the events that they were made of (account_state tells which): what
- * came in since the last refresh is no difference, either.
+ * with what `balances` says. Events that only one of view and table has yet are no difference, nor are accounts that collect is
+ * still to make again for an event that came late: such customers' records are not compared, and counted. Tables are compared with the
+ * events that they were made of, which account_state tells (the ledger's are those of the newest state): what came in since
+ * the last refresh is no difference, either.
  *
  * A writer may work meanwhile: what is read is the state of one moment, except the batch layer's tables, which are swapped by
  * whoever refreshes: that is noticed, and is ERROR_LOCKED with what to do. Memory is that of the history's fold
@@ -57,7 +59,6 @@ enum audit_kind {
 	AUDIT_SUMS,            /* numbers that should add up and do not: cells */
 	AUDIT_UNREADABLE,      /* `text` says why */
 	AUDIT_OTHER_PROGRAMME, /* made by another programme than programme.yaml is now: cells; not compared further */
-	AUDIT_MARKED,          /* an account of the view that waits to be made again */
 	AUDIT_KINDS,
 };
 /* "changed" and so on. */
@@ -128,8 +129,14 @@ struct audit_report {
 	/* Not compared: events on their way to the view or the table, and the customers they belong to. */
 	uint64_t waiting_events;
 	uint64_t waiting_customers;
-	bool stale;                   /* rows of transactions_cln came in since the audited day was refreshed */
-	bool balances_differ_in_time; /* `balances` was made of fewer events than the ledger has: not added up with it */
+	uint64_t
+		waiting_accounts; /* not compared either: an event came too late for them, and collect makes them again at its end */
+	int32_t newest_day; /* that was refreshed; DAY_MIN without */
+	bool stale;         /* rows of transactions_cln came in since the audited day was refreshed */
+	/* The audited day's account_state is no longer kept, or was made by an earlier programme, so that nobody knows what its
+	 * balances and loyalty were made of: they were not compared. */
+	bool day_unknown;
+	bool ledger_alone; /* `balances` was not made of the same events as the ledger, or is not known to be: not added up with it */
 	unsigned n_sums;
 	struct audit_sum sums[AUDIT_SUMS_MAX];
 };

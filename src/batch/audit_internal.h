@@ -6,6 +6,7 @@
 
 #include "batch/audit.h"
 #include "batch/folding.h"
+#include "batch/states.h"
 #include "engine/engine.h"
 #include "store/journal.h"
 #include "store/view.h"
@@ -26,7 +27,7 @@ struct audit {
 	struct view *view;
 	uint64_t view_offset;
 	struct id_list waiting; /* customers with events that only one of them has; in order */
-	struct id_list marked;  /* in order */
+	struct id_list marked;  /* whose accounts wait to be made again; in order */
 };
 
 /* ---- telling (audit.c) ---- */
@@ -51,10 +52,9 @@ void audit_snapshot_release(struct audit *audit);
 /* A state of account_state that is there. */
 struct audit_state {
 	int32_t day;
-	uint64_t offset;
-	char programme[PROGRAMME_HASH_TEXT];
+	struct state_name name;
 };
-/* All of them, ascending by day, with room for one more; the caller frees *states. */
+/* All of them, ascending by day; the caller frees *states. */
 int audit_states(const struct audit *audit, struct audit_state **states, size_t *n, struct error *err);
 /* The days of a table of the warehouse, ascending; the caller frees *days. A missing table has none. */
 int audit_days(const struct audit *audit, const char *table, int32_t **days, size_t *n, struct error *err);
@@ -119,8 +119,8 @@ int audit_fold(struct audit *audit, uint64_t offset, int32_t day, bool with_view
 
 /* Partitions of the ledger from `first` to `last`. */
 int audit_ledger(struct audit *audit, const struct folding *folding, int32_t first, int32_t last, struct error *err);
-/* Balances and loyalty of the folding's day, and account_state, which is kept of some days only. */
-int audit_day_tables(struct audit *audit, const struct folding *folding, bool with_state, struct error *err);
+/* Balances, loyalty and account_state of the folding's day. */
+int audit_day_tables(struct audit *audit, const struct folding *folding, struct error *err);
 
 /* ---- sums (audit_sums.c) ---- */
 

@@ -34,7 +34,8 @@ struct reserve {
 	const struct deployment *deployment;
 	const struct reserve_options *options;
 	int32_t day;
-	char *state; /* the file; NULL: out of the history */
+	uint64_t offset; /* the table writer's */
+	char *state;     /* the file; NULL: out of the history */
 	struct sums sums;
 };
 
@@ -236,17 +237,17 @@ static int fold_history(struct reserve *reserve, struct error *err)
 {
 	const struct history_sink sink = {
 		.open = open_place, .work = work, .commit = commit, .close = close_place, .context = reserve};
-	struct history_options options = {
+	const struct history_options options = {
+		.offset = reserve->offset,
 		.from_day = DAY_MIN,
 		.until_day = reserve->day,
 		.tmp_dir = reserve->options->tmp_dir,
 		.progress = on_progress,
 		.progress_context = reserve,
 	};
-	const int rc = history_offset(reserve->deployment, &options.offset, err);
 	/* Before the first block nothing was written. */
-	if (rc < 0 || options.offset <= 1)
-		return rc;
+	if (options.offset <= 1)
+		return 0;
 	return history_run(reserve->deployment, reserve->deployment->programme, &options, &sink, err);
 }
 
@@ -341,7 +342,9 @@ void reserve_free(struct reserve_report *report)
 static int find_state(struct reserve *reserve, int32_t until, struct error *err)
 {
 	struct states_found found = {0};
-	const int rc = states_find(reserve->deployment, until, UINT64_MAX, &found, err);
+	int rc = history_offset(reserve->deployment, &reserve->offset, err);
+	if (rc == 0)
+		rc = states_find(reserve->deployment, until, reserve->offset, &found, err);
 	if (rc < 0)
 		return rc;
 	const int32_t asked = reserve->options->day;

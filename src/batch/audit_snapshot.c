@@ -8,7 +8,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -47,6 +46,7 @@ static int list_marked(struct audit *audit, struct error *err)
 	}
 	view_walk_close(walk);
 	id_list_settle(&audit->marked);
+	audit->report.waiting_accounts = audit->marked.n;
 	return rc;
 }
 
@@ -286,12 +286,10 @@ static int read_state(const struct audit *audit, int32_t day, struct audit_state
 	const int rc = dir ? list_names(dir, &names, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 	*found = false;
 	for (int i = 0; rc == 0 && i < names.n; i++) {
-		unsigned long long offset;
 		if (!is_parquet(names.entries[i]->d_name, "state-") ||
-		    sscanf(names.entries[i]->d_name, "state-%16[0-9a-f]-%12llu-", state->programme, &offset) != 2)
+		    !states_parse_name(names.entries[i]->d_name, &state->name))
 			continue;
 		state->day = day;
-		state->offset = offset;
 		*found = true;
 	}
 	return rc;
@@ -347,7 +345,8 @@ int audit_fingerprint(const struct audit *audit, uint64_t *hash, struct error *e
 	if (file_exists(swap))
 		return error_set(err, ERROR_LOCKED,
 				 "a refresh or rebuild is swapping its tables in: run audit again; if it says so "
-				 "still, that was interrupted, and the next `punchcard refresh` finishes it");
+				 "still, that was interrupted, and the next command that writes, such as `punchcard "
+				 "collect --once`, finishes it");
 	uint64_t sum = 0;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {

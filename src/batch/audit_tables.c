@@ -186,7 +186,7 @@ static int audit_ledger_day(struct audit *audit, const struct folding *folding, 
 	int rc = append_files(audit, "ledger", day, "", &from, err);
 	if (rc < 0)
 		return rc;
-	if (!from.len || !folding || ledger_spool_day(folding->ledger, day) != day)
+	if (!from.len || !folding || !ledger_spool_has(folding->ledger, day))
 		return tell_one_sided(audit, folding, engine, names, day, from.len ? from.data : "", err);
 	struct folded_rows folded = {.rows.next = next_folded, .id_type = id_type};
 	ledger_spool_source(&folded.source, folding->ledger, day, id_type, names);
@@ -361,7 +361,7 @@ static int audit_day_table(struct audit *audit, const struct day_table *table, i
 	return rc;
 }
 
-int audit_day_tables(struct audit *audit, const struct folding *folding, bool with_state, struct error *err)
+int audit_day_tables(struct audit *audit, const struct folding *folding, struct error *err)
 {
 	const struct accounts accounts = {
 		.deployment = &audit->deployment,
@@ -377,8 +377,7 @@ int audit_day_tables(struct audit *audit, const struct folding *folding, bool wi
 	if (rc == 0)
 		rc = accounts_register(&accounts, folded, err);
 	for (size_t i = 0; rc == 0 && i < COLUMNS_OF(DAY_TABLES); i++)
-		if (with_state || DAY_TABLES[i].table != AUDIT_ACCOUNT_STATE)
-			rc = audit_day_table(audit, &DAY_TABLES[i], folding->day, folded, there, err);
+		rc = audit_day_table(audit, &DAY_TABLES[i], folding->day, folded, there, err);
 	engine_close(folded);
 	engine_close(there);
 	return rc;

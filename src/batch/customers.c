@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "batch/customer_tables.h"
 #include "batch/landing.h"
+#include "batch/swap.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -447,6 +448,8 @@ int customers_load(const struct deployment *deployment, const char *const *paths
 	format = format ? format : deployment->config->customer_format;
 	int rc = customer_format_new(deployment->config, format, &checked, err);
 	customer_format_free(rc == 0 ? checked : NULL);
+	if (rc == 0)
+		rc = swap_finish(deployment, err);
 	if (rc == 0)
 		rc = run_load(&load, paths, n_paths, format, err);
 	if (rc == 0)

@@ -69,6 +69,8 @@ int ledger_spool_append(struct ledger_spool *spool, int32_t day, struct slice re
 int ledger_spool_finish(struct ledger_spool *spool, struct error *err);
 /* The days that have records, ascending: the first from `day` on, DAY_MAX when there is none. */
 int32_t ledger_spool_day(const struct ledger_spool *spool, int32_t day);
+/* Whether that day has any; a spool that is NULL has none. */
+bool ledger_spool_has(const struct ledger_spool *spool, int32_t day);
 
 /* How records become rows; keeps the names of combinations of rules. Belongs to one thread at a time. */
 struct ledger_names;

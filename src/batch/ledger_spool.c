@@ -154,6 +154,11 @@ int32_t ledger_spool_day(const struct ledger_spool *spool, int32_t day)
 	return DAY_MAX;
 }
 
+bool ledger_spool_has(const struct ledger_spool *spool, int32_t day)
+{
+	return spool && day >= FIRST_DAY && day < FIRST_DAY + (int32_t)DAYS && spool->days[day - FIRST_DAY].n;
+}
+
 /* ---- names ---- */
 
 struct rule_text {

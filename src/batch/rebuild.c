@@ -1,6 +1,5 @@
 #include "batch/rebuild.h"
 
-#include "base/file.h"
 #include "base/limits.h"
 #include "base/tz.h"
 #include "batch/day.h"
@@ -8,17 +7,14 @@
 #include "batch/states.h"
 #include "batch/swap.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct rebuild {
 	const struct deployment *deployment;
 	const struct rebuild_hooks *hooks;
 	int32_t day;
-	bool keep_later;
 	uint64_t offset;
 	struct folding folding;
 	struct swap *swap;
@@ -52,53 +48,6 @@ static int fold(struct rebuild *rebuild, struct error *err)
 	return rc < 0 ? rc : folding_finish(&rebuild->folding, err);
 }
 
-/* ---- later days ---- */
-
-static int link_files(const char *from, const char *to, struct error *err)
-{
-	DIR *const dir = opendir(from);
-	if (!dir)
-		return error_errno(err, errno, "cannot list %s", from);
-	int rc = mkdir(to, 0777) < 0 ? error_errno(err, errno, "cannot make %s", to) : 0;
-	const struct dirent *entry;
-	while (rc == 0 && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		_cleanup_free_ char *old_name = text_printf("%s/%s", from, entry->d_name);
-		_cleanup_free_ char *new_name = text_printf("%s/%s", to, entry->d_name);
-		if (!old_name || !new_name)
-			rc = error_no_memory(err, LIMIT_PATH_BYTES);
-		else if (link(old_name, new_name) < 0)
-			rc = error_errno(err, errno, "cannot link %s", old_name);
-	}
-	closedir(dir);
-	return rc;
-}
-
-/* The partitions behind the day are in the new table, too. */
-static int link_later(const struct rebuild *rebuild, const char *table, const char *staged, struct error *err)
-{
-	_cleanup_free_ char *live = text_printf("%s/%s", rebuild->deployment->warehouse_dir, table);
-	if (!live)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	DIR *const dir = opendir(live);
-	if (!dir)
-		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot list %s", live);
-	int rc = 0;
-	const struct dirent *entry;
-	while (rc == 0 && (entry = readdir(dir))) {
-		int32_t day;
-		if (strncmp(entry->d_name, "data_dt=", 8) != 0 ||
-		    civil_parse(entry->d_name + 8, strlen(entry->d_name + 8), &day) < 0 || day <= rebuild->day)
-			continue;
-		_cleanup_free_ char *from = text_printf("%s/%s", live, entry->d_name);
-		_cleanup_free_ char *to = text_printf("%s/%s", staged, entry->d_name);
-		rc = from && to ? link_files(from, to, err) : error_no_memory(err, LIMIT_PATH_BYTES);
-	}
-	closedir(dir);
-	return rc;
-}
-
 /* ---- tables ---- */
 
 static int write_ledger(const struct rebuild *rebuild, struct error *err)
@@ -108,8 +57,6 @@ static int write_ledger(const struct rebuild *rebuild, struct error *err)
 	if (rc == 0)
 		rc = ledger_write_all(rebuild->deployment, rebuild->deployment->programme, rebuild->folding.ledger, dir,
 				      err);
-	if (rc == 0 && rebuild->keep_later)
-		rc = link_later(rebuild, "ledger", dir, err);
 	return rc < 0 ? error_prefix(err, "writing the table ledger") : 0;
 }
 
@@ -117,8 +64,6 @@ static int make_state_dir(const struct rebuild *rebuild, char **out, struct erro
 {
 	_cleanup_free_ char *table = NULL;
 	int rc = swap_table(rebuild->swap, "account_state", &table, err);
-	if (rc == 0 && rebuild->keep_later)
-		rc = link_later(rebuild, "account_state", table, err);
 	if (rc < 0)
 		return rc;
 	char date[11];
@@ -184,7 +129,7 @@ static int run(struct rebuild *rebuild, struct rebuild_report *report, struct er
 	if (rc == 0)
 		rc = swap_is_same(rebuild->swap, "loyalty", rebuild->day, &unchanged, err);
 	if (rc == 0)
-		rc = swap_commit(rebuild->swap, err);
+		rc = swap_commit(rebuild->swap, SWAP_REPLACE_SAME, err);
 	if (rc == 0)
 		rc = states_prune(rebuild->deployment, rebuild->day, err);
 	if (rc == 0)
@@ -192,24 +137,32 @@ static int run(struct rebuild *rebuild, struct rebuild_report *report, struct er
 	return rc;
 }
 
-static int rebuild_day(const struct deployment *deployment, int32_t day, bool keep_later,
-		       const struct rebuild_hooks *hooks, struct rebuild_report *report, struct error *err)
+/* The table ledger ends with the day: what it has of later ones would be lost. */
+static int refuse_older(const struct deployment *deployment, int32_t day, struct error *err)
 {
-	struct rebuild rebuild = {.deployment = deployment, .hooks = hooks, .day = day, .keep_later = keep_later};
-	const int rc = run(&rebuild, report, err);
-	folding_release(&rebuild.folding);
-	swap_end(rebuild.swap);
-	return rc;
+	int32_t newest_day;
+	const int rc = states_newest_day(deployment, &newest_day, err);
+	if (rc < 0 || newest_day <= day)
+		return rc;
+	char date[11];
+	char newest[11];
+	civil_format(day, date);
+	civil_format(newest_day, newest);
+	return error_set(err, ERROR_USAGE,
+			 "%s was refreshed already, and a rebuild up to %s would remove the ledger's days behind that: "
+			 "`punchcard rebuild --data-dt %s` makes all of it again, `punchcard refresh --data-dt %s` the "
+			 "tables of that day",
+			 newest, date, newest, date);
 }
 
 int rebuild_run(const struct deployment *deployment, int32_t day, const struct rebuild_hooks *hooks,
 		struct rebuild_report *report, struct error *err)
 {
-	return rebuild_day(deployment, day, false, hooks, report, err);
-}
-
-int rebuild_until(const struct deployment *deployment, int32_t day, const struct rebuild_hooks *hooks,
-		  struct rebuild_report *report, struct error *err)
-{
-	return rebuild_day(deployment, day, true, hooks, report, err);
+	struct rebuild rebuild = {.deployment = deployment, .hooks = hooks, .day = day};
+	int rc = refuse_older(deployment, day, err);
+	if (rc == 0)
+		rc = run(&rebuild, report, err);
+	folding_release(&rebuild.folding);
+	swap_end(rebuild.swap);
+	return rc;
 }

@@ -5,8 +5,8 @@
  *     rc = rebuild_run(deployment, day, &hooks, &report, err);
  *
  * Makes the table ledger (all days up to `day`), account_state, and the partitions of balances and loyalty of that day, beside
- * those that serve, and swaps them in (swap.h). The same orders and programme give the same files, byte for byte, whatever
- * was refreshed before.
+ * those that serve, and swaps them in (swap.h), also where they have the same names. The same orders and programme give the
+ * same files, byte for byte, whatever was refreshed before.
  */
 #ifndef PUNCHCARD_BATCH_REBUILD_H
 #define PUNCHCARD_BATCH_REBUILD_H
@@ -28,17 +28,13 @@ struct rebuild_hooks {
 
 struct rebuild_report {
 	struct folding_counts counts;
-	bool unchanged; /* the partition of loyalty had these bytes already */
+	bool unchanged; /* the partition of loyalty had files of these names already */
 };
 
 /* `day`: days since 1970-01-01, in the programme's timezone. Needs the write lock, and the table writer to have taken all of the
- * journal. `hooks` may be NULL. ERROR_SQL names file and line of a model; ERROR_CORRUPT a damaged table. */
+ * journal. `hooks` may be NULL. ERROR_USAGE when a later day was refreshed (states_newest_day), and nothing is changed:
+ * the ledger would lose the days behind this one. ERROR_SQL names file and line of a model; ERROR_CORRUPT a damaged table. */
 int rebuild_run(const struct deployment *deployment, int32_t day, const struct rebuild_hooks *hooks,
 		struct rebuild_report *report, struct error *err);
-
-/* The same for a day that is not the last: partitions of later days of ledger and account_state, which are of the same
- * programme, stay as they are. */
-int rebuild_until(const struct deployment *deployment, int32_t day, const struct rebuild_hooks *hooks,
-		  struct rebuild_report *report, struct error *err);
 
 #endif

@@ -8,8 +8,7 @@
 #include "batch/refresh_internal.h"
 
 #include <stdlib.h>
-
-#define ZONE_DAYS 2
+#include <string.h>
 
 const char *refresh_whole_name(enum refresh_whole whole)
 {
@@ -28,6 +27,8 @@ static int read_ids(struct engine *engine, const char *sql, struct id_list *ids,
 {
 	struct engine_scan *scan = NULL;
 	int rc = engine_scan_open(engine, sql, &scan, err);
+	if (rc == 0)
+		rc = id_list_check_scan(scan, ids->id_type, err);
 	uint32_t rows = 0;
 	while (rc == 0 && (rc = engine_scan_next(scan, &rows, err)) == 0 && rows > 0) {
 		for (uint32_t row = 0; rc == 0 && row < rows; row++) {
@@ -44,15 +45,17 @@ static int read_ids(struct engine *engine, const char *sql, struct id_list *ids,
 	return rc;
 }
 
-/* Customers with events of the state's days in files that came in since it was made. */
+/* Customers with events of the state's days in files that came in since it was made, or since the ledger was. */
 static int find_late(struct refresh *refresh, struct error *err)
 {
 	const struct deployment *const deployment = refresh->deployment;
+	const struct states_found *const from = &refresh->from;
 	const struct committed_range range = {
-		.first_block = refresh->from.offset,
+		.first_block =
+			!refresh->is_older && from->newest_offset < from->offset ? from->newest_offset : from->offset,
 		.offset = refresh->offset,
 		.first_day = DAY_MIN,
-		.last_day = refresh->from.day + ZONE_DAYS,
+		.last_day = refresh->from.day + COMMITTED_ZONE_DAYS,
 	};
 	_cleanup_buf_ struct buf files = {0};
 	_cleanup_buf_ struct buf sql = {0};
@@ -147,25 +150,47 @@ static int write_day(const struct refresh *refresh, struct error *err)
 		.state_dir = state,
 		.balances_dir = balances,
 		.loyalty_dir = loyalty,
-		.favourites = refresh->from.favourites,
+		.favourites = refresh->from.found ? refresh->from.favourites : NULL,
 		.changed = &refresh->changed,
 	};
 	return day_write(&tables, err);
 }
 
-static int go_on(struct refresh *refresh, struct refresh_report *report, struct error *err)
+/* Without a state to go on from. */
+static int fold_history(struct refresh *refresh, struct error *err)
+{
+	const struct history_options options = {
+		.offset = refresh->offset,
+		.from_day = DAY_MIN,
+		.until_day = refresh->data_dt,
+	};
+	int rc = folding_init(&refresh->days, refresh->deployment, refresh->data_dt, err);
+	if (rc == 0)
+		rc = history_run(refresh->deployment, refresh->deployment->programme, &options, &refresh->days.sink,
+				 err);
+	return rc < 0 ? rc : folding_finish(&refresh->days, err);
+}
+
+static int fold(struct refresh *refresh, struct error *err)
+{
+	if (!refresh->from.found)
+		return fold_history(refresh, err);
+	int rc = find_late(refresh, err);
+	if (rc == 0)
+		rc = fold_days(refresh, err);
+	return rc < 0 ? rc : fold_marked(refresh, err);
+}
+
+static int make_tables(struct refresh *refresh, enum refresh_whole why, struct refresh_report *report,
+		       struct error *err)
 {
 	int rc = swap_begin(refresh->deployment, &refresh->swap, err);
 	if (rc == 0)
 		rc = deployment_keep_programme(refresh->deployment, err);
 	if (rc == 0)
-		rc = find_late(refresh, err);
-	if (rc == 0)
-		rc = fold_days(refresh, err);
-	if (rc == 0)
-		rc = fold_marked(refresh, err);
+		rc = fold(refresh, err);
 	uint64_t rewritten = 0;
-	if (rc == 0)
+	if (rc == 0 && !refresh->is_older)
 		rc = refresh_ledger(refresh, &rewritten, err);
 	if (rc == 0)
 		rc = write_day(refresh, err);
@@ -173,7 +198,7 @@ static int go_on(struct refresh *refresh, struct refresh_report *report, struct 
 	if (rc == 0)
 		rc = swap_is_same(refresh->swap, "loyalty", refresh->data_dt, &unchanged, err);
 	if (rc == 0)
-		rc = swap_commit(refresh->swap, err);
+		rc = swap_commit(refresh->swap, SWAP_KEEP_SAME, err);
 	if (rc == 0)
 		rc = states_prune(refresh->deployment, refresh->data_dt, err);
 	if (rc < 0)
@@ -183,33 +208,44 @@ static int go_on(struct refresh *refresh, struct refresh_report *report, struct 
 	*report = (struct refresh_report){
 		.customers = days->customers + whole->customers,
 		.unchanged = unchanged,
-		.from_day = refresh->from.day,
+		.whole = why,
+		.from_day = refresh->from.found ? refresh->from.day : DAY_MIN,
 		.events = days->events + whole->events,
 		.postings = days->postings + whole->postings,
 		.marked = refresh->marked.n,
 		.rewritten = rewritten,
+		.ledger_day = refresh->is_older ? refresh->from.newest_day : refresh->data_dt,
 	};
 	return 0;
 }
 
-static void release(struct refresh *refresh)
+/* What was begun with a state. */
+static void drop_work(struct refresh *refresh)
 {
 	folding_release(&refresh->days);
 	folding_release(&refresh->whole);
 	id_list_release(&refresh->late);
 	id_list_release(&refresh->marked);
 	id_list_release(&refresh->changed);
-	states_release(&refresh->from);
 	swap_end(refresh->swap);
+	refresh->swap = NULL;
+	refresh->has_whole = false;
 }
 
-static int fold_all(const struct refresh *refresh, enum refresh_whole why, struct refresh_report *report,
-		    struct error *err)
+static void release(struct refresh *refresh)
 {
+	drop_work(refresh);
+	states_release(&refresh->from);
+}
+
+static int fold_all(struct refresh *refresh, enum refresh_whole why, struct refresh_report *report, struct error *err)
+{
+	if (refresh->is_older) {
+		refresh->from.found = false;
+		return make_tables(refresh, why, report, err);
+	}
 	struct rebuild_report made;
-	const int rc = refresh->from.later && !refresh->from.other
-			       ? rebuild_until(refresh->deployment, refresh->data_dt, NULL, &made, err)
-			       : rebuild_run(refresh->deployment, refresh->data_dt, NULL, &made, err);
+	const int rc = rebuild_run(refresh->deployment, refresh->data_dt, NULL, &made, err);
 	if (rc == 0)
 		*report = (struct refresh_report){
 			.customers = made.counts.customers,
@@ -218,33 +254,65 @@ static int fold_all(const struct refresh *refresh, enum refresh_whole why, struc
 			.from_day = DAY_MIN,
 			.events = made.counts.events,
 			.postings = made.counts.postings,
+			.ledger_day = refresh->data_dt,
 		};
 	return rc;
 }
 
+/* A state that is damaged, or of another release, is no loss: the events tell all. When these are damaged, the fold of all of
+ * them says so. */
+static int go_on(struct refresh *refresh, struct refresh_report *report, struct error *err)
+{
+	struct error damage = {0};
+	int rc = make_tables(refresh, REFRESH_FROM_STATE, report, &damage);
+	if (rc == ERROR_CORRUPT) {
+		drop_work(refresh);
+		rc = fold_all(refresh, REFRESH_DAMAGED_STATE, report, err);
+		if (rc == 0)
+			memcpy(report->damage, damage.message, sizeof(report->damage));
+		return rc;
+	}
+	if (rc < 0 && err)
+		*err = damage;
+	return rc;
+}
+
+/* Of a day before the newest, the ledger is not touched: so it must be one that the newest state knows. */
+static int check_newest(struct refresh *refresh, int32_t newest_day, struct error *err)
+{
+	const struct states_found *const from = &refresh->from;
+	refresh->is_older = newest_day > refresh->data_dt;
+	if (!refresh->is_older || (from->any && from->newest_day == newest_day))
+		return 0;
+	char newest[11];
+	civil_format(newest_day, newest);
+	return error_set(
+		err, ERROR_USAGE,
+		"%s was refreshed already, and %s: run `punchcard rebuild --data-dt %s` first, which makes the "
+		"ledger again",
+		newest,
+		from->other ? "by another programme than programme.yaml is now" : "its account_state is missing",
+		newest);
+}
+
 static int run(struct refresh *refresh, struct refresh_report *report, struct error *err)
 {
+	int32_t newest_day = DAY_MIN;
 	int rc = swap_finish(refresh->deployment, err);
 	if (rc == 0)
 		rc = history_offset(refresh->deployment, &refresh->offset, err);
 	if (rc == 0)
 		rc = states_find(refresh->deployment, refresh->data_dt, refresh->offset, &refresh->from, err);
+	if (rc == 0)
+		rc = states_newest_day(refresh->deployment, &newest_day, err);
+	if (rc == 0)
+		rc = check_newest(refresh, newest_day, err);
 	if (rc < 0)
 		return rc;
-	if (!refresh->from.found)
-		return fold_all(refresh, refresh->from.other ? REFRESH_OTHER_PROGRAMME : REFRESH_NO_STATE, report, err);
-	struct error damage = {0};
-	rc = go_on(refresh, report, &damage);
-	if (rc == ERROR_CORRUPT) {
-		/* A state that is damaged, or of another release, is no loss: the events tell all. When these are damaged, the
-		 * fold of all of them says so. */
-		swap_end(refresh->swap);
-		refresh->swap = NULL;
-		return fold_all(refresh, REFRESH_DAMAGED_STATE, report, err);
-	}
-	if (rc < 0 && err)
-		*err = damage;
-	return rc;
+	/* Of which events the ledger was made, only the newest state knows. */
+	if (refresh->from.found && refresh->from.newest_day == newest_day)
+		return go_on(refresh, report, err);
+	return fold_all(refresh, refresh->from.other ? REFRESH_OTHER_PROGRAMME : REFRESH_NO_STATE, report, err);
 }
 
 int refresh_loyalty(const struct deployment *deployment, int32_t data_dt, struct refresh_report *report,

@@ -7,11 +7,17 @@
  * Makes the partitions of loyalty and balances of that day, and those of the ledger that it changes: the same files, byte for
  * byte, that a rebuild makes.
  *
- * Goes on from the newest account_state of an earlier day S, with the events of the days behind S, so that its cost grows with
- * the day and not with the history. Customers for whom that is not enough are folded whole: those of whom an event of S or
- * before came in since the state was made, and those of a refund whose order came before. Where their rows in the ledger's
- * partitions up to S turn out otherwise, these are written again. Without a state, or when the programme has changed, the
- * whole history is folded, as by a rebuild.
+ * Goes on from the newest account_state of an earlier day S, with the events of the days behind S. Customers for whom that is
+ * not enough are folded whole: those of whom an event of S or before came in since the state was made, and those of a refund
+ * whose order came before. Where their rows in the ledger's partitions up to S turn out otherwise, these are written again.
+ * Without a state, or when the programme has changed, the whole history is folded, as by a rebuild.
+ *
+ * So what the kernel does grows with the days behind S. What is read does not quite: every account's state is, for all of them are
+ * written again; and when a customer is folded whole, and for the favourites of all who had events, the files of the whole history are looked through
+ * for theirs.
+ *
+ * When a later day was refreshed already, the ledger is that day's and stays as it is: it is always of the events of the newest
+ * state. Only the day's loyalty, balances and account_state are made then.
  *
  * All is swapped in at once (swap.h). Partitions that are the same already are left as they are.
  */
@@ -41,11 +47,14 @@ struct refresh_report {
 	uint64_t postings;  /* of the days behind S */
 	uint64_t marked;    /* customers who were folded whole */
 	uint64_t rewritten; /* partitions of the ledger up to S that changed */
+	int32_t ledger_day; /* the ledger goes up to this day: data_dt, or a later one, whose ledger was left as it is */
+	char damage[ERROR_MESSAGE_MAX]; /* REFRESH_DAMAGED_STATE: what is wrong with it */
 };
 
 /*
  * data_dt: days since 1970-01-01, in the programme's timezone. Needs the write lock, and the table writer to have taken all
- * of the journal. ERROR_SQL names file and line of a model; ERROR_CORRUPT a damaged table.
+ * of the journal. ERROR_USAGE when a later day was refreshed by another programme, or its state is gone: that day comes
+ * first. ERROR_SQL names file and line of a model; ERROR_CORRUPT a damaged table.
  */
 int refresh_loyalty(const struct deployment *deployment, int32_t data_dt, struct refresh_report *report,
 		    struct error *err);

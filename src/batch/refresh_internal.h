@@ -12,6 +12,7 @@ struct refresh {
 	const struct deployment *deployment;
 	int32_t data_dt;
 	uint64_t offset;
+	bool is_older; /* a later day was refreshed: the ledger is that day's, and stays as it is */
 	struct states_found from;
 	struct swap *swap;
 	struct id_list late;    /* an event of from.day or before came in since the state was made */

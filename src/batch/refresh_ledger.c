@@ -40,8 +40,8 @@ static bool is_touched(const struct rewriting *rewriting, int32_t day)
 	civil_format(day, date);
 	_cleanup_free_ char *live =
 		text_printf("%s/ledger/data_dt=%s", rewriting->refresh->deployment->warehouse_dir, date);
-	return ledger_spool_day(rewriting->refresh->days.ledger, day) == day ||
-	       ledger_spool_day(whole_spool(rewriting), day) == day || !live || file_exists(live);
+	return ledger_spool_has(rewriting->refresh->days.ledger, day) ||
+	       ledger_spool_has(whole_spool(rewriting), day) || !live || file_exists(live);
 }
 
 static int write_new_day(struct rewriting *rewriting, int32_t day, struct error *err)

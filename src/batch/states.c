@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/tz.h"
-#include "loyalty/programme.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +40,17 @@ static char *partition(const char *table, int32_t day)
 	return text_printf("%s/data_dt=%s", table, date);
 }
 
+bool states_parse_name(const char *name, struct state_name *out)
+{
+	char programme[PROGRAMME_HASH_TEXT];
+	unsigned long long offset;
+	if (sscanf(name, "state-%16[0-9a-f]-%12llu-", programme, &offset) != 2)
+		return false;
+	memcpy(out->programme, programme, sizeof(programme));
+	out->offset = offset;
+	return true;
+}
+
 /* One day's files. Half of them is none: somebody removed a file. */
 static int read_day(const char *dir, const char *programme, struct states_found *out, bool *is_other, struct error *err)
 {
@@ -48,14 +58,13 @@ static int read_day(const char *dir, const char *programme, struct states_found 
 	if (!open_dir)
 		return error_errno(err, errno, "cannot list %s", dir);
 	const struct dirent *entry;
-	bool complete = true;
-	while ((entry = readdir(open_dir))) {
-		char hash[PROGRAMME_HASH_TEXT];
-		unsigned long long offset;
+	int rc = 0;
+	while (rc == 0 && (errno = 0, entry = readdir(open_dir))) {
+		struct state_name name;
 		char **path = NULL;
-		if (sscanf(entry->d_name, "state-%16[0-9a-f]-%12llu-", hash, &offset) == 2) {
-			*is_other = strcmp(hash, programme) != 0;
-			out->offset = offset;
+		if (states_parse_name(entry->d_name, &name)) {
+			*is_other = strcmp(name.programme, programme) != 0;
+			out->offset = name.offset;
 			path = &out->path;
 		} else if (strncmp(entry->d_name, "favourites-", 11) == 0) {
 			path = &out->favourites;
@@ -64,10 +73,12 @@ static int read_day(const char *dir, const char *programme, struct states_found 
 			continue;
 		free(*path);
 		*path = text_printf("%s/%s", dir, entry->d_name);
-		complete = complete && *path;
+		rc = *path ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 	}
+	if (rc == 0 && errno)
+		rc = error_errno(err, errno, "cannot list %s", dir);
 	closedir(open_dir);
-	return complete ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
+	return rc;
 }
 
 static void forget_day(struct states_found *found)
@@ -85,9 +96,12 @@ static int look_at_day(const char *table, const char *programme, int32_t day, in
 	bool is_other = false;
 	const int rc = dir ? read_day(dir, programme, found, &is_other, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 	const bool whole = rc == 0 && found->path && found->favourites && found->offset <= offset;
-	found->any = found->any || whole;
 	found->other = found->other || (whole && is_other);
-	found->later = found->later || (whole && !is_other && day > until);
+	if (whole && !is_other && !found->any) {
+		found->any = true;
+		found->newest_day = day;
+		found->newest_offset = found->offset;
+	}
 	found->found = whole && !is_other && day < until;
 	found->day = day;
 	if (!found->found)
@@ -116,6 +130,24 @@ void states_release(struct states_found *found)
 {
 	forget_day(found);
 	*found = (struct states_found){0};
+}
+
+int states_newest_day(const struct deployment *deployment, int32_t *day, struct error *err)
+{
+	static const char *const TABLES[] = {"account_state", "balances", "loyalty"};
+	int32_t newest = DAY_MIN;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {
+		_cleanup_free_ char *table = text_printf("%s/%s", deployment->warehouse_dir, TABLES[i]);
+		_cleanup_free_ int32_t *days = NULL;
+		size_t n = 0;
+		rc = table ? list_days(table, &days, &n, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+		if (rc == 0 && n && days[0] > newest)
+			newest = days[0];
+	}
+	if (rc == 0)
+		*day = newest;
+	return rc;
 }
 
 int states_prune(const struct deployment *deployment, int32_t day, struct error *err)

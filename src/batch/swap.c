@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MARK ".new"
@@ -62,14 +63,26 @@ static int settle(const char *live, struct error *err)
 	return 0;
 }
 
+/* What cannot be looked at may well be there. */
+static int look_for(const char *path, bool *is_there, struct error *err)
+{
+	struct stat info;
+	*is_there = lstat(path, &info) == 0;
+	return *is_there || errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
+}
+
 static int exchange(const char *staged, const char *live, struct error *err)
 {
 	_cleanup_free_ char *mark = text_printf("%s/" MARK, staged);
 	if (!mark)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	int rc = 0;
-	if (file_exists(mark))
-		rc = file_exists(live) ? file_exchange(staged, live, err) : file_rename(staged, live, err);
+	bool is_new = false;
+	bool has_old = false;
+	int rc = look_for(mark, &is_new, err);
+	if (rc == 0)
+		rc = look_for(live, &has_old, err);
+	if (rc == 0 && is_new)
+		rc = has_old ? file_exchange(staged, live, err) : file_rename(staged, live, err);
 	if (rc == 0)
 		rc = file_remove_tree(staged, err);
 	return rc < 0 ? rc : settle(live, err);
@@ -109,7 +122,9 @@ static int settle_name(void *context, const char *dir, const char *name, struct 
 	_cleanup_free_ char *mark = text_printf("%s/%s/" MARK, dir, name);
 	if (!live || !mark)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	return file_exists(mark) ? settle(live, err) : 0;
+	bool has_mark = false;
+	const int rc = look_for(mark, &has_mark, err);
+	return rc == 0 && has_mark ? settle(live, err) : rc;
 }
 
 static int settle_partitions(void *context, const char *dir, const char *name, struct error *err)
@@ -139,8 +154,11 @@ static int apply(const struct deployment *deployment, const char *dir, struct er
 int swap_finish(const struct deployment *deployment, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
+	bool is_there = false;
 	int rc = committed_dir(deployment, &dir, err);
-	if (rc < 0 || !file_exists(dir))
+	if (rc == 0)
+		rc = look_for(dir, &is_there, err);
+	if (rc < 0 || !is_there)
 		return rc;
 	rc = apply(deployment, dir, err);
 	if (rc == 0)
@@ -226,8 +244,10 @@ static int compare_name(void *context, const char *dir, const char *name, struct
 	_cleanup_free_ char *path = text_printf("%s/%s", comparing->live, name);
 	if (!path)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	comparing->missing = comparing->missing || !file_exists(path);
-	return 0;
+	bool is_there = false;
+	const int rc = look_for(path, &is_there, err);
+	comparing->missing = comparing->missing || !is_there;
+	return rc;
 }
 
 /* Whether two directories have files of the same names, hidden ones left out. */
@@ -282,7 +302,7 @@ static int make_durable(const struct swap *swap, struct error *err)
 	return 0;
 }
 
-int swap_commit(struct swap *swap, struct error *err)
+int swap_commit(struct swap *swap, enum swap_same same, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	/* The last moment: from here on it is done to its end. */
@@ -290,8 +310,10 @@ int swap_commit(struct swap *swap, struct error *err)
 	if (rc == 0)
 		rc = committed_dir(swap->deployment, &dir, err);
 	_cleanup_free_ char *partitions = text_printf("%s/partitions", swap->staging);
-	if (rc == 0)
-		rc = partitions ? each_name(partitions, drop_same, swap, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	if (rc == 0 && !partitions)
+		rc = error_no_memory(err, LIMIT_PATH_BYTES);
+	if (rc == 0 && same == SWAP_KEEP_SAME)
+		rc = each_name(partitions, drop_same, swap, err);
 	if (rc == 0)
 		rc = make_durable(swap, err);
 	if (rc == 0)

@@ -5,13 +5,13 @@
  *     rc = swap_begin(deployment, &swap, err);                    // finishes one that was interrupted
  *     rc = swap_table(swap, "ledger", &dir, err);                 // the whole table anew: fill <dir>/data_dt=…
  *     rc = swap_partition(swap, "loyalty", day, &dir, err);       // one partition anew: fill <dir>; empty: there is none
- *     rc = swap_commit(swap, err);
+ *     rc = swap_commit(swap, SWAP_KEEP_SAME, err);
  *     swap_end(swap);                                             // also after an error: what was staged is gone
  *
  * Staged files become durable in one go; then a rename makes the staging directory data/swap, which is the moment from
  * which all of it counts. Directories are then exchanged with those that serve, one by one: a reader finds each of them old
  * or new, and whole. A process that dies before the rename leaves nothing; one that dies behind it leaves the rest of the
- * exchanges to the next swap_begin or swap_finish.
+ * exchanges to the next swap_begin or swap_finish: every command that takes the write lock calls one of them first.
  *
  * Needs the deployment's write lock. One swap at a time, in one thread at a time; its files may be written by any.
  */
@@ -32,8 +32,13 @@ int swap_table(struct swap *swap, const char *table, char **dir, struct error *e
 int swap_partition(struct swap *swap, const char *table, int32_t day, char **dir, struct error *err);
 /* Whether what was staged for a partition has the names of the files that serve. Names are made of contents. */
 int swap_is_same(const struct swap *swap, const char *table, int32_t day, bool *same, struct error *err);
-/* Partitions that are the same are left as they are. */
-int swap_commit(struct swap *swap, struct error *err);
+/* What is done with a partition whose files have the names of those that serve. */
+enum swap_same {
+	SWAP_KEEP_SAME,    /* it stays: names are made of contents */
+	SWAP_REPLACE_SAME, /* it is exchanged as all others are: who changed a file by hand left its name as it was */
+};
+/* Whole tables are always exchanged. */
+int swap_commit(struct swap *swap, enum swap_same same, struct error *err);
 /* NULL is fine. */
 void swap_end(struct swap *swap);
 

@@ -4,13 +4,13 @@
 #include "base/tz.h"
 #include "cli/audit_show.h"
 #include "cli/command.h"
+#include "cli/day.h"
 #include "cli/show.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] audit [--data-dt DATE] [--json]\n"
@@ -53,8 +53,10 @@ struct arguments {
 /* What the callbacks need. */
 struct shown {
 	bool progress;
-	struct json *json; /* NULL: for people */
-	bool any;          /* a finding was told */
+	/* Where findings go, until it is known that they hold: one of the two. */
+	struct json *json;
+	FILE *text;
+	bool any; /* a finding was told */
 };
 
 /* ---- progress, and its end ---- */
@@ -108,11 +110,10 @@ static void tell_finding(void *context, const struct audit_finding *finding)
 		audit_json_finding(shown->json, finding);
 		return;
 	}
-	clear_line(shown);
 	if (!shown->any)
-		puts("Differences:");
+		fputs("Differences:\n", shown->text);
 	shown->any = true;
-	audit_print_finding(finding);
+	audit_print_finding(shown->text, finding);
 }
 
 /* ---- the runs ---- */
@@ -130,28 +131,10 @@ static char *make_tmp_dir(struct error *err)
 	return NULL;
 }
 
-static int finish_json(struct json *out, struct buf *text, struct error *err)
-{
-	const int rc = json_finish(out, err);
-	if (rc == 0)
-		fwrite(text->data, 1, text->len, stdout);
-	return rc;
-}
-
 /* *code is the exit code when nothing failed. */
-static int audit(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
-		 struct shown *shown, int *code, struct error *err)
+static int compare(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
+		   struct shown *shown, struct audit_report *report, int *code, struct error *err)
 {
-	/* The object is printed when it is whole. */
-	_cleanup_buf_ struct buf text = {0};
-	struct json json;
-	json_to_buf(&json, &text);
-	if (arguments->json) {
-		shown->json = &json;
-		json_object(&json);
-		json_key(&json, "findings");
-		json_array(&json);
-	}
 	const struct audit_options options = {
 		.day = arguments->day,
 		.tmp_dir = tmp_dir,
@@ -159,31 +142,58 @@ static int audit(const struct deployment *deployment, const struct arguments *ar
 		.progress = tell_progress,
 		.context = shown,
 	};
-	struct audit_report report;
-	int rc = audit_run(deployment, &options, &report, err);
+	const int rc = audit_run(deployment, &options, report, err);
 	clear_line(shown);
+	if (rc == 0)
+		*code = report->differences ? EXIT_FAILED : EXIT_OK;
+	return rc;
+}
+
+static int audit_as_json(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
+			 struct shown *shown, int *code, struct error *err)
+{
+	_cleanup_buf_ struct buf text = {0};
+	struct json json;
+	struct audit_report report;
+	json_to_buf(&json, &text);
+	shown->json = &json;
+	json_object(&json);
+	json_key(&json, "findings");
+	json_array(&json);
+	int rc = compare(deployment, arguments, tmp_dir, shown, &report, code, err);
 	if (rc < 0)
 		return rc;
-	*code = report.differences ? EXIT_FAILED : EXIT_OK;
-	if (!arguments->json) {
-		char n[NUMBER_TEXT_MAX];
-		if (report.differences > AUDIT_TOLD_MAX)
-			printf("  and more: %s in all\n", number_text(report.differences, n));
-		audit_print_report(&report, deployment->programme);
-		return 0;
-	}
 	json_end_array(&json);
 	audit_json_report(&json, &report);
 	json_end_object(&json);
 	json_newline(&json);
-	return finish_json(&json, &text, err);
+	rc = json_finish(&json, err);
+	if (rc == 0)
+		fwrite(text.data, 1, text.len, stdout);
+	return rc;
 }
 
-static int64_t now_us(void)
+static int audit_as_text(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
+			 struct shown *shown, int *code, struct error *err)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000;
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	struct audit_report report;
+	shown->text = open_memstream(&text, &len);
+	if (!shown->text)
+		return error_no_memory(err, BUFSIZ);
+	int rc = compare(deployment, arguments, tmp_dir, shown, &report, code, err);
+	const bool is_whole = !ferror(shown->text);
+	if ((fclose(shown->text) != 0 || !is_whole) && rc == 0)
+		rc = error_no_memory(err, len);
+	if (rc < 0)
+		return rc;
+	char n[NUMBER_TEXT_MAX];
+	fwrite(text, 1, len, stdout);
+	if (report.differences > AUDIT_TOLD_MAX)
+		printf("  and more: %s in all\n", number_text(report.differences, n));
+	audit_print_report(&report, deployment->programme);
+	return 0;
 }
 
 static int reserve(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
@@ -191,7 +201,7 @@ static int reserve(const struct deployment *deployment, const struct arguments *
 {
 	const struct reserve_options options = {
 		.day = arguments->day,
-		.today = tz_local_day(deployment->programme->timezone, now_us()),
+		.today = day_today(deployment),
 		.tmp_dir = tmp_dir,
 		.progress = tell_progress,
 		.context = shown,
@@ -225,9 +235,11 @@ static int open_and_run(const struct cli *cli, const struct arguments *arguments
 	struct shown shown = {.progress = cli->err_is_terminal};
 	int code = EXIT_OK;
 	int rc = tmp_dir ? 0 : err.code;
-	if (rc == 0)
-		rc = arguments->reserve ? reserve(deployment, arguments, tmp_dir, &shown, &err)
-					: audit(deployment, arguments, tmp_dir, &shown, &code, &err);
+	if (rc == 0 && arguments->reserve)
+		rc = reserve(deployment, arguments, tmp_dir, &shown, &err);
+	else if (rc == 0)
+		rc = (arguments->json ? audit_as_json : audit_as_text)(deployment, arguments, tmp_dir, &shown, &code,
+								       &err);
 	if (tmp_dir)
 		file_remove_tree(tmp_dir, NULL);
 	free(tmp_dir);

@@ -117,10 +117,13 @@ void audit_json_report(struct json *out, const struct audit_report *report)
 	json_count(out, "accounts", report->accounts);
 	json_count(out, "waiting_events", report->waiting_events);
 	json_count(out, "waiting_customers", report->waiting_customers);
+	json_count(out, "waiting_accounts", report->waiting_accounts);
 	json_key(out, "stale");
 	json_bool(out, report->stale);
+	json_key(out, "day_unknown");
+	json_bool(out, report->day_unknown);
 	json_key(out, "ledger_alone");
-	json_bool(out, report->balances_differ_in_time);
+	json_bool(out, report->ledger_alone);
 	json_sums(out, report);
 }
 

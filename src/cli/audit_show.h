@@ -8,8 +8,10 @@
 #include "batch/audit.h"
 #include "batch/audit_reserve.h"
 
+#include <stdio.h>
+
 /* A finding as a line. */
-void audit_print_finding(const struct audit_finding *finding);
+void audit_print_finding(FILE *out, const struct audit_finding *finding);
 /* Sums, what was not compared, the verdict, and what to do. */
 void audit_print_report(const struct audit_report *report, const struct programme *programme);
 /* A finding as an object of the list that the caller began. */

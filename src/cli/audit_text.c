@@ -10,53 +10,53 @@
 
 /* ---- findings ---- */
 
-static void print_value(struct slice value)
+static void print_value(FILE *out, struct slice value)
 {
 	if (value.data)
-		show_text(stdout, value);
+		show_text(out, value);
 	else
-		fputs("nothing", stdout);
+		fputs("nothing", out);
 }
 
 /* Where it is: "ledger 2021-03-04, customer 7, points, entry 12 (event r-1)". */
-static void print_place(const struct audit_finding *finding)
+static void print_place(FILE *out, const struct audit_finding *finding)
 {
-	fputs(audit_table_name(finding->table), stdout);
+	fputs(audit_table_name(finding->table), out);
 	if (finding->day != DAY_MIN) {
 		char date[11];
 		civil_format(finding->day, date);
-		printf(" %s", date);
+		fprintf(out, " %s", date);
 	}
 	if (finding->customer.len) {
-		fputs(", customer ", stdout);
-		show_text(stdout, finding->customer);
+		fputs(", customer ", out);
+		show_text(out, finding->customer);
 	}
 	if (finding->ledger.len) {
-		fputs(", ", stdout);
-		show_text(stdout, finding->ledger);
+		fputs(", ", out);
+		show_text(out, finding->ledger);
 	}
 	if (finding->entry_no)
-		printf(", entry %" PRId64, finding->entry_no);
+		fprintf(out, ", entry %" PRId64, finding->entry_no);
 	if (finding->event_id.len) {
-		fputs(" (event ", stdout);
-		show_text(stdout, finding->event_id);
-		fputs(")", stdout);
+		fputs(" (event ", out);
+		show_text(out, finding->event_id);
+		fputs(")", out);
 	}
 }
 
-static void print_cells(const struct audit_finding *finding)
+static void print_cells(FILE *out, const struct audit_finding *finding)
 {
 	for (unsigned i = 0; i < finding->n_cells; i++) {
 		const struct audit_cell *const cell = &finding->cells[i];
-		printf("%s%s ", i ? "; " : "", cell->column);
+		fprintf(out, "%s%s ", i ? "; " : "", cell->column);
 		if (finding->kind == AUDIT_CHANGED || finding->kind == AUDIT_SUMS ||
 		    finding->kind == AUDIT_OTHER_PROGRAMME) {
-			fputs("is ", stdout);
-			print_value(cell->is);
-			fputs(", should be ", stdout);
-			print_value(cell->should);
+			fputs("is ", out);
+			print_value(out, cell->is);
+			fputs(", should be ", out);
+			print_value(out, cell->should);
 		} else {
-			print_value(finding->kind == AUDIT_MISSING ? cell->should : cell->is);
+			print_value(out, finding->kind == AUDIT_MISSING ? cell->should : cell->is);
 		}
 	}
 }
@@ -74,29 +74,27 @@ static const char *words_of(const struct audit_finding *finding)
 		return "cannot be read";
 	case AUDIT_OTHER_PROGRAMME:
 		return "was made by another programme";
-	case AUDIT_MARKED:
-		return "waits to be made again, for an event that came late";
 	default:
 		return "differs";
 	}
 }
 
-void audit_print_finding(const struct audit_finding *finding)
+void audit_print_finding(FILE *out, const struct audit_finding *finding)
 {
 	char n[NUMBER_TEXT_MAX];
-	fputs("  ", stdout);
-	print_place(finding);
+	fputs("  ", out);
+	print_place(out, finding);
 	if (finding->rows)
-		printf(": %s rows, the whole partition,", number_text(finding->rows, n));
+		fprintf(out, ": %s rows, the whole partition,", number_text(finding->rows, n));
 	else
-		putchar(':');
-	printf(" %s", words_of(finding));
+		fputc(':', out);
+	fprintf(out, " %s", words_of(finding));
 	if (finding->n_cells || finding->text.len)
-		fputs(": ", stdout);
-	print_cells(finding);
+		fputs(": ", out);
+	print_cells(out, finding);
 	if (finding->text.len)
-		show_text(stdout, finding->text);
-	putchar('\n');
+		show_text(out, finding->text);
+	fputc('\n', out);
 }
 
 /* ---- sums ---- */
@@ -145,18 +143,21 @@ static void print_notes(const struct audit_report *report)
 		printf("%s events are on their way between the journal's readers: %s customers of the view were not "
 		       "compared.\n",
 		       number_text(report->waiting_events, n[0]), number_text(report->waiting_customers, n[1]));
+	if (report->waiting_accounts)
+		printf("%s accounts of the view wait to be made again, for an event that came late, and were not "
+		       "compared: "
+		       "collect does that at its end; if none is running, run `punchcard collect --once`.\n",
+		       number_text(report->waiting_accounts, n[0]));
 	if (report->stale)
 		puts("Events came in since that day was refreshed: its tables were compared without them.");
-	if (report->balances_differ_in_time)
-		puts("The ledger has later events than balances, so it was added up alone: spendable is what its rows "
+	if (report->day_unknown)
+		puts("Of which events that day's balances and loyalty were made is no longer known, so they were not "
+		     "compared: the states of the newest days are kept. `punchcard refresh --data-dt` makes that day's "
+		     "again.");
+	if (report->ledger_alone)
+		puts("The ledger is of other events than balances, so it was added up alone: spendable is what its "
+		     "rows "
 		     "leave.");
-}
-
-/* What rebuild makes again, but leaves when its files have the right names already. */
-static void print_move(const struct audit_report *report, enum audit_table table, const char *date)
-{
-	if (report->by_table[table])
-		printf("  move data/warehouse/%s/data_dt=%s away\n", audit_table_name(table), date);
 }
 
 static void advise_tables(const struct audit_report *report)
@@ -165,10 +166,14 @@ static void advise_tables(const struct audit_report *report)
 	    !report->by_table[AUDIT_BALANCES] && !report->by_table[AUDIT_LOYALTY])
 		return;
 	char date[11];
-	civil_format(report->day, date);
-	print_move(report, AUDIT_BALANCES, date);
-	print_move(report, AUDIT_LOYALTY, date);
+	/* Up to an earlier day it would end the ledger there. */
+	civil_format(report->newest_day, date);
 	printf("  punchcard rebuild --data-dt %s\n", date);
+	if (report->day == report->newest_day || !(report->by_table[AUDIT_ACCOUNT_STATE] +
+						   report->by_table[AUDIT_BALANCES] + report->by_table[AUDIT_LOYALTY]))
+		return;
+	civil_format(report->day, date);
+	printf("  punchcard refresh --data-dt %s\n", date);
 }
 
 static void advise_view(const struct audit_report *report)
@@ -176,8 +181,7 @@ static void advise_view(const struct audit_report *report)
 	if (!report->by_table[AUDIT_VIEW])
 		return;
 	/* What collect mends by itself needs no more. */
-	const bool again =
-		report->by_kind[AUDIT_OTHER_PROGRAMME] + report->by_kind[AUDIT_MARKED] < report->by_table[AUDIT_VIEW];
+	const bool again = report->by_kind[AUDIT_OTHER_PROGRAMME] < report->by_table[AUDIT_VIEW];
 	if (again)
 		puts("  move data/view away");
 	puts("  punchcard collect --once");

@@ -2,27 +2,31 @@
 
 #include "base/json.h"
 #include "base/tz.h"
+#include "batch/states.h"
 #include "cli/command.h"
+#include "cli/day.h"
 #include "cli/show.h"
 #include "speed/collect.h"
 
 #include <getopt.h>
 #include <string.h>
-#include <time.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] rebuild [--data-dt DATE] [--json]\n"
 	"\n"
 	"Makes the batch layer's tables again out of the whole history: the ledger up to the day, and the day's "
-	"partitions "
-	"of\n"
+	"partitions of\n"
 	"balances and loyalty. They are made beside those that serve and swapped in when they are whole: a reader sees "
 	"the\n"
 	"old or the new ones, and who interrupts it loses nothing. `refresh` comes to the same bytes from the day "
 	"before;\n"
 	"rebuild when they should not be trusted, or a ledger of the whole history is wanted at once.\n"
 	"\n"
-	"  --data-dt DATE   the last day, yyyy-mm-dd, in the programme's timezone; yesterday unless given\n"
+	"  --data-dt DATE   the last day, yyyy-mm-dd, in the programme's timezone: today at the latest, and no day "
+	"before the\n"
+	"                   newest that was refreshed, for the ledger would lose what is behind it; yesterday, or "
+	"that\n"
+	"                   newest one when it is later, unless given\n"
 	"  --json           the report as one JSON object: data_dt, customers, events, postings, rejected {reason: "
 	"events},\n"
 	"                   unchanged (the partition of loyalty)\n"
@@ -38,8 +42,7 @@ static const struct option OPTIONS[] = {
 	{NULL, 0, NULL, 0},
 };
 
-#define US_PER_SECOND INT64_C(1000000)
-#define CLEAR_LINE    "\r\033[K"
+#define CLEAR_LINE "\r\033[K"
 
 /* Progress goes to stderr, when that is a terminal. */
 
@@ -116,9 +119,17 @@ static int print_json(const struct rebuild_report *report, const char *date)
 	return json_finish(&out, &err) < 0 ? cli_fail(&err) : EXIT_OK;
 }
 
-static int32_t yesterday(const struct deployment *deployment)
+/* Yesterday, or the newest day that was refreshed: of both the later. */
+static int choose_day(const struct deployment *deployment, const int32_t *data_dt, int32_t *day, struct error *err)
 {
-	return tz_local_day(deployment->programme->timezone, (int64_t)time(NULL) * US_PER_SECOND) - 1;
+	int32_t newest;
+	const int rc = states_newest_day(deployment, &newest, err);
+	if (rc < 0)
+		return rc;
+	const int32_t yesterday = day_today(deployment) - 1;
+	*day = data_dt ? *data_dt : newest > yesterday ? newest : yesterday;
+	/* The newest one can always be made again. */
+	return *day == newest ? 0 : day_check(deployment, *day, err);
 }
 
 static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
@@ -131,8 +142,10 @@ static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
 	struct rebuild_report report = {0};
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "rebuild", &deployment, &err) < 0)
 		return cli_fail(&err);
-	const int32_t day = data_dt ? *data_dt : yesterday(deployment);
+	int32_t day = 0;
 	int rc = collect_drain(deployment, &err);
+	if (rc == 0)
+		rc = choose_day(deployment, data_dt, &day, &err);
 	if (rc == 0)
 		rc = rebuild_run(deployment, day, &hooks, &report, &err);
 	deployment_close(deployment);

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/tz.h"
 #include "cli/command.h"
+#include "cli/day.h"
 #include "cli/show.h"
 #include "speed/collect.h"
 
@@ -14,19 +15,23 @@ static const char USAGE[] =
 	"\n"
 	"Makes the partitions of loyalty and balances for one day: each customer's state at the end of that day, by "
 	"the\n"
-	"programme, with names by models/loyalty.sql; and the ledger's partitions up to that day. It goes on from the "
-	"newest\n"
-	"day before, and takes the whole history where there is none, or the programme has changed. Readers see the "
-	"old\n"
-	"partitions or the new ones; running it again gives the same bytes, and so does `rebuild`.\n"
+	"programme, with names by models/loyalty.sql; and the ledger up to that day. It goes on from the newest day "
+	"before,\n"
+	"and takes the whole history where there is none, or the programme has changed. When a later day was "
+	"refreshed\n"
+	"already, the ledger is that day's and stays as it is. Readers see the old partitions or the new ones; running "
+	"it\n"
+	"again gives the same bytes, and so does `rebuild`.\n"
 	"\n"
-	"  --data-dt DATE   the day, yyyy-mm-dd, in the programme's timezone\n"
+	"  --data-dt DATE   the day, yyyy-mm-dd, in the programme's timezone, today at the latest\n"
 	"  --json           the report as one JSON object: data_dt, customers, unchanged (the partition of loyalty),\n"
-	"                   from (the day that it went on from; null: the whole history, `whole` says why), events "
-	"and\n"
-	"                   postings that were made, marked (customers who were folded whole), rewritten (earlier days "
-	"of\n"
-	"                   the ledger that late events changed)\n"
+	"                   from (the day that it went on from; null: the whole history, `whole` says why, `damage` "
+	"what\n"
+	"                   is wrong with a state that cannot be read), ledger_data_dt (the day up to which the "
+	"ledger\n"
+	"                   goes), events and postings that were made, marked (customers who were folded whole), "
+	"rewritten\n"
+	"                   (earlier days of the ledger that late events changed)\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
 	"interrupted: nothing is changed, run it again\n";
@@ -53,35 +58,46 @@ static const char *why_whole(enum refresh_whole whole)
 	}
 }
 
-static void print_text(const struct refresh_report *report, const char *date)
+static void print_text(const struct refresh_report *report, const char *date, int32_t data_dt)
 {
 	char n[4][NUMBER_TEXT_MAX];
 	printf("loyalty, data_dt %s: %s customers%s\n", date, number_text(report->customers, n[0]),
 	       report->unchanged ? " (unchanged)" : "");
 	if (report->whole != REFRESH_FROM_STATE) {
-		printf("the whole history, %s events: %s\n", number_text(report->events, n[0]),
-		       why_whole(report->whole));
-		return;
+		printf("the whole history, %s events: %s", number_text(report->events, n[0]), why_whole(report->whole));
+		if (report->damage[0]) {
+			fputs(": ", stdout);
+			show_text(stdout, slice_of(report->damage));
+		}
+	} else {
+		char from[11];
+		civil_format(report->from_day, from);
+		printf("from %s: %s events, %s postings", from, number_text(report->events, n[0]),
+		       number_text(report->postings, n[1]));
+		if (report->marked)
+			printf("; %s customers folded whole", number_text(report->marked, n[2]));
+		if (report->marked && report->ledger_day == data_dt)
+			printf(", %s earlier days of the ledger written again", number_text(report->rewritten, n[3]));
 	}
-	char from[11];
-	civil_format(report->from_day, from);
-	printf("from %s: %s events, %s postings", from, number_text(report->events, n[0]),
-	       number_text(report->postings, n[1]));
-	if (report->marked)
-		printf("; %s customers folded whole, %s earlier days of the ledger written again",
-		       number_text(report->marked, n[2]), number_text(report->rewritten, n[3]));
 	puts("");
+	if (report->ledger_day == data_dt)
+		return;
+	char day[11];
+	civil_format(report->ledger_day, day);
+	printf("the ledger is that of %s, and was left as it is\n", day);
 }
 
-static void print_report(const struct refresh_report *report, const char *date, bool as_json)
+static void print_report(const struct refresh_report *report, const char *date, int32_t data_dt, bool as_json)
 {
 	if (!as_json) {
-		print_text(report, date);
+		print_text(report, date, data_dt);
 		return;
 	}
 	char from[11];
+	char ledger_day[11];
 	if (report->whole == REFRESH_FROM_STATE)
 		civil_format(report->from_day, from);
+	civil_format(report->ledger_day, ledger_day);
 	struct json out;
 	json_to_file(&out, stdout);
 	json_object(&out);
@@ -95,6 +111,10 @@ static void print_report(const struct refresh_report *report, const char *date, 
 	json_text(&out, report->whole == REFRESH_FROM_STATE ? from : NULL);
 	json_key(&out, "whole");
 	json_text(&out, report->whole == REFRESH_FROM_STATE ? NULL : refresh_whole_name(report->whole));
+	json_key(&out, "damage");
+	json_text(&out, report->damage[0] ? report->damage : NULL);
+	json_key(&out, "ledger_data_dt");
+	json_text(&out, ledger_day);
 	json_key(&out, "events");
 	json_uint(&out, report->events);
 	json_key(&out, "postings");
@@ -114,13 +134,15 @@ static int refresh(const struct cli *cli, const char *date, int32_t data_dt, boo
 	struct refresh_report report = {0};
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "refresh", &deployment, &err) < 0)
 		return cli_fail(&err);
-	int rc = collect_drain(deployment, &err);
+	int rc = day_check(deployment, data_dt, &err);
+	if (rc == 0)
+		rc = collect_drain(deployment, &err);
 	if (rc == 0)
 		rc = refresh_loyalty(deployment, data_dt, &report, &err);
 	deployment_close(deployment);
 	if (rc < 0)
 		return cli_fail(&err);
-	print_report(&report, date, as_json);
+	print_report(&report, date, data_dt, as_json);
 	return EXIT_OK;
 }
 

@@ -73,9 +73,9 @@ def newest(shop):
     return history.date_text(shop.last)
 
 
-def follow_advice(shop):
+def follow_advice(shop, *args):
     """Does what the audit says is to be done."""
-    out = shop.ok("audit", code=1).out
+    out = shop.ok("audit", *args, code=1).out
     for line in out[out.index("What to do:") :].splitlines()[1:]:
         words = line.split()
         if words[0] == "move":
@@ -164,19 +164,57 @@ def test_a_day_that_was_not_refreshed(made):
     assert "2024-01-01" in result.err and newest(made) in result.err
 
 
+def ledger_files(shop):
+    return {path: path.read_bytes() for path in (shop.warehouse / "ledger").rglob("*.parquet")}
+
+
 def test_an_older_day_refreshed_again(copy, story):
-    """Its ledger up to that day has the late events; the days behind it wait for the next refresh."""
-    days = story.days()
-    copy.put("c.json", as_ndjson([(1, judge.Event(judge.ADJUST, "late", history.DAY_US * days[24], points=7000))]))
+    """The ledger stays that of the newest state, of whatever events the older day's tables are made."""
+    day = history.date_text(story.days()[35])
+    late = judge.Event(judge.ADJUST, "late", history.DAY_US * story.days()[34], points=7000)
+    copy.put("c.json", as_ndjson([(1, late)]))
     copy.collect()
-    copy.ok("refresh", "--data-dt", history.date_text(days[25]))
-    audit(copy, "--data-dt", history.date_text(days[25]), code=0)
-    # Row by row it is what it was made of, but its points and numbers are not carried on yet.
-    report = audit(copy)
-    assert report["stale"]
-    assert {(one["table"], one["kind"], one["cust_id"]) for one in report["findings"]} == {("ledger", "sums", "1")}
-    copy.ok("refresh", "--data-dt", newest(copy))
-    audit(copy, code=0)
+    ledger = ledger_files(copy)
+    report = copy.json("refresh", "--data-dt", day)
+    assert report["from"] == history.date_text(story.days()[30]) and report["ledger_data_dt"] == newest(copy)
+    assert ledger_files(copy) == ledger
+    assert audit(copy, "--data-dt", day, code=0)["ledger_alone"]
+    assert audit(copy, code=0)["stale"]
+    # It goes on from that day's state, which has more events than the ledger.
+    report = copy.json("refresh", "--data-dt", newest(copy))
+    assert report["from"] == day and report["marked"] > 0 and report["rewritten"] > 0
+    assert copy.value("SELECT count(*) FROM ledger WHERE event_id = 'late'") == 1
+    assert not audit(copy, code=0)["stale"]
+    before = ledger_files(copy)
+    copy.ok("rebuild", "--data-dt", newest(copy))
+    assert ledger_files(copy) == before
+
+
+def test_a_day_whose_state_is_gone(copy, story):
+    """Nobody knows what its tables were made of."""
+    day = history.date_text(story.days()[10])
+    shutil.rmtree(copy.warehouse / "account_state" / f"data_dt={day}", ignore_errors=True)
+    parquet.change(part(copy, "balances", day), "UPDATE t SET balance = balance + 1")
+    report = audit(copy, "--data-dt", day, code=0)
+    assert report["day_unknown"] and report["ledger_alone"] and report["entries"] > 0
+    assert "no longer known" in copy.ok("audit", "--data-dt", day).out
+    copy.ok("refresh", "--data-dt", day)
+    assert not audit(copy, "--data-dt", day, code=0)["day_unknown"]
+
+
+def test_advice_for_an_earlier_day(copy, story):
+    """Following it loses nothing of later days."""
+    day = history.date_text(story.days()[30])
+    parquet.change(part(copy, "balances", day), "UPDATE t SET balance = balance + 1 WHERE cust_id = 3")
+    row, *_ = some_row(copy, f"data_dt < '{day}'")
+    path = part(copy, "ledger", row)
+    path.write_bytes(path.read_bytes()[:-20])
+    entries = audit(copy)["entries"]
+    result = copy.ok("rebuild", "--data-dt", day, code=2)
+    assert newest(copy) in result.err and "refresh" in result.err
+    follow_advice(copy, "--data-dt", day)
+    audit(copy, "--data-dt", day, code=0)
+    assert audit(copy, code=0)["entries"] >= entries
 
 
 def test_stale_is_no_difference(copy):
@@ -241,14 +279,17 @@ def test_a_doubled_row(copy):
     assert found(report, "ledger", "sums")
 
 
-@pytest.mark.parametrize("column, value", [("note", "'made up'"), ("rule", "NULL"), ("lot", "DATE '2030-01-01'")])
-def test_columns_that_add_up_nowhere(copy, column, value):
-    day, customer, entry, *_ = some_row(copy, "kind = 'earn' AND points > 0")
-    parquet.change(
-        part(copy, "ledger", day), f"UPDATE t SET {column} = {value} WHERE cust_id = {customer} AND entry_no = {entry}"
+def test_columns_that_add_up_nowhere(copy):
+    values = {"note": "'made up'", "rule": "NULL", "lot": "DATE '2030-01-01'"}
+    rows = copy.sql(
+        """SELECT data_dt::VARCHAR, cust_id, entry_no FROM ledger WHERE kind = 'earn' AND points > 0
+           ORDER BY data_dt, cust_id, entry_no"""
     )
-    (one,) = audit(copy)["findings"]
-    assert [value["column"] for value in one["values"]] == [column]
+    for (day, customer, entry), (column, value) in zip(rows[:: len(rows) // 3], values.items()):
+        where = f"cust_id = {customer} AND entry_no = {entry}"
+        parquet.change(part(copy, "ledger", day), f"UPDATE t SET {column} = {value} WHERE {where}")
+    found = audit(copy)["findings"]
+    assert sorted(value["column"] for one in found for value in one["values"]) == sorted(values)
 
 
 def test_a_whole_partition(copy):
@@ -303,39 +344,40 @@ def test_many_differences(copy):
 # --- the day's tables ---
 
 
-@pytest.mark.parametrize(
-    "table, statement, kind",
-    [
-        ("balances", "UPDATE t SET debt = debt + 1 WHERE cust_id = 3 AND ledger = 'points'", "changed"),
-        ("balances", "UPDATE t SET expiring_30d = 99 WHERE cust_id = 3 AND ledger = 'stamps'", "changed"),
-        ("balances", "DELETE FROM t WHERE cust_id = 3 AND ledger = 'stamps'", "missing"),
-        ("balances", "INSERT INTO t SELECT * REPLACE (777 AS cust_id) FROM t WHERE cust_id = 3", "foreign"),
-        ("loyalty", "UPDATE t SET points_balance = points_balance - 0.001 WHERE cust_id = 3", "changed"),
-        ("loyalty", "UPDATE t SET points_pending = NULL WHERE cust_id = 3", "changed"),
-        ("loyalty", "UPDATE t SET tier = 'gold' WHERE cust_id = 3", "changed"),
-        ("loyalty", "DELETE FROM t WHERE cust_id = 3", "missing"),
-        ("account_state", "UPDATE t SET state = 'x'::BLOB WHERE cust_id = 3", "changed"),
-        ("account_state", "DELETE FROM t WHERE cust_id = 3", "missing"),
-    ],
-)
-def test_rows_of_the_day(copy, table, statement, kind):
-    if "gold" in statement:
-        assert copy.value(f"SELECT tier FROM loyalty WHERE cust_id = 3 AND data_dt = '{newest(copy)}'") != "gold"
-    parquet.change(part(copy, table, newest(copy), "state-" if table == "account_state" else ""), statement)
+CHANGES = [
+    ("balances", "3", "UPDATE t SET debt = debt + 1 WHERE cust_id = 3 AND ledger = 'points'", "changed"),
+    ("balances", "4", "UPDATE t SET expiring_30d = 99 WHERE cust_id = 4 AND ledger = 'stamps'", "changed"),
+    ("balances", "5", "DELETE FROM t WHERE cust_id = 5 AND ledger = 'stamps'", "missing"),
+    ("balances", "777", "INSERT INTO t SELECT * REPLACE (777 AS cust_id) FROM t WHERE cust_id = 3", "foreign"),
+    ("loyalty", "3", "UPDATE t SET points_balance = points_balance - 0.001 WHERE cust_id = 3", "changed"),
+    ("loyalty", "4", "UPDATE t SET points_pending = NULL WHERE cust_id = 4", "changed"),
+    ("loyalty", "6", "UPDATE t SET tier = 'none' WHERE cust_id = 6", "changed"),
+    ("loyalty", "5", "DELETE FROM t WHERE cust_id = 5", "missing"),
+    ("account_state", "3", "UPDATE t SET state = 'x'::BLOB WHERE cust_id = 3", "changed"),
+    ("account_state", "5", "DELETE FROM t WHERE cust_id = 5", "missing"),
+]
+
+
+def test_rows_of_the_day(copy):
+    for table, _, statement, _ in CHANGES:
+        parquet.change(part(copy, table, newest(copy), "state-" if table == "account_state" else ""), statement)
     report = audit(copy)
-    assert {one["cust_id"] for one in found(report, table)} <= {"3", "777"}
-    assert {one["kind"] for one in found(report, table)} == {kind}
-    assert tables(report) <= {table, "ledger"}
+    assert tables(report) == {"balances", "loyalty", "account_state", "ledger"}
+    there = {(one["table"], one["cust_id"], one["kind"]) for one in report["findings"] if one["table"] != "ledger"}
+    assert there == {(table, customer, kind) for table, customer, _, kind in CHANGES}
     follow_advice(copy)
     audit(copy, code=0)
 
 
-@pytest.mark.parametrize("table", ["balances", "loyalty", "account_state"])
-def test_partitions_of_the_day(copy, table):
-    shutil.rmtree(copy.warehouse / table / f"data_dt={newest(copy)}")
+def test_partitions_of_the_day(copy):
+    for table in ("balances", "loyalty", "account_state"):
+        shutil.rmtree(copy.warehouse / table / f"data_dt={newest(copy)}")
+        if table != "account_state":
+            (copy.warehouse / table / f"data_dt={newest(copy)}").mkdir()
     report = audit(copy)
-    (one,) = found(report, table)
-    assert one["kind"] == "missing" and one["partition"]
+    for table in ("balances", "loyalty", "account_state"):
+        (one,) = found(report, table)
+        assert one["kind"] == "missing" and one["partition"]
 
 
 def test_an_edited_model(copy):
@@ -437,6 +479,22 @@ def test_a_view_of_other_orders(copy, made, tmp_path, pc):
     audit(copy, code=0)
 
 
+def test_accounts_that_wait(copy, story):
+    """An event came late, and collect did not come to its end: what it is still to do is no difference."""
+    first = history.DAY_US * story.days()[0]
+    copy.put("c.json", as_ndjson([(1, judge.Event(judge.ADJUST, "late", first, points=7000))]))
+    path = sorted(copy.warehouse.glob("transactions_cln/*/*.parquet"))[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert copy.run("collect", "--once").code == 1
+    path.write_bytes(whole)
+    report = audit(copy, code=0)
+    assert report["waiting_accounts"] == 1 and report["findings"] == []
+    assert "collect --once" in copy.ok("audit").out
+    copy.collect()
+    assert audit(copy, code=0)["waiting_accounts"] == 0
+
+
 # --- the programme ---
 
 
@@ -494,9 +552,32 @@ def test_while_another_writes(copy):
 def test_a_swap_that_is_not_done(copy):
     (copy.dir / "data/swap").mkdir()
     result = copy.ok("audit", code=4)
-    assert "again" in result.err and "refresh" in result.err
-    copy.ok("refresh", "--data-dt", newest(copy))
+    assert "again" in result.err and "collect" in result.err
+    copy.ok("collect", "--once")
+    assert not (copy.dir / "data/swap").exists()
     audit(copy, code=0)
+
+
+def test_tables_that_change_meanwhile(copy):
+    """Then nothing is known, and nothing is said but that."""
+    day, *_ = some_row(copy)
+    shutil.rmtree(copy.warehouse / f"ledger/data_dt={day}")
+    codes = []
+    for n, pause in enumerate((0.05, 0.1, 0.2, 0.3, 0.45)):
+        tmp = copy.dir.parent / f"tmp{n}"
+        tmp.mkdir()
+        process = copy.start("audit", env=environment(TMPDIR=str(tmp)))
+        while not list(tmp.iterdir()) and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(pause)
+        process.send_signal(signal.SIGSTOP)
+        (copy.dir / "data/swap").mkdir()
+        process.send_signal(signal.SIGCONT)
+        result = copy.pc.end(process)
+        (copy.dir / "data/swap").rmdir()
+        assert result.code in (1, 4) and (result.out == "") == (result.code == 4), result
+        codes.append(result.code)
+    assert 4 in codes
 
 
 def test_interrupted(pc, tmp_path):

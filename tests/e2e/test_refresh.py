@@ -242,5 +242,6 @@ def test_another_time_zone_holds_for_the_whole_history(shop):
     shop.programme["timezone"] = "UTC"
     shop.write_config()
     shop.collect()
+    assert refresh(shop, "2020-09-14")["customers"] == 1
     assert refresh(shop, "2020-09-12")["customers"] == 0
     assert refresh(shop, "2020-09-13")["customers"] == 1
