@@ -102,7 +102,7 @@ void audit_print_finding(FILE *out, const struct audit_finding *finding)
 static void print_points(int64_t points_milli)
 {
 	char text[NUMBER_TEXT_MAX];
-	printf("%*s", COLUMN_WIDTH, decimal_text(points_milli, 3, 3, text));
+	printf(" %*s", COLUMN_WIDTH - 1, decimal_text(points_milli, 3, 3, text));
 }
 
 static void print_sums(const struct audit_report *report)
@@ -256,7 +256,7 @@ static void print_reserve_row(const char *label, int64_t points_milli, int64_t m
 	printf("  %-*s", 2 * NAME_WIDTH, label);
 	print_points(points_milli);
 	if (priced)
-		printf("%*s", COLUMN_WIDTH, decimal_text(minor, 2, 2, text));
+		printf(" %*s", COLUMN_WIDTH - 1, decimal_text(minor, 2, 2, text));
 	putchar('\n');
 }
 

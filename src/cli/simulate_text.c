@@ -50,7 +50,7 @@ static void print_difference(int64_t today, int64_t other, unsigned scale, unsig
 		return;
 	}
 	snprintf(cell, sizeof(cell), "%s%s", difference > 0 ? "+" : "", decimal_text(difference, scale, digits, text));
-	printf("%*s\n", CELL_WIDTH, cell);
+	printf(" %*s\n", CELL_WIDTH - 1, cell);
 }
 
 /* `has`: whether each side has such a thing. */
@@ -61,7 +61,7 @@ static void print_row(const char *label, const bool has[SIMULATE_SIDES], int64_t
 	char text[NUMBER_TEXT_MAX];
 	printf("  %-*s", LABEL_WIDTH, label);
 	for (unsigned side = 0; side < SIMULATE_SIDES; side++)
-		printf("%*s", CELL_WIDTH, has[side] ? decimal_text(values[side], scale, digits, text) : "-");
+		printf(" %*s", CELL_WIDTH - 1, has[side] ? decimal_text(values[side], scale, digits, text) : "-");
 	print_difference(today, other, scale, digits);
 }
 
@@ -163,7 +163,7 @@ static void print_changes(const struct simulate_report *report)
 		return;
 	puts("\nso many per cent of the customers change by this or less");
 	for (unsigned i = 0; i < SIMULATE_QUANTILES; i++)
-		printf("  %*u %%%*s\n", LABEL_WIDTH - 2, SIMULATE_QUANTILE[i], CELL_WIDTH,
+		printf("  %*u %% %*s\n", LABEL_WIDTH - 2, SIMULATE_QUANTILE[i], CELL_WIDTH - 1,
 		       decimal_text(report->quantiles[i], 3, 3, text));
 }
 
@@ -178,8 +178,8 @@ static void print_losers(const struct simulation_shown *shown)
 	for (unsigned i = 0; i < report->n_losers; i++) {
 		const struct simulate_customer *const c = &report->losers[i];
 		printf("  %*s", LABEL_WIDTH, decimal_text(c->before_milli, 3, 3, text));
-		printf("%*s", LABEL_WIDTH, decimal_text(c->after_milli, 3, 3, text));
-		printf("%*s  ", LABEL_WIDTH, decimal_text(c->after_milli - c->before_milli, 3, 3, text));
+		printf(" %*s", LABEL_WIDTH - 1, decimal_text(c->after_milli, 3, 3, text));
+		printf(" %*s  ", LABEL_WIDTH - 1, decimal_text(c->after_milli - c->before_milli, 3, 3, text));
 		if (c->text_len)
 			show_text(stdout, (struct slice){c->text, c->text_len});
 		else

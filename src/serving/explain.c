@@ -107,20 +107,34 @@ int explain_add(struct explain *explain, const struct event *event, struct slice
 	return 0;
 }
 
-static int count_item(struct explain_event *event, unsigned rule, int64_t qty_milli, struct error *err)
+static void name_item(struct explain_items *items, const struct item_rules *item)
+{
+	const unsigned n = items->n_named < EXPLAIN_NAMED_MAX ? items->n_named : EXPLAIN_NAMED_MAX;
+	for (unsigned i = 0; i < n; i++)
+		if (items->named[i] == item)
+			return;
+	if (n < EXPLAIN_NAMED_MAX)
+		items->named[n] = item;
+	items->n_named = n + 1;
+}
+
+static int count_item(struct explain_event *event, unsigned rule, const struct item_rules *item, int64_t qty_milli,
+		      struct error *err)
 {
 	for (unsigned i = 0; i < event->n_items; i++) {
 		if (event->items[i].rule != rule)
 			continue;
 		/* LIMIT_ORDER_LINES lines of LIMIT_QUANTITY_MILLI fit. */
 		event->items[i].qty_milli += qty_milli;
+		name_item(&event->items[i], item);
 		return 0;
 	}
 	struct explain_items *const items = realloc(event->items, (event->n_items + 1) * sizeof(*items));
 	if (!items)
 		return error_no_memory(err, (event->n_items + 1) * sizeof(*items));
 	event->items = items;
-	items[event->n_items++] = (struct explain_items){rule, qty_milli};
+	items[event->n_items++] =
+		(struct explain_items){.rule = rule, .qty_milli = qty_milli, .named = {item}, .n_named = 1};
 	return 0;
 }
 
@@ -135,7 +149,7 @@ int explain_add_line(struct explain *explain, const struct order_line *line, str
 	for (unsigned i = 0; item && event->fact.kind == EVENT_ORDER && i < explain->programme->n_rules; i++) {
 		if (!((item->rules & event->fact.item_rules) >> i & 1))
 			continue;
-		const int rc = count_item(event, i, line->qty_milli, err);
+		const int rc = count_item(event, i, item, line->qty_milli, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -157,6 +157,21 @@ static int say_base(struct lines *lines, const struct programme *programme, cons
 	return end_line(lines);
 }
 
+/* "2 latte", "3 (latte, tea)". */
+static void say_counted(FILE *out, const struct explain_items *items)
+{
+	say_points(out, items->qty_milli);
+	fputs(items->n_named == 1 ? " " : " (", out);
+	for (unsigned i = 0; i < items->n_named && i < EXPLAIN_NAMED_MAX; i++) {
+		fputs(i ? ", " : "", out);
+		say_text(out, slice_of(items->named[i]->name));
+	}
+	if (items->n_named > EXPLAIN_NAMED_MAX)
+		fputs(", \xE2\x80\xA6", out); /* … */
+	if (items->n_named > 1)
+		fputc(')', out);
+}
+
 static int say_items(struct lines *lines, const struct programme *programme, const struct explain_event *event,
 		     unsigned ledger, const struct earning_detail *detail)
 {
@@ -175,7 +190,7 @@ static int say_items(struct lines *lines, const struct programme *programme, con
 		const __int128 micro = (__int128)items->qty_milli * rule->points_milli;
 		sum_micro += micro;
 		say_rule(lines->out, rule);
-		say_points(lines->out, items->qty_milli);
+		say_counted(lines->out, items);
 		fputs(" " SIGN_TIMES " ", lines->out);
 		say_amount(lines->out, &programme->ledgers[ledger], rule->points_milli);
 		say_equals(lines->out, micro, 1000);

@@ -14,10 +14,15 @@
 #include "serving/explain.h"
 #include "store/view.h"
 
+/* Items that are named; of more only how many are. */
+#define EXPLAIN_NAMED_MAX 3u
+
 /* How many, in thousandths, of what a per_item rule counts an order has. */
 struct explain_items {
 	unsigned rule;
 	int64_t qty_milli;
+	const struct item_rules *named[EXPLAIN_NAMED_MAX]; /* which; the programme's */
+	unsigned n_named;                                  /* above the maximum: there are more */
 };
 
 /* What an event said. Slices point into its texts. */

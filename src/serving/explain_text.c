@@ -30,7 +30,8 @@ static void print_right(FILE *out, const char *text, int width)
 	int n = 0;
 	for (const char *p = text; *p; p++)
 		n += ((unsigned char)*p & 0xC0) != 0x80;
-	fprintf(out, "%*s%s", width > n ? width - n : 0, "", text);
+	/* At least one, so that columns never run together. */
+	fprintf(out, "%*s%s", width > n ? width - n : 1, "", text);
 }
 
 /* A number of points, with its sign where it is a change. */
@@ -164,6 +165,25 @@ static void print_lot_dates(const struct table *table, const struct posting *pos
 	}
 }
 
+static const char *reject_words(enum reject_reason reject)
+{
+	switch (reject) {
+	case REJECT_NONE:
+		break;
+	case REJECT_UNKNOWN_ORDER:
+		return "the customer had no such order before it";
+	case REJECT_OVER_REFUND:
+		return "more came back than was bought";
+	case REJECT_UNKNOWN_REWARD:
+		return "the programme has no such reward";
+	case REJECT_UNKNOWN_LEDGER:
+		return "the programme has no such ledger";
+	case REJECT_OVERFLOW:
+		return "a sum would be too large";
+	}
+	return "";
+}
+
 static void print_what(const struct table *table, const struct explain_step *step, const struct posting *posting,
 		       bool is_main)
 {
@@ -177,7 +197,7 @@ static void print_what(const struct table *table, const struct explain_step *ste
 		say_tier(out, explain, step, posting);
 		break;
 	case POSTING_REJECT:
-		fprintf(out, "rejected (%s): ", reject_reason_name(posting->reject));
+		fprintf(out, "rejected: %s (%s): ", reject_words(posting->reject), reject_reason_name(posting->reject));
 		if (step->event)
 			say_event(out, explain->programme, step->event);
 		break;
@@ -346,104 +366,162 @@ static void print_header(const struct table *table)
 	fprintf(out, ", version %s, days of %s\n\n", programme->hash_text, tz_name(programme->timezone));
 }
 
+/* What is to come on one day, or in one month. */
 struct coming {
 	int32_t day; /* sorted by it; DAY_MAX: never */
+	unsigned ledger;
+	bool pending; /* can be spent from then on; else expires */
+	bool by_month;
 	int64_t points_milli;
 };
 
-static void print_coming(const struct table *table, const struct coming *coming, size_t n, unsigned ledger,
-			 const char *what)
-{
-	const struct ledger_rules *const rules = &table->explain->programme->ledgers[ledger];
-	size_t told = 0;
-	for (size_t i = 0; i < n; told++) {
-		char day[11] = "never";
-		int64_t points = coming[i].points_milli;
-		size_t alike = 1;
-		const int32_t first = coming[i].day;
-		if (first != DAY_MAX)
-			civil_format(first, day);
-		/* Of many lots only the months are told. */
-		const int month_chars = n > LOTS_MAX && told >= LOTS_MAX - 1 && first != DAY_MAX ? 7 : 10;
-		for (; i + alike < n; alike++) {
-			char next[11] = "never";
-			if (coming[i + alike].day != DAY_MAX)
-				civil_format(coming[i + alike].day, next);
-			if (strncmp(day, next, (size_t)month_chars) != 0)
-				break;
-			points += coming[i + alike].points_milli;
-		}
-		fprintf(table->out, "  %-10.*s  ", month_chars, day);
-		say_amount(table->out, rules, points);
-		fprintf(table->out, " %s\n", what);
-		i += alike;
-	}
-}
+struct coming_list {
+	struct coming *items; /* room for all that is added */
+	size_t n;
+};
 
 static int compare_coming(const void *a, const void *b)
 {
 	const struct coming *const x = a;
 	const struct coming *const y = b;
-	return (x->day > y->day) - (x->day < y->day);
+	if (x->day != y->day)
+		return x->day > y->day ? 1 : -1;
+	if (x->pending != y->pending)
+		return x->pending ? -1 : 1;
+	return (x->ledger > y->ledger) - (x->ledger < y->ledger);
 }
 
-static int print_lots_to_come(const struct table *table, unsigned ledger)
+static bool is_same_month(int32_t a, int32_t b)
 {
-	const unsigned n = account_lots(table->explain->account, ledger);
-	if (n == 0)
-		return 0;
-	struct coming *const expiring = calloc(n, sizeof(*expiring));
-	struct coming *const pending = calloc(n, sizeof(*pending));
-	size_t n_expiring = 0;
-	size_t n_pending = 0;
-	for (unsigned i = 0; expiring && pending && i < n; i++) {
-		struct account_lot lot;
-		account_lot(table->explain->account, ledger, i, &lot);
-		if (lot.available > table->explain->day)
-			pending[n_pending++] = (struct coming){lot.available, lot.remaining_milli};
-		expiring[n_expiring++] = (struct coming){lot.expires, lot.remaining_milli};
-	}
-	const int rc = expiring && pending ? 0 : ERROR_NO_MEMORY;
-	if (rc == 0) {
-		qsort(pending, n_pending, sizeof(*pending), compare_coming);
-		qsort(expiring, n_expiring, sizeof(*expiring), compare_coming);
-		print_coming(table, pending, n_pending, ledger, "that are pending can be spent");
-		print_coming(table, expiring, n_expiring, ledger,
-			     table->explain->programme->ledgers[ledger].expiry == EXPIRY_INACTIVITY
-				     ? "expire, unless there is an order before"
-				     : "expire");
-	}
-	free(pending);
-	free(expiring);
-	return rc;
+	char dates[2][11];
+	if (a == DAY_MAX || b == DAY_MAX)
+		return false;
+	civil_format(a, dates[0]);
+	civil_format(b, dates[1]);
+	return strncmp(dates[0], dates[1], strlen("yyyy-mm")) == 0;
 }
 
-static void print_tier_to_come(const struct table *table)
+/* Sorts what was added from `first` on, of one ledger and kind, and makes one of those of a day; of many lots only the months of
+ * the later ones are told. */
+static void merge_coming(struct coming_list *list, size_t first)
+{
+	const size_t n = list->n - first;
+	struct coming *const items = list->items + first;
+	qsort(items, n, sizeof(*items), compare_coming);
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct coming *const last = kept ? &items[kept - 1] : NULL;
+		if (last && (items[i].day == last->day || (last->by_month && is_same_month(items[i].day, last->day)))) {
+			last->points_milli += items[i].points_milli;
+			continue;
+		}
+		items[kept] = items[i];
+		items[kept].by_month = n > LOTS_MAX && kept >= LOTS_MAX - 1 && items[i].day != DAY_MAX;
+		kept++;
+	}
+	list->n = first + kept;
+}
+
+static void print_coming(const struct table *table, const struct coming *coming)
+{
+	const struct ledger_rules *const rules = &table->explain->programme->ledgers[coming->ledger];
+	const bool one = coming->points_milli == 1000;
+	char day[11] = "";
+	if (coming->day != DAY_MAX)
+		civil_format(coming->day, day);
+	fprintf(table->out, "  %-10.*s  ", coming->by_month ? 7 : 10, day);
+	say_amount(table->out, rules, coming->points_milli);
+	if (coming->pending)
+		fprintf(table->out, " that %s pending can be spent", one ? "is" : "are");
+	else if (coming->day == DAY_MAX)
+		fprintf(table->out, " that never %s", one ? "expires" : "expire");
+	else
+		fprintf(table->out, " %s%s", one ? "expires" : "expire",
+			rules->expiry == EXPIRY_INACTIVITY ? ", unless there is an order before" : "");
+	fputc('\n', table->out);
+}
+
+static void add_lots_to_come(const struct table *table, unsigned ledger, bool pending, struct coming_list *list)
+{
+	const struct account *const account = table->explain->account;
+	const size_t first = list->n;
+	for (unsigned i = 0; i < account_lots(account, ledger); i++) {
+		struct account_lot lot;
+		account_lot(account, ledger, i, &lot);
+		if (pending && lot.available <= table->explain->day)
+			continue;
+		list->items[list->n++] = (struct coming){.day = pending ? lot.available : lot.expires,
+							 .ledger = ledger,
+							 .pending = pending,
+							 .points_milli = lot.remaining_milli};
+	}
+	merge_coming(list, first);
+}
+
+static void print_review(const struct table *table, const struct account_tier *tier)
+{
+	const struct programme *const programme = table->explain->programme;
+	const struct tier_level *const level = &programme->tiers.levels[tier->level];
+	fputs("  ", table->out);
+	say_day(table->out, tier->review_day);
+	fputs("  review of tier ", table->out);
+	say_text(table->out, slice_of(level->name));
+	fputs("; as of now ", table->out);
+	say_metric(table->out, programme, tier->metric, level->threshold, table->explain->day);
+	fputc('\n', table->out);
+}
+
+static void print_next_tier(const struct table *table, const struct account_tier *tier)
 {
 	const struct programme *const programme = table->explain->programme;
 	const struct tier_rules *const tiers = &programme->tiers;
-	struct account_tier tier;
-	char day[11];
-	account_tier(table->explain->account, &tier);
-	if (tier.review_day != DAY_MAX) {
-		civil_format(tier.review_day, day);
-		fprintf(table->out, "  %s  review of tier ", day);
-		say_text(table->out, slice_of(tiers->levels[tier.level].name));
-		fputs("; as of now ", table->out);
-		say_metric(table->out, programme, tier.metric, tiers->levels[tier.level].threshold,
-			   table->explain->day);
-		fputc('\n', table->out);
+	if (tier->level + 1 >= tiers->n_levels)
+		return;
+	const struct tier_level *const next = &tiers->levels[tier->level + 1];
+	fprintf(table->out, "  %-10s  ", "next tier");
+	say_text(table->out, slice_of(next->name));
+	fputs(": ", table->out);
+	say_metric_value(table->out, programme, tier->to_next);
+	fputs(" more; as of now ", table->out);
+	say_metric(table->out, programme, tier->metric, next->threshold, table->explain->day);
+	fputc('\n', table->out);
+}
+
+/* In order of date, whatever it is. */
+static int print_to_come(const struct table *table)
+{
+	const struct explain *const explain = table->explain;
+	const struct programme *const programme = explain->programme;
+	struct account_tier tier = {.review_day = DAY_MAX};
+	size_t room = 1;
+	for (unsigned i = 0; i < programme->n_ledgers; i++)
+		room += 2 * (size_t)account_lots(explain->account, i);
+	struct coming_list list = {.items = calloc(room, sizeof(*list.items))};
+	if (!list.items)
+		return ERROR_NO_MEMORY;
+	for (unsigned i = 0; i < programme->n_ledgers; i++) {
+		if (explain->ledger >= 0 && explain->ledger != (int)i)
+			continue;
+		add_lots_to_come(table, i, true, &list);
+		add_lots_to_come(table, i, false, &list);
 	}
-	if (tier.level + 1 < tiers->n_levels) {
-		fprintf(table->out, "  %-10s  ", "next tier");
-		say_text(table->out, slice_of(tiers->levels[tier.level + 1].name));
-		fputs(": ", table->out);
-		say_metric_value(table->out, programme, tier.to_next);
-		fputs(" more; as of now ", table->out);
-		say_metric(table->out, programme, tier.metric, tiers->levels[tier.level + 1].threshold,
-			   table->explain->day);
-		fputc('\n', table->out);
+	qsort(list.items, list.n, sizeof(*list.items), compare_coming);
+	if (programme->tiers.n_levels)
+		account_tier(explain->account, &tier);
+	bool reviewed = tier.review_day == DAY_MAX;
+	for (size_t i = 0; i < list.n; i++) {
+		if (!reviewed && tier.review_day < list.items[i].day) {
+			print_review(table, &tier);
+			reviewed = true;
+		}
+		print_coming(table, &list.items[i]);
 	}
+	if (!reviewed)
+		print_review(table, &tier);
+	if (programme->tiers.n_levels)
+		print_next_tier(table, &tier);
+	free(list.items);
+	return 0;
 }
 
 static void print_sums(const struct table *table, unsigned ledger)
@@ -480,15 +558,10 @@ static int print_footer(const struct table *table)
 {
 	const struct explain *const explain = table->explain;
 	FILE *const out = table->out;
-	int rc = 0;
 	fputs("\nto come\n", out);
-	for (unsigned i = 0; rc == 0 && i < explain->programme->n_ledgers; i++)
-		if (explain->ledger < 0 || explain->ledger == (int)i)
-			rc = print_lots_to_come(table, i);
+	const int rc = print_to_come(table);
 	if (rc < 0)
 		return rc;
-	if (explain->programme->tiers.n_levels)
-		print_tier_to_come(table);
 	if (explain->later)
 		fprintf(out, "  %" PRIu32 " later event%s not in this\n", explain->later,
 			explain->later == 1 ? " is" : "s are");

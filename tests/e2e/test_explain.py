@@ -116,17 +116,17 @@ def test_for_people(story):
         "order e-1 at s1: 4.50 THB",
         "base (since 2025-01-01): 4.50 THB × 1 point / 10 = 0.45",
         "in stamps",
-        "stamp: 1 × 1 stamp = 1",
+        "stamp: 1 latte × 1 stamp = 1",
         "order e-2 at s1: 100.00 THB",
         "tier member → gold: 104.50 of 100.00 THB in 12 months",
         "base (since 2025-01-01): 4.50 THB × 1 point / 10 × 1.25 (gold) = 0.5625 → 0.562",
         "refund f-1 of order e-2: 60.00 THB",
         "60.00 of 100.00 THB eligible came back: 10 − ⌊10 × (100.00 − 60.00) / 100.00⌋ = 6, 0 before",
         "tier gold → member",
-        "rejected (over_refund): refund f-2 of order e-2: 60.00 THB",
-        "rejected (unknown_order): refund f-3 of order no-such: 1.00 THB",
+        "rejected: more came back than was bought (over_refund): refund f-2 of order e-2: 60.00 THB",
+        "rejected: the customer had no such order before it (unknown_order): refund f-3 of order no-such: 1.00 THB",
         "redeemed free-coffee for 4 points (x-1)",
-        "rejected (unknown_reward): redeemed free-tea",
+        "rejected: the programme has no such reward (unknown_reward): redeemed free-tea",
         "adjusted by hand (a-1): goodwill",
         "to come",
         "2026-01-0",
@@ -177,7 +177,7 @@ def test_every_entry_names_its_rule(story):
 
 def test_one_ledger(story):
     out = story.ok("explain", 5, "--ledger", "stamps").out
-    assert "stamp: 1 × 1 stamp" in out and "× 1 point" not in out
+    assert "stamp: 1 latte × 1 stamp" in out and "× 1 point" not in out
     report = story.json("explain", 5, "--ledger", "stamps")
     assert [one["ledger"] for one in report["ledgers"]] == ["stamps"]
     result = story.ok("explain", 5, "--ledger", "miles", code=2)
@@ -277,3 +277,39 @@ def test_local_times(story):
     first = story.json("explain", 5)["history"][0]
     assert first["event"]["time"] == "2025-01-05T03:00:00Z"
     assert datetime.date.fromisoformat(first["day"]) == datetime.date(2025, 1, 5)
+
+
+def test_what_is_to_come_and_wide_numbers(pc, tmp_path):
+    """In order of date whatever the ledger, in the singular, and with a blank between columns that are too narrow."""
+    shop = ndjson_shop(
+        pc,
+        tmp_path / "shop",
+        {
+            "ledgers": [
+                {"name": "points", "expiry": {"days": 60}, "pending_days": 20},
+                {"name": "stamps", "decimals": 0, "expiry": {"days": 40}},
+                {"name": "miles", "decimals": 0},
+            ],
+            "earn": [
+                {"name": "base", "per_amount": {"points": "1", "per": "1"}},
+                {"name": "cups", "ledger": "stamps", "per_item": {"points": "1", "items": ["tea", "latte"]}},
+                {"name": "visit", "ledger": "miles", "per_visit": {"points": "63", "min": "0"}},
+            ],
+        },
+    )
+    both = order("b-1", "2026-01-01T10:00:00Z", 0.5, 0.5)
+    both["lines"][0]["menu"] = "tea"
+    huge = [order(f"h-{i}", "2026-01-02T10:00:00Z", 1_000_000_000, customer=6) for i in range(3)]
+    gift = adjust("g-1", "2026-01-03T10:00:00Z", 1_000_000_000, "gift", customer=6)
+    shop.put("a.json", ndjson([both, *huge, gift]))
+    assert shop.collect()["quarantined"] == 0
+    out = shop.ok("explain", 5, "--as-of", "2026-01-05").out
+    assert "cups: 2 (tea, latte) × 1 stamp = 2" in out
+    assert out.split("\nto come\n")[1].split("\n\n")[0].splitlines() == [
+        "  2026-01-21  1 point that is pending can be spent",
+        "  2026-02-10  2 stamps expire",
+        "  2026-03-02  1 point expires",
+        "              63 miles that never expire",
+    ]
+    out = shop.ok("explain", 6, "--as-of", "2026-01-05").out
+    assert re.search(r" \+1,000,000,000 4,000,000,000 ", out), out

@@ -230,15 +230,15 @@ static void test_parts(void **state)
 	/* 1/7.5 = 2/15; × 1.5 = 0.2. */
 	expect_arithmetic(&story, "small", 0,
 			  "base: 1.00 THB × 1 point / 7.50 × 1.5 (extra) = 0.2\n"
-			  "mocha: 1 × 1.5 points = 1.5\n"
+			  "mocha: 1 latte × 1.5 points = 1.5\n"
 			  "0.2 + 1.5 = 1.7\n");
-	expect_arithmetic(&story, "small", 1, "stamp: 1 × 1 stamp = 1\n");
+	expect_arithmetic(&story, "small", 1, "stamp: 1 latte × 1 stamp = 1\n");
 	/* 20/7.5 = 8/3; 4 · 2 = 8; (8/3 + 8) × 1.5 = 16. */
 	expect_arithmetic(&story, "big", 0,
 			  "base: 20.00 THB × 1 point / 7.50 ≈ 2.666666 (8/3)\n"
 			  "steps: ⌊20.00 THB / 5⌋ × 2 points = 8\n"
 			  "together ≈ 10.666666 (32/3) × 1.5 (extra) = 16\n"
-			  "mocha: 1 × 1.5 points = 1.5\n"
+			  "mocha: 1 latte × 1.5 points = 1.5\n"
 			  "hello: 1 point for the visit, of at least 4.00 THB\n"
 			  "16 + 1.5 + 1 = 18.5 → 12: an order earns at most 12 points\n");
 	end(&story);
@@ -257,7 +257,7 @@ static void test_rounding_is_named(void **state)
 	fold(&story, "2026-01-03");
 	expect_arithmetic(&story, "o", 0,
 			  "base: 15.00 THB × 1 point / 10 = 1.5 → 2 (rounded half to even to a whole one)\n"
-			  "item: 1 × 0.3 points = 0.3 → 0 (rounded half to even to a whole one)\n");
+			  "item: 1 latte × 0.3 points = 0.3 → 0 (rounded half to even to a whole one)\n");
 	end(&story);
 }
 
@@ -355,8 +355,8 @@ static void test_refund_in_parts(void **state)
 		"order o at s1: 100.00 THB",
 		"refund r1 of order o: 60.00 THB",
 		"refund r2 of order o: 40.00 THB",
-		"rejected (over_refund): refund r3 of order o: 0.01 THB",
-		"rejected (unknown_order): refund r4 of order nothing: 0.01 THB",
+		"rejected: more came back than was bought (over_refund): refund r3 of order o: 0.01 THB",
+		"rejected: the customer had no such order before it (unknown_order): refund r4 of order nothing: 0.01 THB",
 		"points: issued 10 − reversed 10 = lots 0 + redeemed 0 + expired 0 − debt 0, both 0",
 		NULL,
 	};
@@ -391,7 +391,7 @@ static void test_story_of_an_account(void **state)
 		"2027-01-02 00:00",
 		"tier gold → member: reviewed, 0.00 of 100.00 THB in 12 months",
 		"to come",
-		"never       5 points expire",
+		"            5 points that never expire",
 		"next tier   gold: 100.00 more; as of now 0.00 of 100.00 THB in 12 months",
 		"1 later event is not in this",
 		"issued 10 − reversed 0 = lots 5 + redeemed 5 + expired 0 − debt 0, both 10",
