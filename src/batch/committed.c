@@ -162,14 +162,22 @@ int committed_quarantine(const struct deployment *deployment, uint64_t offset, s
 	return buf_append_text(sql, "]") < 0 ? error_no_memory(err, 1) : 0;
 }
 
+static int walk_all(const struct deployment *deployment, struct walk *walk, struct error *err)
+{
+	const int rc = walk_transactions(deployment, walk, err);
+	return rc < 0 ? rc : each_name(deployment->quarantine_dir, take_name, walk, err);
+}
+
+int committed_check(const struct deployment *deployment, uint64_t next, struct error *err)
+{
+	struct walk walk = {.task = TASK_CHECK, .first_day = DAY_MIN, .last_day = DAY_MAX, .next = next};
+	return walk_all(deployment, &walk, err);
+}
+
 int committed_clean(const struct deployment *deployment, uint64_t offset, uint64_t next, struct error *err)
 {
-	struct walk walk = {.first_day = DAY_MIN, .last_day = DAY_MAX, .offset = offset, .next = next};
-	int rc = 0;
-	for (walk.task = TASK_CHECK; rc == 0 && walk.task <= TASK_CLEAN; walk.task++) {
-		rc = walk_transactions(deployment, &walk, err);
-		if (rc == 0)
-			rc = each_name(deployment->quarantine_dir, take_name, &walk, err);
-	}
-	return rc;
+	struct walk walk = {
+		.task = TASK_CLEAN, .first_day = DAY_MIN, .last_day = DAY_MAX, .offset = offset, .next = next};
+	const int rc = committed_check(deployment, next, err);
+	return rc < 0 ? rc : walk_all(deployment, &walk, err);
 }

@@ -40,8 +40,11 @@ int committed_files(const struct deployment *deployment, const struct committed_
 /* The same for data/quarantine, with the files of the batch layer (customers-….parquet). */
 int committed_quarantine(const struct deployment *deployment, uint64_t offset, struct buf *sql, unsigned *n,
 			 struct error *err);
-/* Removes what is not committed. Only for the process that holds the write lock. `next`: number of the next block of the
- * journal. A file with blocks from there on was made with another journal: ERROR_CORRUPT, and nothing is removed. */
+/* `next`: number of the next block of the journal. A file with blocks from there on was made with another journal:
+ * ERROR_CORRUPT. Nothing is changed. */
+int committed_check(const struct deployment *deployment, uint64_t next, struct error *err);
+/* Removes what is not committed. Only for the process that holds the write lock. After committed_check, whose error removes
+ * nothing. */
 int committed_clean(const struct deployment *deployment, uint64_t offset, uint64_t next, struct error *err);
 
 #endif

@@ -5,9 +5,7 @@
  */
 #include "batch/history.h"
 
-#include "batch/committed.h"
 #include "batch/history_internal.h"
-#include "store/journal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -57,28 +55,6 @@ struct run {
 	int rc;
 	struct error error; /* the first one */
 };
-
-int history_offset(const struct deployment *deployment, uint64_t *offset, struct error *err)
-{
-	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib, .read_only = true};
-	struct journal *journal = NULL;
-	struct journal_reader *reader = NULL;
-	int rc = journal_open(deployment->journal_dir, &options, &journal, err);
-	if (rc == ERROR_NOT_FOUND) {
-		*offset = 1;
-		return 0;
-	}
-	uint64_t found = 1;
-	if (rc == 0)
-		rc = journal_reader_open(journal, &reader, err);
-	if (rc == 0)
-		rc = journal_reader_offset(reader, TABLE_CONSUMER, &found, err);
-	journal_reader_close(reader);
-	journal_close(journal);
-	if (rc == 0)
-		*offset = found;
-	return rc;
-}
 
 /* Under the mutex. */
 static void stop_with(struct run *run, int rc, const struct error *error)

@@ -20,6 +20,7 @@
 
 #include "config/deployment.h"
 #include "loyalty/fact.h"
+#include "store/journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,8 +88,18 @@ struct history_options {
 int history_run(const struct deployment *deployment, const struct programme *programme,
 		const struct history_options *options, const struct history_sink *sink, struct error *err);
 
-/* The table writer's offset, read from the journal; 1 when nothing was collected yet. Not where the process has the journal
- * open already: LMDB's locks do not bear it. */
+/* What the journal says of the table's files. */
+struct history_journal {
+	uint64_t offset; /* the table writer's */
+	uint64_t next;   /* number of the next block */
+	uint64_t rows;   /* that the committed files of transactions_cln have together */
+};
+int history_journal_read(struct journal_reader *reader, struct history_journal *out, struct error *err);
+/* Whether the files are those of the journal, all of them: names and footers are read. ERROR_CORRUPT when there is one of another
+ * journal, or rows are missing or too many: what would be made of them would be wrong. */
+int history_check(const struct deployment *deployment, const struct history_journal *journal, struct error *err);
+/* The table writer's offset, read from the journal, after history_check; 1 when nothing was collected yet. Not where the process
+ * has the journal open already: LMDB's locks do not bear it. */
 int history_offset(const struct deployment *deployment, uint64_t *offset, struct error *err);
 
 /* The first instant, UTC microseconds, of a local day of the programme; INT64_MIN and INT64_MAX for DAY_MIN and DAY_MAX. */

@@ -1,6 +1,6 @@
 #include "speed/consumers.h"
 
-#include "batch/committed.h"
+#include "batch/history.h"
 #include "speed/table_writer.h"
 #include "speed/view_writer.h"
 #include "store/block.h"
@@ -131,20 +131,16 @@ static int start_one(struct consumers *all, struct consumer *consumer, uint64_t 
 	return 0;
 }
 
-struct place {
-	uint64_t first;
-	uint64_t next;
-	uint64_t table;
-};
-
-static int read_place(struct consumers *all, struct place *place, struct error *err)
+/* *first: the first block that is still there. */
+static int read_journal(struct consumers *all, uint64_t *first, struct history_journal *out, struct error *err)
 {
 	struct journal_reader *reader = NULL;
+	uint64_t next;
 	int rc = journal_reader_open(all->journal, &reader, err);
 	if (rc == 0)
-		rc = journal_reader_range(reader, &place->first, &place->next, err);
+		rc = journal_reader_range(reader, first, &next, err);
 	if (rc == 0)
-		rc = journal_reader_offset(reader, TABLE_CONSUMER, &place->table, err);
+		rc = history_journal_read(reader, out, err);
 	journal_reader_close(reader);
 	return rc;
 }
@@ -153,10 +149,11 @@ static int read_place(struct consumers *all, struct place *place, struct error *
  * has changed: what serves is always what the batch layer would compute. */
 static int prepare_view(struct consumers *all, uint64_t *offset, struct error *err)
 {
-	struct place journal = {0};
+	struct history_journal journal = {0};
+	uint64_t first = 0;
 	bool current = false;
 	char other[PROGRAMME_HASH_TEXT] = "";
-	int rc = read_place(all, &journal, err);
+	int rc = read_journal(all, &first, &journal, err);
 	if (rc == 0)
 		rc = view_read_begin(all->view, err);
 	if (rc == 0)
@@ -166,11 +163,11 @@ static int prepare_view(struct consumers *all, uint64_t *offset, struct error *e
 	if (rc == 0)
 		rc = view_writer_other_hash(all->view, all->deployment->programme, other, err);
 	view_read_end(all->view);
-	if (rc < 0 || (current && *offset >= journal.first && *offset <= journal.next))
+	if (rc < 0 || (current && *offset >= first && *offset <= journal.next))
 		return rc;
-	rc = view_mend_all(all->view, all->deployment, journal.table, &all->stop, err);
+	rc = view_mend_all(all->view, all->deployment, &journal, &all->stop, err);
 	if (rc == 0)
-		*offset = journal.table;
+		*offset = journal.offset;
 	all->programme_changed = rc == 0 && other[0];
 	return rc;
 }
@@ -268,6 +265,14 @@ static int trim(struct consumers *all, struct error *err)
 	return rc;
 }
 
+static int mend_marked(struct consumers *all, struct error *err)
+{
+	struct history_journal journal = {0};
+	uint64_t first = 0;
+	const int rc = read_journal(all, &first, &journal, err);
+	return rc < 0 ? rc : view_mend_marked(all->view, all->deployment, &journal, &all->stop, NULL, err);
+}
+
 int consumers_finish(struct consumers *consumers, struct error *err)
 {
 	if (!consumers)
@@ -291,8 +296,7 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 		rc = trim(consumers, err);
 	/* Both have all there is, so the table has all that the view has. */
 	if (rc == 0 && all_ran)
-		rc = view_mend_marked(consumers->view, consumers->deployment, consumers->table.offset, &consumers->stop,
-				      NULL, err);
+		rc = mend_marked(consumers, err);
 	table_writer_close(consumers->table_writer);
 	view_writer_close(consumers->view_writer);
 	view_close(consumers->view);

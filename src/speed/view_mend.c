@@ -144,16 +144,18 @@ static int check_stop(const struct view_mend_stop *stop, struct error *err)
 	return error_set(err, ERROR_INTERRUPTED, "interrupted; the next `punchcard collect --once` does it");
 }
 
-int view_mend_all(struct view *view, const struct deployment *deployment, uint64_t offset,
+int view_mend_all(struct view *view, const struct deployment *deployment, const struct history_journal *journal,
 		  const struct view_mend_stop *stop, struct error *err)
 {
 	struct mender mender = {.view = view, .programme = deployment->programme, .all = true, .stop = *stop};
-	const struct history_options options = {.offset = offset,
+	const struct history_options options = {.offset = journal->offset,
 						.from_day = DAY_MIN,
 						.until_day = DAY_MAX,
 						.progress = go_on,
 						.progress_context = &mender};
 	int rc = check_stop(stop, err);
+	if (rc == 0)
+		rc = history_check(deployment, journal, err);
 	if (rc < 0)
 		return error_prefix(err, "making the customer view again");
 	rc = view_accounts_clear(view, err);
@@ -242,26 +244,28 @@ static int read_marked(struct view *view, uint64_t offset, struct marked *marked
 	return rc;
 }
 
-int view_mend_marked(struct view *view, const struct deployment *deployment, uint64_t offset,
+int view_mend_marked(struct view *view, const struct deployment *deployment, const struct history_journal *journal,
 		     const struct view_mend_stop *stop, uint64_t *n, struct error *err)
 {
 	__attribute__((cleanup(release_marked))) struct marked marked = {0};
 	struct mender mender = {.view = view, .programme = deployment->programme, .stop = *stop};
 	bool many = false;
-	int rc = read_marked(view, offset, &marked, &many, err);
+	int rc = read_marked(view, journal->offset, &marked, &many, err);
 	if (rc == 0 && marked.n)
 		rc = check_stop(stop, err);
 	if (rc == 0 && marked.n && many)
-		rc = view_mend_all(view, deployment, offset, stop, err);
+		rc = view_mend_all(view, deployment, journal, stop, err);
 	if (rc == 0 && marked.n && !many) {
-		const struct history_options options = {.offset = offset,
+		const struct history_options options = {.offset = journal->offset,
 							.from_day = DAY_MIN,
 							.until_day = DAY_MAX,
 							.customers = marked.ids,
 							.n_customers = marked.n,
 							.progress = go_on,
 							.progress_context = &mender};
-		rc = view_write_begin(view, err);
+		rc = history_check(deployment, journal, err);
+		if (rc == 0)
+			rc = view_write_begin(view, err);
 		if (rc == 0)
 			rc = run(&mender, deployment, &options, err);
 	}

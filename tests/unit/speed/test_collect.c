@@ -430,10 +430,18 @@ static void test_mending_is_interrupted(void **state)
 		fail_msg("%s", err.message);
 	view_read_end(view);
 	const struct view_mend_stop never = {0};
-	assert_int_equal(view_mend_marked(view, shop, offset - 1, &never, &n, &err), ERROR_IO);
+	/* Two rows of before, and the late one. */
+	struct history_journal journal = {.offset = offset - 1, .next = offset + 1, .rows = 3};
+	assert_int_equal(view_mend_marked(view, shop, &journal, &never, &n, &err), ERROR_IO);
 	assert_non_null(strstr(err.message, "run `punchcard collect --once` again"));
 	assert_int_equal(n, 77);
-	assert_int_equal(view_mend_marked(view, shop, offset, &never, &n, &err), 0);
+	journal.offset = offset;
+	journal.rows++;
+	assert_int_equal(view_mend_marked(view, shop, &journal, &never, &n, &err), ERROR_CORRUPT);
+	assert_non_null(strstr(err.message, "1 rows fewer than the journal counts"));
+	assert_int_equal(n, 77);
+	journal.rows--;
+	assert_int_equal(view_mend_marked(view, shop, &journal, &never, &n, &err), 0);
 	assert_int_equal(n, 1);
 	view_close(view);
 	read_records(0, &after);
