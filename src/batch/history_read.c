@@ -99,10 +99,11 @@ int64_t history_day_start(const struct programme *programme, int32_t day)
 	"'refund' THEN CASE WHEN odr_qty IS NULL THEN 4 ELSE 1 END WHEN 'redeem' THEN 2 WHEN 'adjust' THEN 3 " \
 	"ELSE 7 END + CASE WHEN decision = 'declined' THEN 8 ELSE 0 END AS INTEGER)"
 
-#define TAG                                                                                                       \
-	"CASE WHEN kind = 'order' THEN source ELSE source || ' ' || CAST(CAST(coalesce(points, 0) * 1000 AS "     \
-	"BIGINT) AS VARCHAR) || ' ' || strlen(coalesce(order_id, '')) || ' ' || strlen(coalesce(ledger, '')) || " \
-	"' ' || strlen(coalesce(reward, '')) || ' ' || coalesce(order_id, '') || coalesce(ledger, '') || "        \
+#define TAG                                                                                                 \
+	"CASE WHEN kind = 'order' THEN source ELSE source || ' ' || CAST(CAST(CAST(coalesce(points, 0) AS " \
+	"DECIMAL(38,3)) * 1000 AS BIGINT) AS VARCHAR) || ' ' || strlen(coalesce(order_id, '')) || ' ' || "  \
+	"strlen(coalesce(ledger, '')) || "                                                                  \
+	"' ' || strlen(coalesce(reward, '')) || ' ' || coalesce(order_id, '') || coalesce(ledger, '') || "  \
 	"coalesce(reward, '') END"
 
 static int append_range(struct buf *sql, const struct programme *programme, const struct history_options *options)
