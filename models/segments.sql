@@ -9,7 +9,8 @@
 -- Frequency is visits in the window, monetary what was spent in it: their scores are 1 + how many of the quantiles .2 .4 .6 .8 of
 -- all customers with visits in the window are less than the customer's number. Recency is days since the last order, of which
 -- few are good: its score is 5 - as many. Who had no visit in the window has no scores, and is a Prospect. The quantiles are those of type 7, which lie between two customers' numbers: x[i] + part/5 · (x[i+1] - x[i]).
--- All is reckoned in fifths, so that every number is whole or a decimal, and no engine rounds: 5·x is compared with
+-- All is reckoned in fifths, so that every number is whole or a decimal, and no engine rounds; and wide, for fifths of the greatest
+-- spend have more than 18 digits: 5·x is compared with
 -- (5 - part)·x[i] + part·x[i+1].
 
 WITH active AS (
@@ -17,14 +18,14 @@ WITH active AS (
         cust_id,
         days_since_order AS recency,
         window_visits AS visits,
-        window_spend AS spend
+        CAST(window_spend AS DECIMAL(38, 2)) AS spend
     FROM accounts
     WHERE window_visits > 0
 ),
 numbers AS (
-    SELECT 'recency' AS metric, CAST(recency AS DECIMAL(18, 2)) AS x, count(*) AS customers FROM active GROUP BY recency
+    SELECT 'recency' AS metric, CAST(recency AS DECIMAL(38, 2)) AS x, count(*) AS customers FROM active GROUP BY recency
     UNION ALL
-    SELECT 'visits' AS metric, CAST(visits AS DECIMAL(18, 2)) AS x, count(*) AS customers FROM active GROUP BY visits
+    SELECT 'visits' AS metric, CAST(visits AS DECIMAL(38, 2)) AS x, count(*) AS customers FROM active GROUP BY visits
     UNION ALL
     SELECT 'spend' AS metric, spend AS x, count(*) AS customers FROM active GROUP BY spend
 ),
