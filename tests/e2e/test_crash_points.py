@@ -46,6 +46,8 @@ UNION ALL SELECT 'accounts', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM accou
 UNION ALL SELECT 'account_balances', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM account_balances AS t
 UNION ALL SELECT 'customers_cln', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM customers_cln AS t
 UNION ALL SELECT 'loyalty', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM loyalty AS t
+UNION ALL SELECT 'ledger', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM ledger AS t
+UNION ALL SELECT 'balances', count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM balances AS t
 """
 
 
@@ -124,6 +126,7 @@ COMMANDS = {
     "collect": ["collect", "--once"],
     "collect from nothing": ["collect", "--once"],
     "refresh": ["refresh", "--data-dt", DAY],
+    "rebuild": ["rebuild", "--data-dt", DAY],
 }
 
 
@@ -153,7 +156,10 @@ class Trial:
         return name, int(number)
 
     def served(self):
-        return {name: (n, checksum) for name, n, checksum in self.shop.sql(ALL)}
+        served = {name: (n, checksum) for name, n, checksum in self.shop.sql(ALL)}
+        # In no catalog; its files have names of their contents.
+        states = [path.name for path in (self.shop.warehouse / "account_state").rglob("*.parquet")]
+        return {**served, "account_state": (len(states), sorted(states))}
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +176,7 @@ def case(request, release, place):
     directory = place / "case"
     directory.mkdir()
     shop = make_base(release, directory / "base", "nothing" not in request.param)
-    if request.param == "refresh":
+    if request.param in ("refresh", "rebuild"):
         shop.collect()
     base = shop.dir
     command = COMMANDS[request.param]
@@ -204,7 +210,7 @@ def check(release, case, at, how, directory):
         else:
             assert broken.err.startswith("punchcard: ") and broken.err.endswith("\n"), where
     # Readers see what was or what is, table by table; orders come in batches that are whole.
-    for name in ("customers_cln", "loyalty"):
+    for name in ("customers_cln", "loyalty", "balances", "account_state"):
         assert served[name] in (before[name], after[name]), f"{name}: {served[name]}: {where}"
     for name in ("transactions_cln", "quarantine", "accounts", "account_balances"):
         assert before[name][0] <= served[name][0] <= after[name][0], f"{name}: {served[name]}: {where}"
