@@ -66,7 +66,7 @@ static int refuse_name(const struct config *config, const char *name, struct err
 		if (buf_printf(&names, ", %s", config->customer_mappings[i].name) < 0)
 			return error_no_memory(err, names.len);
 	return error_set(
-		err, ERROR_NOT_FOUND,
+		err, ERROR_USAGE,
 		"there is no customer format '%s'; %s knows: classic%s (others are made under customer_mappings)", name,
 		config->path, names.len ? buf_text(&names) : "");
 }

@@ -86,7 +86,7 @@ struct customer_row {
 
 struct customer_format;
 
-/* Compiles the format `name`. ERROR_NOT_FOUND when punchcard.yaml has no such mapping (the message lists what there is);
+/* Compiles the format `name`. ERROR_USAGE when punchcard.yaml has no such mapping (the message lists what there is);
  * ERROR_CONFIG for a mapping that cannot work. `config` must outlive *out. The caller frees *out; NULL is fine. */
 int customer_format_new(const struct config *config, const char *name, struct customer_format **out, struct error *err);
 void customer_format_free(struct customer_format *format);

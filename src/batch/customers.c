@@ -91,7 +91,7 @@ static int find_format(struct load *load, const struct landed_file *landed, stru
 		return error_no_memory(err, size);
 	load->formats = formats;
 	const int rc = customer_format_new(load->deployment->config, landed->format, &formats[load->n_formats], err);
-	if (rc == ERROR_NOT_FOUND && !landed->staged)
+	if (rc == ERROR_USAGE && !landed->staged)
 		return error_set(
 			err, ERROR_CONFIG,
 			"%s was loaded with the customer mapping '%s', which %s no longer has; put the mapping "

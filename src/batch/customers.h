@@ -52,7 +52,7 @@ struct customers_report {
  * Loads n_paths ≥ 1 files of one format (NULL: the configuration's) into a deployment that is open for writing, and
  * brings customers_cln and the view up to date with all landed files. The table is made before the first file lands, so an
  * error in a file (ERROR_INPUT: no regular file, no UTF-8 by its mark, damaged gzip, a header without a mapped column;
- * ERROR_NOT_FOUND: no such file or format; ERROR_IO) or in the model (ERROR_SQL) leaves everything as it was. What comes
+ * ERROR_NOT_FOUND: no such file; ERROR_USAGE: no such format; ERROR_IO) or in the model (ERROR_SQL) leaves everything as it was. What comes
  * later are errors of the disk only (ERROR_NO_SPACE, ERROR_IO): then files may have landed, the old table stays, and the
  * next load goes on from there.
  *

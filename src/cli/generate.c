@@ -1,5 +1,6 @@
 #include "speed/generate.h"
 #include "base/decimal.h"
+#include "base/file.h"
 #include "base/tz.h"
 #include "cli/command.h"
 #include "cli/show.h"
@@ -311,7 +312,7 @@ static int choose_days(struct arguments *args)
 static int choose_target(const struct cli *cli, struct arguments *args, struct target *target, struct error *err)
 {
 	int rc = use_deployment(cli, args, target, err);
-	if (rc == ERROR_NOT_FOUND && strcmp(cli->dir, ".") == 0 && (args->to_stdout || args->spool))
+	if (rc < 0 && strcmp(cli->dir, ".") == 0 && !file_exists("punchcard.yaml") && (args->to_stdout || args->spool))
 		rc = use_defaults(args, target, err);
 	if (rc < 0)
 		return rc;

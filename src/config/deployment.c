@@ -84,10 +84,10 @@ static int check_is_deployment(const char *dir, struct error *err)
 		return 0;
 	if (strcmp(dir, ".") == 0)
 		return error_set(
-			err, ERROR_NOT_FOUND,
+			err, ERROR_CONFIG,
 			"this directory is no deployment: it has no punchcard.yaml; name one with -C DIR, or make "
 			"one with `punchcard init DIR`");
-	return error_set(err, ERROR_NOT_FOUND,
+	return error_set(err, ERROR_CONFIG,
 			 "%s is no deployment: it has no punchcard.yaml; make one with `punchcard init %s`", dir, dir);
 }
 

@@ -47,7 +47,7 @@ int deployment_check_path(const char *path, struct error *err);
 /* Makes a deployment in `dir` (made if missing; must hold no punchcard.yaml): both files with every key documented, models/,
  * data/ and spool/. ERROR_EXISTS when there is one already, and nothing is changed. */
 int deployment_init(const char *dir, struct error *err);
-/* Opens one. ERROR_NOT_FOUND when dir has no punchcard.yaml (the message says `punchcard init`). WRITE: makes missing
+/* Opens one. ERROR_CONFIG when dir has no punchcard.yaml (the message says `punchcard init`). WRITE: makes missing
  * directories of data/, takes the lock or fails with ERROR_LOCKED, and empties data/tmp. */
 int deployment_open(const char *dir, enum deployment_mode mode, const char *command, struct deployment **out,
 		    struct error *err);

@@ -66,9 +66,14 @@ def test_directory_is_missing(pc):
 def test_no_deployment(pc, tmp_path, command):
     for directory in (tmp_path, tmp_path / "nowhere"):
         result = pc("-C", directory, *command)
-        assert result.code in (1, 2)
+        assert result.code == 2
         assert str(directory) in result.err and "punchcard init" in result.err
     assert not list(tmp_path.iterdir())
+
+
+def test_no_such_format(shop):
+    result = shop.ok("load", "customers", "--format", "zz", "x.csv", code=2)
+    assert "'zz'" in result.err and "classic" in result.err
 
 
 @pytest.mark.parametrize(

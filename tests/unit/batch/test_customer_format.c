@@ -315,7 +315,7 @@ static void test_formats_that_are_not_there(void **state)
 		.path = TEXT("shop/punchcard.yaml"), .customer_mappings = &members, .n_customer_mappings = 1};
 	struct customer_format *format = NULL;
 	struct error err;
-	assert_int_equal(customer_format_new(&config, "nobody", &format, &err), ERROR_NOT_FOUND);
+	assert_int_equal(customer_format_new(&config, "nobody", &format, &err), ERROR_USAGE);
 	assert_non_null(strstr(err.message, "classic, members"));
 	struct config_customer_mapping broken = {
 		.name = TEXT("broken"), .customer = TEXT("id"), .date_format = TEXT("%H:%M")};

@@ -413,7 +413,7 @@ static void test_nothing_lands_when_one_file_is_bad(void **state)
 	load_fails("good.csv fifo", "members", ERROR_INPUT, "a named pipe");
 	load_fails("good.csv shop", "members", ERROR_INPUT, "a directory");
 	load_fails("good.csv missing.csv", "members", ERROR_NOT_FOUND, "missing.csv");
-	load_fails("good.csv", "nobody", ERROR_NOT_FOUND, "classic, members");
+	load_fails("good.csv", "nobody", ERROR_USAGE, "classic, members");
 	assert_int_equal(count_entries("warehouse"), 0);
 	assert_int_equal(count_entries("quarantine"), 0);
 	load_and_check("good.csv", "members", 1, 0, 1);

@@ -161,10 +161,10 @@ static void test_open_names_what_is_wrong(void **state)
 	snprintf(expected, sizeof(expected),
 		 "%s is no deployment: it has no punchcard.yaml; make one with `punchcard init %s`", place->shop,
 		 place->shop);
-	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_READ, "sql", &d, &err), ERROR_NOT_FOUND);
+	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_READ, "sql", &d, &err), ERROR_CONFIG);
 	assert_string_equal(err.message, expected);
 	assert_int_equal(chdir(place->base), 0);
-	assert_int_equal(deployment_open(".", DEPLOYMENT_WRITE, "sql", &d, &err), ERROR_NOT_FOUND);
+	assert_int_equal(deployment_open(".", DEPLOYMENT_WRITE, "sql", &d, &err), ERROR_CONFIG);
 	assert_string_equal(err.message,
 			    "this directory is no deployment: it has no punchcard.yaml; name one with -C DIR, or "
 			    "make one with `punchcard init DIR`");
