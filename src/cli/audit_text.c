@@ -215,22 +215,22 @@ static void print_counts(const struct audit_report *report)
 
 static void print_extent(const struct audit_report *report)
 {
-	char n[NUMBER_TEXT_MAX];
+	char n[COUNT_TEXT_MAX];
 	char date[11];
-	printf("\nCompared: %s rows of transactions_cln with the journal", number_text(report->rows, n));
-	printf(", %s records of the customer view", number_text(report->accounts, n));
+	printf("\nCompared: %s of transactions_cln with the journal", count_text(report->rows, "row", n));
+	printf(", %s of the customer view", count_text(report->accounts, "record", n));
 	if (report->refreshed) {
 		civil_format(report->day, date);
-		printf(", %s rows of the ledger,\nbalances and loyalty up to %s", number_text(report->entries, n),
+		printf(", %s of the ledger,\nbalances and loyalty up to %s", count_text(report->entries, "row", n),
 		       date);
 	}
-	printf(" with %s events", number_text(report->events, n));
-	printf(" of %s customers.\n", number_text(report->customers, n));
+	printf(" with %s", count_text(report->events, "event", n));
+	printf(" of %s.\n", count_text(report->customers, "customer", n));
 }
 
 void audit_print_report(const struct audit_report *report, const struct programme *programme)
 {
-	char n[NUMBER_TEXT_MAX];
+	char n[COUNT_TEXT_MAX];
 	if (report->empty) {
 		puts("There is nothing to audit: nothing was collected yet.");
 		return;
@@ -242,7 +242,7 @@ void audit_print_report(const struct audit_report *report, const struct programm
 		puts("All agree.");
 		return;
 	}
-	printf("%s differences: ", number_text(report->differences, n));
+	printf("%s: ", count_text(report->differences, "difference", n));
 	print_counts(report);
 	puts(".");
 	print_advice(report, programme);
@@ -265,10 +265,11 @@ static void print_reserve_ledger(const struct reserve_ledger *ledger, const char
 	const bool priced = ledger->rules->value_micro > 0;
 	const bool by_inactivity = ledger->rules->expiry == EXPIRY_INACTIVITY;
 	char n[NUMBER_TEXT_MAX];
+	char c[COUNT_TEXT_MAX];
 	char label[64];
 	putchar('\n');
 	show_text(stdout, slice_of(ledger->rules->name));
-	printf(": %s customers", number_text(ledger->customers, n));
+	printf(": %s", count_text(ledger->customers, "customer", c));
 	if (priced)
 		printf(", a point costs %s %s", decimal_text(ledger->rules->value_micro, 6, 6, n), currency);
 	snprintf(label, sizeof(label), "cost %s", currency);
@@ -293,10 +294,10 @@ static void print_reserve_ledger(const struct reserve_ledger *ledger, const char
 void reserve_print(const struct reserve_report *report, const struct programme *programme)
 {
 	char date[11];
-	char n[NUMBER_TEXT_MAX];
+	char n[COUNT_TEXT_MAX];
 	civil_format(report->day, date);
-	printf("Points outstanding at the end of %s, by the month in which they expire: %s customers, programme ", date,
-	       number_text(report->customers, n));
+	printf("Points outstanding at the end of %s, by the month in which they expire: %s, programme ", date,
+	       count_text(report->customers, "customer", n));
 	show_text(stdout, slice_of(programme->name));
 	printf(", version %s\n%s\n", programme->hash_text,
 	       report->from_state ? "As that day was refreshed." : "Folded out of all events that are there now.");

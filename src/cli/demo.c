@@ -209,17 +209,31 @@ static void print_word(const char *word)
 /* Commands that work as they are written, whatever punchcard was called by. */
 static void print_next(const char *dir, const struct summary *s)
 {
-	_cleanup_free_ char *customer = text_printf("customer %s", s->n_top ? s->top[0].id : "1");
+	const char *const top = s->n_top ? s->top[0].id : "1";
+	_cleanup_free_ char *customer = text_printf("customer %s", top);
+	_cleanup_free_ char *explain = text_printf("explain %s", top);
+	_cleanup_free_ char *programme = text_printf("%s/programme.yaml", dir);
 	const char *const commands[] = {
 		customer ? customer : "customer 1",
-		"sql 'select store, sum(odr_amt) as sales from transactions_cln group by store'", "status"};
+		explain ? explain : "explain 1",
+		"sql 'select store, sum(odr_amt) as sales from transactions_cln group by store'",
+		"audit",
+		"status",
+		"simulate --programme"};
+	const size_t n = sizeof(commands) / sizeof(commands[0]);
 	puts("\nTry next");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
 		fputs("  ", stdout);
 		print_word(program_invocation_name);
 		fputs(" -C ", stdout);
 		print_word(dir);
-		printf(" %s\n", commands[i]);
+		printf(" %s", commands[i]);
+		/* The last one's file: to be edited, or another. */
+		if (i + 1 == n) {
+			putchar(' ');
+			print_word(programme ? programme : "programme.yaml");
+		}
+		putchar('\n');
 	}
 }
 

@@ -82,9 +82,9 @@ static void print_rejected(const struct folding_counts *counts)
 static void print_report(const struct rebuild_report *report, const char *date)
 {
 	const struct folding_counts *const counts = &report->counts;
-	char n[3][NUMBER_TEXT_MAX];
-	printf("rebuilt up to %s: %s customers, %s events, %s postings\n", date, number_text(counts->customers, n[0]),
-	       number_text(counts->events, n[1]), number_text(counts->postings, n[2]));
+	char n[3][COUNT_TEXT_MAX];
+	printf("rebuilt up to %s: %s, %s, %s\n", date, count_text(counts->customers, "customer", n[0]),
+	       count_text(counts->events, "event", n[1]), count_text(counts->postings, "posting", n[2]));
 	print_rejected(counts);
 }
 

@@ -60,11 +60,12 @@ static const char *why_whole(enum refresh_whole whole)
 
 static void print_text(const struct refresh_report *report, const char *date, int32_t data_dt)
 {
-	char n[4][NUMBER_TEXT_MAX];
-	printf("loyalty, data_dt %s: %s customers%s\n", date, number_text(report->customers, n[0]),
+	char n[2][COUNT_TEXT_MAX];
+	printf("loyalty, data_dt %s: %s%s\n", date, count_text(report->customers, "customer", n[0]),
 	       report->unchanged ? " (unchanged)" : "");
 	if (report->whole != REFRESH_FROM_STATE) {
-		printf("the whole history, %s events: %s", number_text(report->events, n[0]), why_whole(report->whole));
+		printf("the whole history, %s: %s", count_text(report->events, "event", n[0]),
+		       why_whole(report->whole));
 		if (report->damage[0]) {
 			fputs(": ", stdout);
 			show_text(stdout, slice_of(report->damage));
@@ -72,12 +73,12 @@ static void print_text(const struct refresh_report *report, const char *date, in
 	} else {
 		char from[11];
 		civil_format(report->from_day, from);
-		printf("from %s: %s events, %s postings", from, number_text(report->events, n[0]),
-		       number_text(report->postings, n[1]));
+		printf("from %s: %s, %s", from, count_text(report->events, "event", n[0]),
+		       count_text(report->postings, "posting", n[1]));
 		if (report->marked)
-			printf("; %s customers folded whole", number_text(report->marked, n[2]));
+			printf("; %s folded whole", count_text(report->marked, "customer", n[0]));
 		if (report->marked && report->ledger_day == data_dt)
-			printf(", %s earlier days of the ledger written again", number_text(report->rewritten, n[3]));
+			printf(", %s of the ledger written again", count_text(report->rewritten, "earlier day", n[0]));
 	}
 	puts("");
 	if (report->ledger_day == data_dt)

@@ -21,6 +21,13 @@ const char *number_text(uint64_t value, char out[NUMBER_TEXT_MAX])
 	return out;
 }
 
+const char *count_text(uint64_t n, const char *thing, char out[COUNT_TEXT_MAX])
+{
+	char number[NUMBER_TEXT_MAX];
+	snprintf(out, COUNT_TEXT_MAX, "%s %.40s%s", number_text(n, number), thing, n == 1 ? "" : "s");
+	return out;
+}
+
 const char *decimal_text(int64_t value, unsigned scale, unsigned digits, char out[NUMBER_TEXT_MAX])
 {
 	assert(digits <= scale && scale <= 9);

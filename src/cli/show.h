@@ -14,6 +14,9 @@
 
 /* Both write into out and return it. */
 const char *number_text(uint64_t value, char out[NUMBER_TEXT_MAX]);
+/* "1 customer", "2 customers": `thing` is the word for one, of at most 40 bytes. Returns out. */
+#define COUNT_TEXT_MAX 96
+const char *count_text(uint64_t n, const char *thing, char out[COUNT_TEXT_MAX]);
 /* value · 10^-scale with exactly `digits` ≤ scale digits behind the point, the rest dropped: decimal_text(114280230, 3, 2) is
  * "114,280.23". */
 const char *decimal_text(int64_t value, unsigned scale, unsigned digits, char out[NUMBER_TEXT_MAX]);

@@ -32,6 +32,12 @@ static const char *time_text(const struct deployment *deployment, int64_t time_u
 	return out;
 }
 
+/* The number stands in a column of its own. */
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static void print_sources(const struct deployment *deployment, const struct status *status)
 {
 	char n[5][NUMBER_TEXT_MAX];
@@ -58,10 +64,12 @@ static void print_status(const struct deployment *deployment, const struct statu
 	printf("%s: %s\n\n", deployment->dir, deployment->programme->name);
 	print_sources(deployment, status);
 	puts("\ntables");
-	printf("  customers_cln     %15s customers\n", number_text(status->customers, n[0]));
-	printf("  transactions_cln  %15s rows of %s orders\n", number_text(status->transactions, n[0]),
-	       number_text(status->orders, n[1]));
-	printf("  accounts          %15s customers with orders or other events\n", number_text(status->accounts, n[0]));
+	printf("  customers_cln     %15s customer%s\n", number_text(status->customers, n[0]),
+	       plural(status->customers));
+	printf("  transactions_cln  %15s row%s of %s order%s\n", number_text(status->transactions, n[0]),
+	       plural(status->transactions), number_text(status->orders, n[1]), plural(status->orders));
+	printf("  accounts          %15s customer%s with orders or other events\n", number_text(status->accounts, n[0]),
+	       plural(status->accounts));
 	if (status->accounts && status->other_programme[0])
 		printf("                    %15s by the programme before its last change (%s): punchcard collect "
 		       "--once makes "
@@ -71,17 +79,17 @@ static void print_status(const struct deployment *deployment, const struct statu
 		printf("                    %15s of them to be recomputed: punchcard collect --once does it\n",
 		       number_text(status->marked, n[0]));
 	if (status->loyalty_partitions)
-		printf("  loyalty           %15s days, the last %s; refreshed %s\n",
-		       number_text(status->loyalty_partitions, n[0]), status->loyalty_last,
-		       time_text(deployment, status->loyalty_last_us, when));
+		printf("  loyalty           %15s day%s, the last %s; refreshed %s\n",
+		       number_text(status->loyalty_partitions, n[0]), plural(status->loyalty_partitions),
+		       status->loyalty_last, time_text(deployment, status->loyalty_last_us, when));
 	else
 		puts("  loyalty                         0 days; punchcard refresh --data-dt DATE makes one");
 	puts("\njournal");
 	printf("  blocks            %15s written, %s kept (%s KiB)\n", number_text(status->next_block - 1, n[0]),
 	       number_text(status->blocks, n[1]), number_text(status->journal_bytes / 1024, n[2]));
 	for (unsigned i = 0; i < 2; i++)
-		printf("  %-17s %15s lines behind, at block %s\n", status->consumers[i].name,
-		       number_text(status->consumers[i].lag_lines, n[0]),
+		printf("  %-17s %15s line%s behind, at block %s\n", status->consumers[i].name,
+		       number_text(status->consumers[i].lag_lines, n[0]), plural(status->consumers[i].lag_lines),
 		       number_text(status->consumers[i].offset - 1, n[1]));
 }
 
