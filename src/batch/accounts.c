@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MILLI_PER_MINOR 10
 #define MILLI           1000
@@ -393,64 +394,70 @@ static int fill_states(void *context, void *state, struct engine_batch *batch, u
 	return 0;
 }
 
+/* The first column is the customer's id, of the deployment's type. */
+
+static const struct engine_column ACCOUNT_COLUMNS[N_ACCOUNT_COLUMNS] = {
+	[ACCOUNT_ID] = {"cust_id", ENGINE_BIGINT},
+	[ACCOUNT_EVENTS] = {"events", ENGINE_BIGINT},
+	[ACCOUNT_ORDERS] = {"orders", ENGINE_BIGINT},
+	[ACCOUNT_VISITS] = {"visits", ENGINE_BIGINT},
+	[ACCOUNT_SPEND] = {"spend", ENGINE_DECIMAL_18_2},
+	[ACCOUNT_BALANCE] = {"points_balance", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_EARNED] = {"points_earned", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_REDEEMED] = {"points_redeemed", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_EXPIRED] = {"points_expired", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_PENDING] = {"points_pending", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_EXPIRING] = {"points_expiring_30d", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_TIER] = {"tier", ENGINE_VARCHAR},
+	[ACCOUNT_VALID_TO] = {"tier_valid_to", ENGINE_DATE},
+	[ACCOUNT_TO_NEXT] = {"to_next_tier", ENGINE_DECIMAL_18_3},
+	[ACCOUNT_FIRST] = {"first_order", ENGINE_TIMESTAMP},
+	[ACCOUNT_LAST] = {"last_order", ENGINE_TIMESTAMP},
+	[ACCOUNT_SINCE_LAST] = {"days_since_order", ENGINE_BIGINT},
+	[ACCOUNT_WINDOW_VISITS] = {"window_visits", ENGINE_BIGINT},
+	[ACCOUNT_WINDOW_SPEND] = {"window_spend", ENGINE_DECIMAL_18_2},
+};
+
+static const struct engine_column BALANCE_COLUMNS[N_BALANCE_COLUMNS] = {
+	[BALANCE_ID] = {"cust_id", ENGINE_BIGINT},
+	[BALANCE_LEDGER] = {"ledger", ENGINE_VARCHAR},
+	[BALANCE_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},
+	[BALANCE_PENDING] = {"pending", ENGINE_DECIMAL_18_3},
+	[BALANCE_DEBT] = {"debt", ENGINE_DECIMAL_18_3},
+	[BALANCE_EARNED] = {"earned", ENGINE_DECIMAL_18_3},
+	[BALANCE_REDEEMED] = {"redeemed", ENGINE_DECIMAL_18_3},
+	[BALANCE_EXPIRED] = {"expired", ENGINE_DECIMAL_18_3},
+	[BALANCE_EXPIRING] = {"expiring_30d", ENGINE_DECIMAL_18_3},
+	[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},
+};
+
+static const struct engine_column STATE_COLUMNS[] = {{"cust_id", ENGINE_BIGINT}, {"state", ENGINE_BLOB}};
+
+static const struct engine_source SOURCES[] = {
+	{.name = "kernel_accounts",
+	 .columns = ACCOUNT_COLUMNS,
+	 .n_columns = N_ACCOUNT_COLUMNS,
+	 .start = start_accounts,
+	 .fill = fill_accounts},
+	{.name = "kernel_balances",
+	 .columns = BALANCE_COLUMNS,
+	 .n_columns = N_BALANCE_COLUMNS,
+	 .start = start_accounts,
+	 .fill = fill_balances},
+	{.name = "kernel_states", .columns = STATE_COLUMNS, .n_columns = 2, .start = start_states, .fill = fill_states},
+};
+
 int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err)
 {
-	const enum engine_type id_type =
-		accounts->deployment->config->customer_id == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR;
-	const struct engine_column account_columns[N_ACCOUNT_COLUMNS] = {
-		[ACCOUNT_ID] = {"cust_id", id_type},
-		[ACCOUNT_EVENTS] = {"events", ENGINE_BIGINT},
-		[ACCOUNT_ORDERS] = {"orders", ENGINE_BIGINT},
-		[ACCOUNT_VISITS] = {"visits", ENGINE_BIGINT},
-		[ACCOUNT_SPEND] = {"spend", ENGINE_DECIMAL_18_2},
-		[ACCOUNT_BALANCE] = {"points_balance", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_EARNED] = {"points_earned", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_REDEEMED] = {"points_redeemed", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_EXPIRED] = {"points_expired", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_PENDING] = {"points_pending", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_EXPIRING] = {"points_expiring_30d", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_TIER] = {"tier", ENGINE_VARCHAR},
-		[ACCOUNT_VALID_TO] = {"tier_valid_to", ENGINE_DATE},
-		[ACCOUNT_TO_NEXT] = {"to_next_tier", ENGINE_DECIMAL_18_3},
-		[ACCOUNT_FIRST] = {"first_order", ENGINE_TIMESTAMP},
-		[ACCOUNT_LAST] = {"last_order", ENGINE_TIMESTAMP},
-		[ACCOUNT_SINCE_LAST] = {"days_since_order", ENGINE_BIGINT},
-		[ACCOUNT_WINDOW_VISITS] = {"window_visits", ENGINE_BIGINT},
-		[ACCOUNT_WINDOW_SPEND] = {"window_spend", ENGINE_DECIMAL_18_2},
-	};
-	const struct engine_column balance_columns[N_BALANCE_COLUMNS] = {
-		[BALANCE_ID] = {"cust_id", id_type},
-		[BALANCE_LEDGER] = {"ledger", ENGINE_VARCHAR},
-		[BALANCE_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},
-		[BALANCE_PENDING] = {"pending", ENGINE_DECIMAL_18_3},
-		[BALANCE_DEBT] = {"debt", ENGINE_DECIMAL_18_3},
-		[BALANCE_EARNED] = {"earned", ENGINE_DECIMAL_18_3},
-		[BALANCE_REDEEMED] = {"redeemed", ENGINE_DECIMAL_18_3},
-		[BALANCE_EXPIRED] = {"expired", ENGINE_DECIMAL_18_3},
-		[BALANCE_EXPIRING] = {"expiring_30d", ENGINE_DECIMAL_18_3},
-		[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},
-	};
-	const struct engine_column state_columns[] = {{"cust_id", id_type}, {"state", ENGINE_BLOB}};
-	const struct engine_source sources[] = {
-		{.name = "kernel_accounts",
-		 .columns = account_columns,
-		 .n_columns = N_ACCOUNT_COLUMNS,
-		 .start = start_accounts,
-		 .fill = fill_accounts},
-		{.name = "kernel_balances",
-		 .columns = balance_columns,
-		 .n_columns = N_BALANCE_COLUMNS,
-		 .start = start_accounts,
-		 .fill = fill_balances},
-		{.name = "kernel_states",
-		 .columns = state_columns,
-		 .n_columns = 2,
-		 .start = start_states,
-		 .fill = fill_states},
-	};
+	const bool is_text = accounts->deployment->config->customer_id == CUSTOMER_ID_TEXT;
 	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < sizeof(sources) / sizeof(sources[0]); i++) {
-		struct engine_source source = sources[i];
+	for (size_t i = 0; rc == 0 && i < sizeof(SOURCES) / sizeof(SOURCES[0]); i++) {
+		struct engine_column columns[N_ACCOUNT_COLUMNS];
+		struct engine_source source = SOURCES[i];
+		static_assert((int)N_BALANCE_COLUMNS <= (int)N_ACCOUNT_COLUMNS, "columns has room for each");
+		memcpy(columns, source.columns, source.n_columns * sizeof(columns[0]));
+		columns[0].type = is_text ? ENGINE_VARCHAR : ENGINE_BIGINT;
+		source.columns = columns;
 		source.stop = close_scan;
 		source.context = (void *)(uintptr_t)accounts;
 		rc = engine_register_source(engine, &source, err);
