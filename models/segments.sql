@@ -6,12 +6,12 @@
 -- The table `accounts` has one row a customer with an account (models/loyalty.sql lists its columns). The window is the
 -- programme's, `segments: {window_months: 12}`, up to the day of the partition.
 --
--- Frequency is visits in the window, monetary what was spent in it: their scores are 1 + how many of the quantiles .2 .4 .6 .8 of
--- all customers with visits in the window are less than the customer's number. Recency is days since the last order, of which
--- few are good: its score is 5 - as many. Who had no visit in the window has no scores, and is a Prospect. The quantiles are those of type 7, which lie between two customers' numbers: x[i] + part/5 · (x[i+1] - x[i]).
--- All is reckoned in fifths, so that every number is whole or a decimal, and no engine rounds; and wide, for fifths of the greatest
--- spend have more than 18 digits: 5·x is compared with
--- (5 - part)·x[i] + part·x[i+1].
+-- Frequency is visits in the window, monetary what was spent in it: their scores are 1 + how many of the quantiles .2 .4 .6
+-- .8 of all customers with visits in the window are less than the customer's number. Recency is days since the last order, of
+-- which few are good: its score is 5 - as many. Who had no visit in the window has no scores, and is a Prospect. The
+-- quantiles are those of type 7, which lie between two customers' numbers: x[i] + part/5 · (x[i+1] - x[i]). All is reckoned
+-- in fifths, so that every number is whole or a decimal, and no engine rounds; and wide, for fifths of the greatest spend
+-- have more than 18 digits: 5·x is compared with (5 - part)·x[i] + part·x[i+1].
 
 WITH active AS (
     SELECT
