@@ -310,10 +310,8 @@ int swap_commit(struct swap *swap, enum swap_same same, struct error *err)
 	if (rc == 0)
 		rc = committed_dir(swap->deployment, &dir, err);
 	_cleanup_free_ char *partitions = text_printf("%s/partitions", swap->staging);
-	if (rc == 0 && !partitions)
-		rc = error_no_memory(err, LIMIT_PATH_BYTES);
 	if (rc == 0 && same == SWAP_KEEP_SAME)
-		rc = each_name(partitions, drop_same, swap, err);
+		rc = partitions ? each_name(partitions, drop_same, swap, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 	if (rc == 0)
 		rc = make_durable(swap, err);
 	if (rc == 0)
