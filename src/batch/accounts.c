@@ -127,18 +127,25 @@ static int decode_state(const struct accounts *accounts, struct entry *entry)
 	return 0;
 }
 
-static int open_scan(const struct accounts *accounts, bool of_states, struct scan **out, struct error *err)
+enum spool_of { OF_ACCOUNTS, OF_STATES, OF_FAVOURITES };
+
+static const struct spool *spool_of(const struct folding *part, enum spool_of which)
+{
+	return which == OF_ACCOUNTS ? &part->accounts : which == OF_STATES ? &part->states : &part->favourites;
+}
+
+static int open_scan(const struct accounts *accounts, enum spool_of which, struct scan **out, struct error *err)
 {
 	struct scan *const scan = calloc(1, sizeof(*scan));
 	if (!scan)
 		return error_no_memory(err, sizeof(*scan));
 	scan->accounts = accounts;
-	scan->decode = of_states ? decode_state : decode_account;
+	scan->decode = which == OF_ACCOUNTS ? decode_account : decode_state;
 	scan->taken = -1;
 	scan->ledger = accounts->programme->n_ledgers;
 	for (int i = 0; i < 2; i++) {
 		const struct folding *const part = accounts->parts[i];
-		const struct spool *const spool = !part ? NULL : of_states ? &part->states : &part->accounts;
+		const struct spool *const spool = part ? spool_of(part, which) : NULL;
 		if (spool)
 			scan->readers[i] = spool_read(spool, 0, spool->size);
 	}
@@ -158,7 +165,7 @@ static void close_scan(void *context, void *state)
 static int start_accounts(void *context, void **state, struct error *err)
 {
 	struct scan *scan = NULL;
-	const int rc = open_scan(context, false, &scan, err);
+	const int rc = open_scan(context, OF_ACCOUNTS, &scan, err);
 	if (rc == 0)
 		*state = scan;
 	return rc;
@@ -167,7 +174,16 @@ static int start_accounts(void *context, void **state, struct error *err)
 static int start_states(void *context, void **state, struct error *err)
 {
 	struct scan *scan = NULL;
-	const int rc = open_scan(context, true, &scan, err);
+	const int rc = open_scan(context, OF_STATES, &scan, err);
+	if (rc == 0)
+		*state = scan;
+	return rc;
+}
+
+static int start_favourites(void *context, void **state, struct error *err)
+{
+	struct scan *scan = NULL;
+	const int rc = open_scan(context, OF_FAVOURITES, &scan, err);
 	if (rc == 0)
 		*state = scan;
 	return rc;
@@ -433,6 +449,8 @@ static const struct engine_column BALANCE_COLUMNS[N_BALANCE_COLUMNS] = {
 
 static const struct engine_column STATE_COLUMNS[] = {{"cust_id", ENGINE_BIGINT}, {"state", ENGINE_BLOB}};
 
+static const struct engine_column FAVOURITE_COLUMNS[] = {{"cust_id", ENGINE_BIGINT}, {"favourite", ENGINE_VARCHAR}};
+
 static const struct engine_source SOURCES[] = {
 	{.name = "kernel_accounts",
 	 .columns = ACCOUNT_COLUMNS,
@@ -445,6 +463,11 @@ static const struct engine_source SOURCES[] = {
 	 .start = start_accounts,
 	 .fill = fill_balances},
 	{.name = "kernel_states", .columns = STATE_COLUMNS, .n_columns = 2, .start = start_states, .fill = fill_states},
+	{.name = "kernel_favourites",
+	 .columns = FAVOURITE_COLUMNS,
+	 .n_columns = 2,
+	 .start = start_favourites,
+	 .fill = fill_states},
 };
 
 int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err)

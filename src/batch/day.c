@@ -88,16 +88,14 @@ static int append_count(const struct day_tables *tables, const char *files, stru
 		"cust_id ORDER BY qty DESC, last DESC, item) AS place FROM (SELECT cust_id, "
 		"coalesce(nullif(odr_menu, ''), nullif(odr_sku, '')) AS item, sum(odr_qty) AS qty, max(odr_tms) "
 		"AS last FROM read_parquet(%s, union_by_name = true) WHERE cust_id IS "
-		"NOT NULL AND kind = 'order' AND odr_tms < make_timestamp(%lld)%s GROUP BY 1, 2) "
+		"NOT NULL AND kind = 'order' AND odr_tms < make_timestamp(%lld) AND cust_id IN (SELECT cust_id "
+		"FROM changed_customers()) GROUP BY 1, 2) "
 		"WHERE item IS NOT NULL AND qty > 0) WHERE place = 1",
-		files, (long long)history_day_start(accounts->programme, accounts->day + 1),
-		tables->favourites ? " AND cust_id IN (SELECT cust_id FROM changed_customers())" : "");
+		files, (long long)history_day_start(accounts->programme, accounts->day + 1));
 }
 
 static int append_kept(const struct day_tables *tables, struct buf *sql)
 {
-	if (!tables->favourites)
-		return 0;
 	int rc = buf_append_text(sql, " UNION ALL SELECT cust_id, favourite FROM read_parquet(");
 	if (rc == 0)
 		rc = engine_quote(sql, tables->favourites);
@@ -106,9 +104,12 @@ static int append_kept(const struct day_tables *tables, struct buf *sql)
 
 static int make_favourites(const struct day_tables *tables, struct engine *engine, struct error *err)
 {
+	if (!tables->favourites)
+		return engine_run(engine, "CREATE TABLE favourites AS SELECT * FROM kernel_favourites()", err);
 	const struct deployment *const deployment = tables->accounts->deployment;
-	const struct committed_range range = {
-		.offset = tables->offset, .first_day = DAY_MIN, .last_day = tables->accounts->day + COMMITTED_ZONE_DAYS};
+	const struct committed_range range = {.offset = tables->offset,
+					      .first_day = DAY_MIN,
+					      .last_day = tables->accounts->day + COMMITTED_ZONE_DAYS};
 	_cleanup_buf_ struct buf files = {0};
 	_cleanup_buf_ struct buf sql = {0};
 	unsigned n = 0;
@@ -129,8 +130,7 @@ static int make_favourites(const struct day_tables *tables, struct engine *engin
 		rc = buf_append_text(&sql, ") ORDER BY cust_id");
 	if (rc < 0 || !buf_text(&sql))
 		return error_no_memory(err, sql.len);
-	if (tables->favourites)
-		rc = id_list_register(tables->changed, "changed_customers", engine, err);
+	rc = id_list_register(tables->changed, "changed_customers", engine, err);
 	return rc < 0 ? rc : engine_run(engine, sql.data, err);
 }
 

@@ -22,7 +22,7 @@ struct day_tables {
 	const char *balances_dir;
 	const char *loyalty_dir;
 	/* The favourites of an earlier day (a Parquet file), which hold for all but the customers of `changed` (settled). NULL:
-	 * all are counted anew. */
+	 * they are those of the accounts' foldings. */
 	const char *favourites;
 	const struct id_list *changed;
 };

@@ -29,6 +29,7 @@ struct place {
 	size_t runs_cap;
 	struct buf accounts;
 	struct buf states;
+	struct buf favourites;
 	struct buf state; /* of one account */
 	struct id_list changed;
 	struct id_list marked;
@@ -46,6 +47,7 @@ static void close_place(void *context, void *state)
 	free(place->runs);
 	buf_release(&place->accounts);
 	buf_release(&place->states);
+	buf_release(&place->favourites);
 	buf_release(&place->state);
 	id_list_release(&place->changed);
 	id_list_release(&place->marked);
@@ -76,6 +78,7 @@ static void clear_place(struct place *place)
 	place->n_runs = 0;
 	buf_clear(&place->accounts);
 	buf_clear(&place->states);
+	buf_clear(&place->favourites);
 	id_list_clear(&place->changed);
 	id_list_clear(&place->marked);
 	place->counts = (struct folding_counts){0};
@@ -139,13 +142,29 @@ static int keep_postings(const struct folding *folding, struct place *place, con
 
 /* ---- accounts ---- */
 
-static int keep_state(struct place *place, const struct customer_id *id, enum customer_id_type id_type)
+/* The customer, in front of a record. */
+static int begin_record(struct buf *record, const struct customer_id *id, enum customer_id_type id_type)
 {
 	char head[VARINT_MAX_BYTES + LIMIT_CUSTOMER_ID_BYTES];
 	const char *const end =
 		id_type == CUSTOMER_ID_INTEGER ? put_signed(head, id->number) : put_slice(head, id->text);
-	buf_clear(&place->state);
-	int rc = buf_append(&place->state, head, (size_t)(end - head));
+	buf_clear(record);
+	return buf_append(record, head, (size_t)(end - head));
+}
+
+static int keep_favourite(struct place *place, const struct history_customer *customer, enum customer_id_type id_type)
+{
+	if (!customer->favourite.len)
+		return 0;
+	int rc = begin_record(&place->state, &customer->id, id_type);
+	if (rc == 0)
+		rc = buf_append(&place->state, customer->favourite.data, customer->favourite.len);
+	return rc < 0 ? rc : spool_record(&place->favourites, (struct slice){place->state.data, place->state.len});
+}
+
+static int keep_state(struct place *place, const struct customer_id *id, enum customer_id_type id_type)
+{
+	int rc = begin_record(&place->state, id, id_type);
 	if (rc == 0)
 		rc = account_encode(place->account, &place->state);
 	return rc < 0 ? rc : spool_record(&place->states, (struct slice){place->state.data, place->state.len});
@@ -176,6 +195,8 @@ static int fold_customer(const struct folding *folding, struct place *place, con
 	rc = keep_postings(folding, place, &customer->id);
 	if (rc == 0)
 		rc = keep_state(place, &customer->id, id_type);
+	if (rc == 0)
+		rc = keep_favourite(place, customer, id_type);
 	if (rc < 0)
 		return error_no_memory(err, place->ledger.len);
 	rc = accounts_encode(folding->programme, &customer->id, place->account, &place->accounts);
@@ -250,6 +271,9 @@ static int commit(void *context, void *state, struct error *err)
 					  err);
 	if (rc == 0)
 		rc = spool_append_records(&folding->states, (struct slice){place->states.data, place->states.len}, err);
+	if (rc == 0)
+		rc = spool_append_records(&folding->favourites,
+					  (struct slice){place->favourites.data, place->favourites.len}, err);
 	if (rc == 0 && folding->from_states)
 		rc = take_ids(&folding->changed, &place->changed, err);
 	if (rc == 0)
@@ -271,6 +295,7 @@ int folding_init(struct folding *folding, const struct deployment *deployment, i
 		.day = day,
 		.accounts.fd = -1,
 		.states.fd = -1,
+		.favourites.fd = -1,
 		.changed.id_type = deployment->config->customer_id,
 		.marked.id_type = deployment->config->customer_id,
 	};
@@ -279,6 +304,8 @@ int folding_init(struct folding *folding, const struct deployment *deployment, i
 		rc = spool_open(&folding->accounts, deployment->tmp_dir, err);
 	if (rc == 0)
 		rc = spool_open(&folding->states, deployment->tmp_dir, err);
+	if (rc == 0)
+		rc = spool_open(&folding->favourites, deployment->tmp_dir, err);
 	return rc;
 }
 
@@ -289,6 +316,8 @@ int folding_finish(struct folding *folding, struct error *err)
 		rc = spool_flush(&folding->accounts, err);
 	if (rc == 0)
 		rc = spool_flush(&folding->states, err);
+	if (rc == 0)
+		rc = spool_flush(&folding->favourites, err);
 	id_list_settle(&folding->changed);
 	id_list_settle(&folding->marked);
 	return rc;
@@ -299,6 +328,7 @@ void folding_release(struct folding *folding)
 	ledger_spool_close(folding->ledger);
 	spool_close(&folding->accounts);
 	spool_close(&folding->states);
+	spool_close(&folding->favourites);
 	id_list_release(&folding->changed);
 	id_list_release(&folding->marked);
 	*folding = (struct folding){0};

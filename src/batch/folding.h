@@ -38,9 +38,10 @@ struct folding {
 	bool from_states;
 	/* Results. */
 	struct ledger_spool *ledger;
-	struct spool accounts;  /* for accounts.h, in order of the customers, as are … */
-	struct spool states;    /* … the customer and the account's state */
-	struct id_list changed; /* who had events */
+	struct spool accounts;   /* for accounts.h, in order of the customers, as are … */
+	struct spool states;     /* … the customer and the account's state, and … */
+	struct spool favourites; /* … the customer and the favourite; empty unless the history says them */
+	struct id_list changed;  /* who had events */
 	struct id_list marked;
 	struct folding_counts counts;
 };

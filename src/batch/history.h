@@ -33,6 +33,7 @@ struct history_customer {
 	size_t n_facts;                 /* 0 only with options->states */
 	const struct fact *other_facts; /* the same events, n_facts of them, by options->other; NULL without one */
 	struct slice state;             /* what options->states has of the customer; empty: nothing */
+	struct slice favourite; /* with options->favourites: what was ordered most (history_items.h); empty: nothing */
 };
 
 struct history_batch {
@@ -70,6 +71,7 @@ struct history_options {
 	/* A Parquet file of cust_id and state BLOB, in order of cust_id, whose customers come besides, with their state and with
 	 * or without facts; NULL: none. With `customers`, only theirs. */
 	const char *states;
+	bool favourites;     /* say what customers order most */
 	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
 	const char *tmp_dir; /* where the engine spills; NULL: the deployment's data/tmp, which is the writer's */
 	/* Another programme (prepared): of each event there is a fact by that one, too. The days above stay those of the first

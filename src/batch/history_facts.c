@@ -2,6 +2,7 @@
 #include "batch/history_internal.h"
 
 #include "base/limits.h"
+#include "batch/history_items.h"
 
 #include <stdlib.h>
 
@@ -234,8 +235,10 @@ static int make_facts(const struct programme *programme, const struct row_batch 
 	return rc;
 }
 
-static int reserve(struct fact_maker *maker, const struct row_batch *batch, bool has_other, struct error *err)
+static int reserve(struct fact_maker *maker, const struct row_batch *batch, const struct history_options *options,
+		   struct error *err)
 {
+	const bool has_other = options->other != NULL;
 	if (maker->customers_cap < batch->n_customers) {
 		free(maker->customers);
 		maker->customers_cap = 0;
@@ -254,6 +257,8 @@ static int reserve(struct fact_maker *maker, const struct row_batch *batch, bool
 			return error_no_memory(err, batch->n_first_rows * sizeof(*maker->facts));
 		maker->facts_cap = batch->n_first_rows;
 	}
+	if (options->favourites && !maker->items && !(maker->items = calloc(1, sizeof(*maker->items))))
+		return error_no_memory(err, sizeof(*maker->items));
 	return 0;
 }
 
@@ -262,14 +267,18 @@ void fact_maker_release(struct fact_maker *maker)
 	free(maker->customers);
 	free(maker->facts);
 	free(maker->other_facts);
+	if (maker->items)
+		item_counter_release(maker->items);
+	free(maker->items);
 	*maker = (struct fact_maker){0};
 }
 
-int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct programme *other,
+int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct history_options *options,
 		   enum customer_id_type id_type, const struct row_batch *rows, struct history_batch *out,
 		   struct error *err)
 {
-	int rc = reserve(maker, rows, other != NULL, err);
+	const struct programme *const other = options->other;
+	int rc = reserve(maker, rows, options, err);
 	size_t n_facts = 0;
 	for (size_t i = 0; rc == 0 && i < rows->n_customers; i++) {
 		const struct row_customer *const from = &rows->customers[i];
@@ -289,6 +298,10 @@ int fact_maker_run(struct fact_maker *maker, const struct programme *programme, 
 			rc = make_facts(other, rows, rows->rows + from->first_row, from->n_rows,
 					maker->other_facts + n_facts, rows->n_first_rows - n_facts, &to->n_facts, err);
 		}
+		if (rc == 0 && options->favourites &&
+		    item_counter_run(maker->items, rows, rows->rows + from->first_row, from->n_rows, &to->favourite) <
+			    0)
+			rc = error_no_memory(err, from->n_rows * sizeof(struct item));
 		n_facts += to->n_facts;
 	}
 	if (rc < 0)

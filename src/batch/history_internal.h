@@ -71,6 +71,8 @@ int history_reader_next(struct history_reader *reader, struct row_batch *batch, 
 /* From any thread: see engine_interrupt. */
 void history_reader_interrupt(struct history_reader *reader);
 
+struct item_counter;
+
 /* The memory of making facts, kept between batches; all zero is an empty one. */
 struct fact_maker {
 	struct history_customer *customers;
@@ -78,11 +80,13 @@ struct fact_maker {
 	struct fact *facts;
 	struct fact *other_facts; /* as many, where there is another programme */
 	size_t facts_cap;
+	struct item_counter *items; /* where favourites are asked for */
 };
 
 void fact_maker_release(struct fact_maker *maker);
-/* Makes the facts of a batch, whose texts they borrow; by `other` besides, unless it is NULL. ERROR_CORRUPT, ERROR_NO_MEMORY. */
-int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct programme *other,
+/* Makes the facts of a batch, whose texts they borrow; by options->other besides, and favourites, as these say. ERROR_CORRUPT,
+ * ERROR_NO_MEMORY. */
+int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct history_options *options,
 		   enum customer_id_type id_type, const struct row_batch *rows, struct history_batch *out,
 		   struct error *err);
 

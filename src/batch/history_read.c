@@ -46,7 +46,7 @@ struct cursor {
 
 struct history_reader {
 	enum customer_id_type id_type;
-	bool items;         /* the programme names items */
+	bool items;         /* the programme names items, or favourites are asked for */
 	struct cursor rows; /* until all are in the sorter */
 	struct row_sorter *sorter;
 	struct customer_id customer; /* the sorter's, when there is one */
@@ -222,7 +222,8 @@ int history_reader_open(const struct deployment *deployment, const struct progra
 	reader->id_type = deployment->config->customer_id;
 	reader->rows.id_type = reader->id_type;
 	reader->states.id_type = reader->id_type;
-	reader->items = programme->n_items > 0 || (options->other && options->other->n_items > 0);
+	reader->items =
+		options->favourites || programme->n_items > 0 || (options->other && options->other->n_items > 0);
 	/* Borrowed, as the ids' bytes are: nothing is added. */
 	reader->customers = (struct id_list){
 		.id_type = reader->id_type,
