@@ -68,7 +68,8 @@ static int look_for(const char *path, bool *is_there, struct error *err)
 {
 	struct stat info;
 	*is_there = lstat(path, &info) == 0;
-	return *is_there || errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(err, errno, "cannot look at %s", path);
+	return *is_there || errno == ENOENT || errno == ENOTDIR ? 0
+								: error_errno(err, errno, "cannot look at %s", path);
 }
 
 static int exchange(const char *staged, const char *live, struct error *err)

@@ -324,12 +324,14 @@ static void test_sources(void **state)
 		 "p.yaml:5: sources[0].format: this key has no value; expected classic, ndjson or the name of an order "
 		 "mapping"},
 		{"version: 1\nsources:\n  - name: a\n    dir: spool\n    format: clasic\n",
-		 "p.yaml:5: sources[0].format: 'clasic' is no format; expected classic or ndjson (there is no order mapping in "
+		 "p.yaml:5: sources[0].format: 'clasic' is no format; expected classic or ndjson (there is no order "
+		 "mapping in "
 		 "this file)"},
 		{"version: 1\nsources:\n  - {name: a, dir: spool, format: po}\norder_mappings:\n"
 		 "  - {name: pos, event_id: [id], customer: c, date: d, date_format: '%s', amount: a}\n"
 		 "  - {name: web, event_id: [id], customer: c, date: d, date_format: '%s', amount: a}\n",
-		 "p.yaml:3: sources[0].format: 'po' is no format; expected classic, ndjson or an order mapping (pos, web)"},
+		 "p.yaml:3: sources[0].format: 'po' is no format; expected classic, ndjson or an order mapping (pos, "
+		 "web)"},
 		{SOURCE("    pattern: in/*.txt\n"), "p.yaml:6: sources[0].pattern: 'in/*.txt' is no pattern; expected "
 						    "one of file names, such as '*.txt', without '/'"},
 		{SOURCE("    when_done: keep\n"),

@@ -98,7 +98,7 @@ static void test_to_base_rises_again(void **state)
 	buy(&s, "a", "2024-01-01", 2000);
 	buy(&s, "b", "2024-01-31", 1500);
 	s.seen = s.postings.n;
-	wait_until(&s, "2024-03-01"); /* 15.00: not gold */
+	wait_until(&s, "2024-03-01");      /* 15.00: not gold */
 	expect_tier(&s, 0, NULL, 1500, 0); /* silver's 10.00 are there: the next order lifts */
 	buy(&s, "c", "2024-03-02", 1);
 	expect(&s, "2024-03-01 tier 2>0\n"

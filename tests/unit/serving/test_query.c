@@ -114,7 +114,8 @@ static void test_empty_deployment(void **state)
 		expect(sql, "n\n0\n");
 	}
 	expect("SELECT string_agg(name, ', ') AS n FROM (SHOW TABLES)",
-	       "n\n\"account_balances, accounts, balances, customers_cln, ledger, loyalty, quarantine, transactions_cln\"\n");
+	       "n\n\"account_balances, accounts, balances, customers_cln, ledger, loyalty, quarantine, "
+	       "transactions_cln\"\n");
 	expect("SELECT count(*) AS n FROM customers_cln JOIN transactions_cln USING (cust_id) JOIN accounts USING "
 	       "(cust_id)"
 	       " JOIN loyalty USING (cust_id)",
@@ -175,7 +176,8 @@ static void test_unknown_table(void **state)
 	(void)state;
 	assert_int_equal(query("SELECT 1;\nSELECT *\nFROM custmers_cln"), ERROR_SQL);
 	assert_string_equal(err.message, "Table with name custmers_cln does not exist!\n"
-					 "Tables: account_balances, accounts, balances, customers_cln, ledger, loyalty, quarantine, transactions_cln\n"
+					 "Tables: account_balances, accounts, balances, customers_cln, ledger, "
+					 "loyalty, quarantine, transactions_cln\n"
 					 "LINE 3: FROM custmers_cln\n"
 					 "             ^");
 	assert_int_equal(query("SELECT nope FROM loyalty"), ERROR_SQL);
