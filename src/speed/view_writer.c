@@ -96,7 +96,7 @@ int view_writer_other_hash(struct view *view, const struct programme *programme,
 		rc = view_rules(view, &rules, err);
 	if (rc < 0)
 		return rc;
-	const bool other = !current && has_hash(rules);
+	const bool other = rules.data && !current && has_hash(rules);
 	if (other)
 		memcpy(out, rules.data, HASH_BYTES);
 	out[other ? HASH_BYTES : 0] = '\0';

@@ -409,6 +409,9 @@ def test_interrupted(pc, tmp_path, command, how):
     delay_s = 0.02
     while 130 not in codes or delay_s < 0.5:
         process = shop.start(command, "--data-dt", day)
+        # Before it listens, a signal ends it like any program; it has the lock after that.
+        while process.poll() is None and str(process.pid) not in (shop.dir / "data/lock").read_text():
+            time.sleep(0.001)
         time.sleep(delay_s)
         process.send_signal(how)
         sent = time.monotonic()

@@ -356,8 +356,8 @@ static void test_refund_in_parts(void **state)
 		"refund r1 of order o: 60.00 THB",
 		"refund r2 of order o: 40.00 THB",
 		"rejected: more came back than was bought (over_refund): refund r3 of order o: 0.01 THB",
-		"rejected: the customer had no such order before it (unknown_order): refund r4 of order nothing: 0.01 "
-		"THB",
+		("rejected: the customer had no such order before it (unknown_order): refund r4 of order nothing: 0.01 "
+		 "THB"),
 		"points: issued 10 − reversed 10 = lots 0 + redeemed 0 + expired 0 − debt 0, both 0",
 		NULL,
 	};
