@@ -29,7 +29,16 @@ def test_query_from_standard_input(shop, args):
 
 def test_all_tables_are_there_before_anything_was_loaded(shop):
     tables = [row["name"] for row in shop.json("sql", "SHOW TABLES")]
-    assert tables == ["accounts", "customers_cln", "loyalty", "quarantine", "transactions_cln"]
+    assert tables == [
+        "account_balances",
+        "accounts",
+        "balances",
+        "customers_cln",
+        "ledger",
+        "loyalty",
+        "quarantine",
+        "transactions_cln",
+    ]
     for table in tables:
         assert shop.run("sql", "--csv", f"SELECT count(*) AS n FROM {table}").out == "n\n0\n"
 
@@ -60,7 +69,7 @@ def test_usage_errors(shop, args, told):
 def test_sql_errors(shop):
     result = shop.run("sql", "SELECT *\nFROM loyality")
     assert (result.code, result.out) == (1, "")
-    assert "Tables: accounts, customers_cln" in result.err
+    assert "Tables: account_balances, accounts, balances, customers_cln" in result.err
     assert "LINE 2: FROM loyality" in result.err
     assert shop.run("sql", "SELECT FROM FROM").code == 1
     assert shop.run("sql", f"FROM read_text('{shop.dir}/punchcard.yaml')").code == 1
