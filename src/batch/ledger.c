@@ -4,7 +4,6 @@
 #include "base/limits.h"
 #include "base/tz.h"
 #include "batch/parquet.h"
-#include "batch/parquet_file.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -16,9 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#define ROWS_SOURCE "punchcard_ledger_rows"
 #define WRITERS_MAX 64u
-/* Who wants it to end is asked for after so many rows: some milliseconds. */
-#define CHECK_ROWS 16384u
 /* The last day that SQL's dates are read with everywhere: stands for "never". */
 #define NEVER_YEAR 9999
 
@@ -192,47 +190,73 @@ void ledger_row_hash(const struct ledger_row *row, uint64_t *hash)
 
 struct ledger_writer {
 	enum customer_id_type id_type;
-	struct parquet_file *file;
+	struct engine *engine;
+	struct ledger_source *source; /* of the file that is written */
+	struct ledger_row first;      /* asked for before it is known that there is one */
+	bool has_first;
+	uint64_t rows;
 };
 
-static void put_text(struct parquet_file *file, unsigned column, struct slice text)
+static void put_text(struct engine_batch *batch, unsigned column, uint32_t at, struct slice text)
 {
 	if (text.len)
-		parquet_file_text(file, column, text);
+		engine_batch_text(batch, column, at, text);
 	else
-		parquet_file_null(file, column);
+		engine_batch_null(batch, column, at);
 }
 
-static int put_row(const struct ledger_writer *writer, const struct ledger_row *row, struct error *err)
+static void put_row(struct engine_batch *batch, enum customer_id_type id_type, uint32_t at,
+		    const struct ledger_row *row)
 {
-	struct parquet_file *const file = writer->file;
-	parquet_file_number(file, COLUMN_ENTRY_NO, row->entry_no);
-	put_text(file, COLUMN_EVENT_ID, row->event_id);
-	if (writer->id_type == CUSTOMER_ID_INTEGER)
-		parquet_file_number(file, COLUMN_CUSTOMER, row->customer.number);
+	((int64_t *)engine_batch_values(batch, COLUMN_ENTRY_NO))[at] = row->entry_no;
+	put_text(batch, COLUMN_EVENT_ID, at, row->event_id);
+	if (id_type == CUSTOMER_ID_INTEGER)
+		((int64_t *)engine_batch_values(batch, COLUMN_CUSTOMER))[at] = row->customer.number;
 	else
-		parquet_file_text(file, COLUMN_CUSTOMER, row->customer.text);
-	parquet_file_number(file, COLUMN_POSTED, row->posted_us);
-	parquet_file_text(file, COLUMN_LEDGER, row->ledger);
-	parquet_file_text(file, COLUMN_KIND, row->kind);
-	parquet_file_number(file, COLUMN_POINTS, row->points_milli);
+		engine_batch_text(batch, COLUMN_CUSTOMER, at, row->customer.text);
+	((int64_t *)engine_batch_values(batch, COLUMN_POSTED))[at] = row->posted_us;
+	engine_batch_text(batch, COLUMN_LEDGER, at, row->ledger);
+	engine_batch_text(batch, COLUMN_KIND, at, row->kind);
+	((int64_t *)engine_batch_values(batch, COLUMN_POINTS))[at] = row->points_milli;
+	((int32_t *)engine_batch_values(batch, COLUMN_LOT))[at] = row->lot == DAY_MAX ? never_day() : row->lot;
 	if (row->lot == LOT_NONE)
-		parquet_file_null(file, COLUMN_LOT);
-	else
-		parquet_file_number(file, COLUMN_LOT, row->lot == DAY_MAX ? never_day() : row->lot);
-	put_text(file, COLUMN_RULE, row->rule);
-	parquet_file_text(file, COLUMN_PROGRAMME, row->programme);
-	parquet_file_number(file, COLUMN_BALANCE, row->balance_milli);
-	put_text(file, COLUMN_NOTE, row->note);
-	return parquet_file_row(file, err);
+		engine_batch_null(batch, COLUMN_LOT, at);
+	put_text(batch, COLUMN_RULE, at, row->rule);
+	engine_batch_text(batch, COLUMN_PROGRAMME, at, row->programme);
+	((int64_t *)engine_batch_values(batch, COLUMN_BALANCE))[at] = row->balance_milli;
+	put_text(batch, COLUMN_NOTE, at, row->note);
 }
 
-int ledger_writer_open(enum customer_id_type id_type, struct ledger_writer **out, struct error *err)
+static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
-	const struct parquet_column columns[N_COLUMNS] = {
+	(void)state;
+	struct ledger_writer *const writer = context;
+	uint32_t at = 0;
+	if (writer->has_first)
+		put_row(batch, writer->id_type, at++, &writer->first);
+	writer->has_first = false;
+	for (; at < ENGINE_BATCH_ROWS; at++) {
+		struct ledger_row row;
+		bool found = false;
+		const int rc = writer->source->next(writer->source, &row, &found, err);
+		if (rc < 0)
+			return rc;
+		if (!found)
+			break;
+		put_row(batch, writer->id_type, at, &row);
+	}
+	writer->rows += at;
+	*rows = at;
+	return 0;
+}
+
+static int register_rows(struct ledger_writer *writer, struct error *err)
+{
+	const struct engine_column columns[N_COLUMNS] = {
 		[COLUMN_ENTRY_NO] = {"entry_no", ENGINE_BIGINT},
 		[COLUMN_EVENT_ID] = {"event_id", ENGINE_VARCHAR},
-		[COLUMN_CUSTOMER] = {"cust_id", id_type == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR},
+		[COLUMN_CUSTOMER] = {"cust_id",
+				     writer->id_type == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR},
 		[COLUMN_POSTED] = {"posted_at", ENGINE_TIMESTAMP},
 		[COLUMN_LEDGER] = {"ledger", ENGINE_VARCHAR},
 		[COLUMN_KIND] = {"kind", ENGINE_VARCHAR},
@@ -243,49 +267,51 @@ int ledger_writer_open(enum customer_id_type id_type, struct ledger_writer **out
 		[COLUMN_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},
 		[COLUMN_NOTE] = {"note", ENGINE_VARCHAR},
 	};
+	return engine_register_source(writer->engine,
+				      &(struct engine_source){.name = ROWS_SOURCE,
+							      .columns = columns,
+							      .n_columns = N_COLUMNS,
+							      .fill = fill_rows,
+							      .context = writer},
+				      err);
+}
+
+int ledger_writer_open(const struct deployment *deployment, uint32_t memory_mib, struct ledger_writer **out,
+		       struct error *err)
+{
 	struct ledger_writer *const writer = calloc(1, sizeof(*writer));
-	if (writer)
-		writer->file = parquet_file_new(columns, N_COLUMNS);
-	if (!writer || !writer->file) {
-		free(writer);
+	if (!writer)
 		return error_no_memory(err, sizeof(*writer));
-	}
-	writer->id_type = id_type;
-	*out = writer;
-	return 0;
+	writer->id_type = deployment->config->customer_id;
+	const struct engine_options options = {.memory_mib = memory_mib, .threads = 1, .tmp_dir = deployment->tmp_dir};
+	int rc = engine_open(&options, &writer->engine, err);
+	if (rc == 0)
+		rc = register_rows(writer, err);
+	if (rc < 0)
+		ledger_writer_close(writer);
+	else
+		*out = writer;
+	return rc;
 }
 
 void ledger_writer_close(struct ledger_writer *writer)
 {
 	if (!writer)
 		return;
-	parquet_file_free(writer->file);
+	engine_close(writer->engine);
 	free(writer);
 }
 
 int ledger_writer_write(struct ledger_writer *writer, struct ledger_source *source, const char *dir, uint64_t *rows,
 			struct error *err)
 {
-	_cleanup_free_ char *staged = parquet_staged(dir, "ledger");
-	struct ledger_row row;
-	uint64_t n = 0;
-	bool found = false;
-	int rc = staged ? source->next(source, &row, &found, err) : error_no_memory(err, strlen(dir));
-	if (rc == 0 && found)
-		rc = parquet_file_begin(writer->file, staged, err);
-	for (; rc == 0 && found; n++) {
-		rc = n % CHECK_ROWS == 0 ? engine_check_interrupted(err) : 0;
-		if (rc == 0)
-			rc = put_row(writer, &row, err);
-		if (rc == 0)
-			rc = source->next(source, &row, &found, err);
-	}
-	if (rc == 0 && n)
-		rc = parquet_file_end(writer->file, err);
-	if (rc == 0 && n)
-		rc = parquet_name(dir, "ledger", err);
+	writer->source = source;
+	writer->rows = 0;
+	int rc = source->next(source, &writer->first, &writer->has_first, err);
+	if (rc == 0 && writer->has_first)
+		rc = parquet_write(writer->engine, "SELECT * FROM " ROWS_SOURCE "()", dir, "ledger", err);
 	if (rc == 0)
-		*rows = n;
+		*rows = writer->rows;
 	return rc;
 }
 
@@ -296,6 +322,7 @@ struct write_all {
 	const struct programme *programme;
 	const struct ledger_spool *spool;
 	const char *dir;
+	uint32_t memory_mib;
 	pthread_mutex_t mutex;
 	int32_t next; /* day to be taken; DAY_MAX: none, or nobody goes on. Under the mutex, as are rc and error */
 	int rc;
@@ -336,7 +363,7 @@ static void *write_days(void *argument)
 	struct error error = {0};
 	struct ledger_writer *writer = NULL;
 	struct ledger_names *const names = ledger_names_new(all->programme);
-	int rc = names ? ledger_writer_open(all->deployment->config->customer_id, &writer, &error)
+	int rc = names ? ledger_writer_open(all->deployment, all->memory_mib, &writer, &error)
 		       : error_no_memory(&error, sizeof(void *));
 	int32_t day;
 	while (rc == 0 && writer && (day = take_day(all)) != DAY_MAX)
@@ -373,6 +400,10 @@ int ledger_write_all(const struct deployment *deployment, const struct programme
 		.programme = programme,
 		.spool = spool,
 		.dir = dir,
+		/* A writer holds a row group, some tens of MiB. */
+		.memory_mib = deployment->config->engine_memory_mib / n > 128
+				      ? deployment->config->engine_memory_mib / n
+				      : 128,
 		.next = ledger_spool_day(spool, DAY_MIN),
 	};
 	pthread_t threads[WRITERS_MAX];

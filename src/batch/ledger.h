@@ -136,8 +136,9 @@ void ledger_merged_source(struct ledger_merged_source *source, struct ledger_sou
 void ledger_row_hash(const struct ledger_row *row, uint64_t *hash);
 
 struct ledger_writer;
-/* Holds a row group in memory, some tens of MiB. Belongs to one thread at a time. */
-int ledger_writer_open(enum customer_id_type id_type, struct ledger_writer **out, struct error *err);
+/* Opens an engine of its own, of one thread. Belongs to one thread at a time. */
+int ledger_writer_open(const struct deployment *deployment, uint32_t memory_mib, struct ledger_writer **out,
+		       struct error *err);
 void ledger_writer_close(struct ledger_writer *writer);
 /* Writes the rows into <dir>/ledger-<hash>.parquet; the same rows, the same bytes. Not flushed. *rows: how many. When there
  * are none, there is no file. */

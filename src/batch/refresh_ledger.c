@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define WRITER_MEMORY_MIB 192u
+
 struct day_hash {
 	int32_t day;
 	uint64_t hash;
@@ -206,7 +208,7 @@ static int open_rewriting(struct rewriting *rewriting, struct error *err)
 	for (unsigned i = 0; i < 2; i++)
 		if (!(rewriting->names[i] = ledger_names_new(deployment->programme)))
 			return error_no_memory(err, sizeof(void *));
-	int rc = ledger_writer_open(rewriting->id_type, &rewriting->writer, err);
+	int rc = ledger_writer_open(deployment, WRITER_MEMORY_MIB, &rewriting->writer, err);
 	if (rc == 0 && rewriting->refresh->has_whole)
 		rc = engine_open(&options, &rewriting->engine, err);
 	if (rc == 0 && rewriting->refresh->has_whole)
