@@ -326,20 +326,28 @@ static void put_account(const struct accounts *accounts, struct engine_batch *ba
 	set_number(batch, ACCOUNT_WINDOW_SPEND, row, head.totals.window_spend_minor);
 }
 
-static int fill_accounts(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+/* Rows of a scan that has one row an entry. */
+static int fill_entries(const struct accounts *accounts, void *scan, struct engine_batch *batch, uint32_t *rows,
+			void (*put)(const struct accounts *, struct engine_batch *, uint32_t, const struct entry *),
+			struct error *err)
 {
 	uint32_t row = 0;
 	for (; row < ENGINE_BATCH_ROWS; row++) {
 		const struct entry *entry;
-		const int rc = next_entry(state, &entry, err);
+		const int rc = next_entry(scan, &entry, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
 			break;
-		put_account(context, batch, row, entry);
+		put(accounts, batch, row, entry);
 	}
 	*rows = row;
 	return 0;
+}
+
+static int fill_accounts(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	return fill_entries(context, state, batch, rows, put_account, err);
 }
 
 enum balance_column {
@@ -393,21 +401,17 @@ static int fill_balances(void *context, void *state, struct engine_batch *batch,
 	return 0;
 }
 
-static int fill_states(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+/* The record as it is: a state, or a favourite's name. */
+static void put_record(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+		       const struct entry *entry)
 {
-	uint32_t row = 0;
-	for (; row < ENGINE_BATCH_ROWS; row++) {
-		const struct entry *entry;
-		const int rc = next_entry(state, &entry, err);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			break;
-		set_id(context, batch, row, &entry->id);
-		engine_batch_text(batch, 1, row, entry->record);
-	}
-	*rows = row;
-	return 0;
+	set_id(accounts, batch, row, &entry->id);
+	engine_batch_text(batch, 1, row, entry->record);
+}
+
+static int fill_records(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	return fill_entries(context, state, batch, rows, put_record, err);
 }
 
 /* The first column is the customer's id, of the deployment's type. */
@@ -462,12 +466,16 @@ static const struct engine_source SOURCES[] = {
 	 .n_columns = N_BALANCE_COLUMNS,
 	 .start = start_accounts,
 	 .fill = fill_balances},
-	{.name = "kernel_states", .columns = STATE_COLUMNS, .n_columns = 2, .start = start_states, .fill = fill_states},
+	{.name = "kernel_states",
+	 .columns = STATE_COLUMNS,
+	 .n_columns = 2,
+	 .start = start_states,
+	 .fill = fill_records},
 	{.name = "kernel_favourites",
 	 .columns = FAVOURITE_COLUMNS,
 	 .n_columns = 2,
 	 .start = start_favourites,
-	 .fill = fill_states},
+	 .fill = fill_records},
 };
 
 int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err)

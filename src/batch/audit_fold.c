@@ -4,6 +4,7 @@
  * thread, as both come in the order of the customers.
  */
 #include "batch/audit_internal.h"
+#include "batch/records.h"
 
 #include "loyalty/record.h"
 
@@ -15,24 +16,11 @@
 
 #define CELLS_MAX (2u + PROGRAMME_LEDGERS_MAX)
 
-/* A record that was made: where its id (of type text) and its bytes are in place->bytes. */
-struct made {
-	int64_t number;
-	size_t text_at;
-	size_t text_len;
-	size_t at;
-	size_t len;
-};
-
 struct place {
 	void *inner; /* the folding's; NULL: there is none */
 	struct history_customer *customers;
 	size_t customers_cap;
-	struct record *record;
-	struct buf bytes;
-	struct made *made;
-	size_t n_made;
-	size_t made_cap;
+	struct records records; /* with_view */
 	uint64_t events;
 };
 
@@ -64,10 +52,8 @@ static void close_place(void *context, void *state)
 	struct place *const place = state;
 	if (place->inner)
 		fold->folding->sink.close(fold->folding->sink.context, place->inner);
-	record_free(place->record);
+	records_release(&place->records);
 	free(place->customers);
-	free(place->made);
-	buf_release(&place->bytes);
 	free(place);
 }
 
@@ -80,8 +66,8 @@ static int open_place(void *context, void **state, struct error *err)
 	int rc = 0;
 	if (fold->folding)
 		rc = fold->folding->sink.open(fold->folding->sink.context, &place->inner, err);
-	if (rc == 0 && fold->with_view && !(place->record = record_new(fold->audit->deployment.programme)))
-		rc = error_no_memory(err, sizeof(*place));
+	if (rc == 0 && fold->with_view)
+		rc = records_init(&place->records, fold->audit->deployment.programme, err);
 	if (rc < 0)
 		close_place(context, place);
 	else
@@ -128,46 +114,13 @@ static int fold_batch(const struct fold *fold, struct place *place, const struct
 	return fold->folding->sink.work(fold->folding->sink.context, place->inner, &until, err);
 }
 
-static int make_record(struct place *place, const struct history_customer *customer)
-{
-	struct made *const made = &place->made[place->n_made++];
-	*made = (struct made){
-		.number = customer->id.number, .text_at = place->bytes.len, .text_len = customer->id.text.len};
-	record_reset(place->record);
-	int rc = made->text_len ? buf_append(&place->bytes, customer->id.text.data, made->text_len) : 0;
-	if (rc == 0)
-		rc = record_of_history(place->record, customer->facts, customer->n_facts);
-	made->at = place->bytes.len;
-	if (rc == 0)
-		rc = record_encode(place->record, &place->bytes);
-	made->len = place->bytes.len - made->at;
-	return rc;
-}
-
-static int make_records(struct place *place, const struct history_batch *batch, struct error *err)
-{
-	if (place->made_cap < batch->n_customers) {
-		struct made *const made = realloc(place->made, batch->n_customers * sizeof(*made));
-		if (!made)
-			return error_no_memory(err, batch->n_customers * sizeof(*made));
-		place->made = made;
-		place->made_cap = batch->n_customers;
-	}
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < batch->n_customers; i++)
-		rc = make_record(place, &batch->customers[i]);
-	return rc < 0 ? error_no_memory(err, batch->n_facts * sizeof(struct fact)) : 0;
-}
-
 static int work(void *context, void *state, const struct history_batch *batch, struct error *err)
 {
 	const struct fold *const fold = context;
 	struct place *const place = state;
-	place->n_made = 0;
-	buf_clear(&place->bytes);
 	int rc = fold->folding ? fold_batch(fold, place, batch, err) : 0;
 	if (rc == 0 && fold->with_view)
-		rc = make_records(place, batch, err);
+		rc = records_make(&place->records, batch, err);
 	place->events = batch->n_facts;
 	return rc;
 }
@@ -340,14 +293,12 @@ static int commit(void *context, void *state, struct error *err)
 	struct fold *const fold = context;
 	const struct place *const place = state;
 	int rc = fold->folding ? fold->folding->sink.commit(fold->folding->sink.context, place->inner, err) : 0;
-	for (size_t i = 0; rc == 0 && fold->with_view && i < place->n_made; i++) {
-		const struct made *const made = &place->made[i];
-		struct customer_id id = {.number = made->number};
-		if (made->text_len)
-			id.text = (struct slice){place->bytes.data + made->text_at, made->text_len};
-		rc = meet(fold, &id, (struct slice){place->bytes.data + made->at, made->len}, err);
+	for (size_t i = 0; rc == 0 && fold->with_view && i < place->records.n; i++) {
+		struct customer_id id;
+		const struct slice record = records_get(&place->records, i, &id);
+		rc = meet(fold, &id, record, err);
 	}
-	fold->customers += place->n_made;
+	fold->customers += place->records.n;
 	fold->events += place->events;
 	return rc;
 }

@@ -1,30 +1,12 @@
 #include "speed/view_mend.h"
 
-#include "batch/history.h"
-#include "loyalty/record.h"
+#include "batch/records.h"
 #include "speed/view_writer.h"
 
 #include <stdlib.h>
 
 /* More than one marked account in so many: all are made, in one pass over the sorted history. */
 #define MARKED_FEW 4u
-
-/* A record that was made: where its id (of type text) and its bytes are in place->bytes. */
-struct made {
-	int64_t number;
-	size_t text_at;
-	size_t text_len;
-	size_t at;
-	size_t len;
-};
-
-struct place {
-	struct record *record;
-	struct buf bytes;
-	struct made *made;
-	size_t n;
-	size_t cap;
-};
 
 struct mender {
 	struct view *view;
@@ -34,84 +16,47 @@ struct mender {
 	uint64_t mended;
 };
 
-static void close_place(void *context, void *state)
+static void close_place(void *context, void *place)
 {
 	(void)context;
-	struct place *const place = state;
-	record_free(place->record);
-	buf_release(&place->bytes);
-	free(place->made);
+	records_release(place);
 	free(place);
 }
 
-static int open_place(void *context, void **state, struct error *err)
+static int open_place(void *context, void **place, struct error *err)
 {
 	const struct mender *const mender = context;
-	struct place *const place = calloc(1, sizeof(*place));
-	if (!place)
-		return error_no_memory(err, sizeof(*place));
-	place->record = record_new(mender->programme);
-	if (!place->record) {
-		close_place(context, place);
-		return error_no_memory(err, sizeof(*place));
-	}
-	*state = place;
-	return 0;
-}
-
-static int make_record(struct place *place, const struct history_customer *customer)
-{
-	struct made *const made = &place->made[place->n];
-	*made = (struct made){
-		.number = customer->id.number, .text_at = place->bytes.len, .text_len = customer->id.text.len};
-	record_reset(place->record);
-	int rc = made->text_len ? buf_append(&place->bytes, customer->id.text.data, made->text_len) : 0;
-	if (rc == 0)
-		rc = record_of_history(place->record, customer->facts, customer->n_facts);
-	made->at = place->bytes.len;
-	if (rc == 0)
-		rc = record_encode(place->record, &place->bytes);
-	made->len = place->bytes.len - made->at;
-	place->n++;
+	struct records *const records = malloc(sizeof(*records));
+	if (!records)
+		return error_no_memory(err, sizeof(*records));
+	const int rc = records_init(records, mender->programme, err);
+	if (rc < 0)
+		free(records);
+	else
+		*place = records;
 	return rc;
 }
 
-static int work(void *context, void *state, const struct history_batch *batch, struct error *err)
+static int work(void *context, void *place, const struct history_batch *batch, struct error *err)
 {
 	(void)context;
-	struct place *const place = state;
-	place->n = 0;
-	buf_clear(&place->bytes);
-	if (batch->n_customers > place->cap) {
-		struct made *const made = realloc(place->made, batch->n_customers * sizeof(*made));
-		if (!made)
-			return error_no_memory(err, batch->n_customers * sizeof(*made));
-		place->made = made;
-		place->cap = batch->n_customers;
-	}
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < batch->n_customers; i++)
-		rc = make_record(place, &batch->customers[i]);
-	return rc < 0 ? error_no_memory(err, batch->n_facts * sizeof(struct fact)) : 0;
+	return records_make(place, batch, err);
 }
 
-static int commit(void *context, void *state, struct error *err)
+static int commit(void *context, void *place, struct error *err)
 {
 	struct mender *const mender = context;
-	const struct place *const place = state;
+	const struct records *const records = place;
 	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < place->n; i++) {
-		const struct made *const made = &place->made[i];
-		struct customer_id id = {.number = made->number};
-		if (made->text_len)
-			id.text = (struct slice){place->bytes.data + made->text_at, made->text_len};
-		const struct slice record = {place->bytes.data + made->at, made->len};
+	for (size_t i = 0; rc == 0 && i < records->n; i++) {
+		struct customer_id id;
+		const struct slice record = records_get(records, i, &id);
 		rc = mender->all ? view_account_append(mender->view, &id, record, err)
 				 : view_account_put(mender->view, &id, record, err);
 		if (rc == 0 && !mender->all)
 			rc = view_unmark(mender->view, &id, err);
 	}
-	mender->mended += place->n;
+	mender->mended += records->n;
 	return rc;
 }
 
