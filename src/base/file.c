@@ -1,5 +1,7 @@
 #include "base/file.h"
 
+#include "base/limits.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -173,4 +175,20 @@ int file_remove_tree(const char *path, struct error *err)
 	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
 		return error_errno(err, errno, "cannot remove %s", path);
 	return 0;
+}
+
+int file_make_tmp_dir(const char *name, char **out, struct error *err)
+{
+	const char *const base = getenv("TMPDIR");
+	char *const dir = text_printf("%s/punchcard-%s-XXXXXX", base && *base ? base : "/var/tmp", name);
+	if (!dir)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (mkdtemp(dir)) {
+		*out = dir;
+		return 0;
+	}
+	const int rc =
+		error_errno(err, errno, "cannot make %s; TMPDIR can name another directory for temporary files", dir);
+	free(dir);
+	return rc;
 }

@@ -29,6 +29,9 @@ int file_rename(const char *from, const char *to, struct error *err);
 int file_exchange(const char *a, const char *b, struct error *err);
 /* Writes all bytes to fd, going on after short writes and EINTR. */
 int file_write_all(int fd, const void *data, size_t len, const char *path, struct error *err);
+/* Makes a directory for temporary files of this process alone, <$TMPDIR or /var/tmp>/punchcard-<name>-<random>. The caller
+ * removes it (file_remove_tree) and frees *out. ERROR_IO, ERROR_NO_SPACE … say that TMPDIR can name another place. */
+int file_make_tmp_dir(const char *name, char **out, struct error *err);
 /* Writes a whole file durably: `<path>.tmp`, fsync, rename, fsync of the directory. */
 int file_write_durable(const char *path, const void *data, size_t len, struct error *err);
 /* Reads a whole file of at most `limit` bytes into `out` (appended). Over it: ERROR_LIMIT. */

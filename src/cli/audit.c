@@ -6,9 +6,9 @@
 #include "cli/command.h"
 #include "cli/day.h"
 #include "cli/show.h"
+#include "cli/stop.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,25 +62,6 @@ struct shown {
 
 /* ---- progress, and its end ---- */
 
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop_asked = 1;
-	/* The next one, of either kind, ends the process. */
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 static void clear_line(const struct shown *shown)
 {
 	if (shown->progress)
@@ -92,7 +73,7 @@ static bool tell_progress(void *context, const char *doing, uint64_t done, uint6
 	const struct shown *const shown = context;
 	char n[2][NUMBER_TEXT_MAX];
 	if (!shown->progress)
-		return !stop_asked;
+		return !stop_asked();
 	clear_line(shown);
 	fprintf(stderr, "  %s", doing);
 	if (done)
@@ -101,7 +82,7 @@ static bool tell_progress(void *context, const char *doing, uint64_t done, uint6
 		fprintf(stderr, " of %s", number_text(total, n[1]));
 	if (done)
 		fputs(" rows", stderr);
-	return !stop_asked;
+	return !stop_asked();
 }
 
 static void tell_finding(void *context, const struct audit_finding *finding)
@@ -118,19 +99,6 @@ static void tell_finding(void *context, const struct audit_finding *finding)
 }
 
 /* ---- the runs ---- */
-
-/* A directory of our own; data/tmp is the writer's. */
-static char *make_tmp_dir(struct error *err)
-{
-	const char *const base = getenv("TMPDIR");
-	char *const dir = text_printf("%s/punchcard-audit-XXXXXX", base && *base ? base : "/var/tmp");
-	if (dir && mkdtemp(dir))
-		return dir;
-	error_set(err, ERROR_IO, "%s: cannot be made; TMPDIR can name another directory for temporary files",
-		  dir ? dir : "a temporary directory");
-	free(dir);
-	return NULL;
-}
 
 /* *code is the exit code when nothing failed. */
 static int compare(const struct deployment *deployment, const struct arguments *arguments, const char *tmp_dir,
@@ -231,11 +199,11 @@ static int open_and_run(const struct cli *cli, const struct arguments *arguments
 	if (deployment_open(cli->dir, DEPLOYMENT_READ, "audit", &deployment, &err) < 0)
 		return cli_fail(&err);
 	/* Heard before there is anything to clean up. */
-	catch_signals();
-	char *const tmp_dir = make_tmp_dir(&err);
+	stop_on_signals();
+	char *tmp_dir = NULL;
 	struct shown shown = {.progress = cli->err_is_terminal};
 	int code = EXIT_OK;
-	int rc = tmp_dir ? 0 : err.code;
+	int rc = file_make_tmp_dir("audit", &tmp_dir, &err);
 	if (rc == 0 && arguments->reserve)
 		rc = reserve(deployment, arguments, tmp_dir, &shown, &err);
 	else if (rc == 0)

@@ -3,12 +3,10 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/show.h"
+#include "cli/stop.h"
 #include "store/block.h"
 
 #include <getopt.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] collect --once [--strict] [--json]\n"
@@ -49,17 +47,6 @@ static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
 	{NULL, 0, NULL, 0},
 };
-
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop_asked = 1;
-	/* The next one, of either kind, ends the process. */
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-}
 
 struct report {
 	bool json;
@@ -205,16 +192,7 @@ static void on_made_again(void *context)
 static bool must_stop(void *context)
 {
 	(void)context;
-	return stop_asked != 0;
-}
-
-static void catch_signals(void)
-{
-	/* The signal ends the intake between two blocks, so that what was taken is complete. */
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	return stop_asked();
 }
 
 static void print_total(const struct report *report)
@@ -243,7 +221,7 @@ static int collect(const struct cli *cli, bool strict, bool as_json)
 	struct deployment *deployment = NULL;
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "collect", &deployment, &err) < 0)
 		return cli_fail(&err);
-	catch_signals();
+	stop_on_signals();
 	if (as_json) {
 		json_to_file(&report.out, stdout);
 		json_object(&report.out);

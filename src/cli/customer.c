@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/tz.h"
 #include "cli/command.h"
@@ -6,7 +7,6 @@
 
 #include <getopt.h>
 #include <string.h>
-#include <time.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] customer ID [--json]\n"
@@ -402,11 +402,9 @@ static int run(const struct cli *cli, int argc, char **argv)
 	struct deployment *deployment = NULL;
 	struct lookup *lookup = NULL;
 	struct customer_card card = {0};
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
 	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
 	if (rc == 0)
-		rc = lookup_open(deployment, (int64_t)now.tv_sec * MICROS, &lookup, &err);
+		rc = lookup_open(deployment, clock_now_us(), &lookup, &err);
 	if (rc == 0)
 		rc = lookup_customer(lookup, argv[optind], &card, &err);
 	int code = EXIT_OK;

@@ -1,11 +1,11 @@
 #include "serving/explain.h"
 
+#include "base/clock.h"
 #include "base/tz.h"
 #include "cli/command.h"
 
 #include <getopt.h>
 #include <string.h>
-#include <time.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] explain CUSTOMER [--as-of DATE] [--ledger NAME] [--json]\n"
@@ -35,13 +35,6 @@ static const struct option OPTIONS[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int64_t now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static int explain(const struct cli *cli, const char *customer, struct explain_options *options, bool as_json)
 {
 	struct error err = {0};
@@ -62,7 +55,7 @@ static int explain(const struct cli *cli, const char *customer, struct explain_o
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-	struct explain_options options = {.now_us = now_us()};
+	struct explain_options options = {.now_us = clock_now_us()};
 	bool as_json = false;
 	opterr = 0;
 	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {

@@ -1,4 +1,5 @@
 #include "speed/generate.h"
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/file.h"
 #include "base/tz.h"
@@ -298,7 +299,7 @@ static int use_defaults(struct arguments *args, struct target *target, struct er
 static int choose_days(struct arguments *args)
 {
 	struct generate_options *const options = &args->options;
-	const int32_t today = tz_local_day(options->zone, (int64_t)time(NULL) * 1000000);
+	const int32_t today = tz_local_day(options->zone, clock_now_us());
 	if (!args->has_to)
 		options->to_day = args->has_from ? options->from_day + DEFAULT_DAYS - 1 : today - 1;
 	if (!args->has_from)

@@ -8,9 +8,6 @@
 #include "cli/show.h"
 #include "speed/collect.h"
 
-#include <getopt.h>
-#include <string.h>
-
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] rebuild [--data-dt DATE] [--json]\n"
 	"\n"
@@ -33,14 +30,6 @@ static const char USAGE[] =
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
 	"interrupted: nothing is changed, run it again\n";
-
-enum { OPTION_DATA_DT = 256, OPTION_JSON };
-
-static const struct option OPTIONS[] = {
-	{"data-dt", required_argument, NULL, OPTION_DATA_DT},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{NULL, 0, NULL, 0},
-};
 
 #define CLEAR_LINE "\r\033[K"
 
@@ -163,29 +152,9 @@ static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-	const char *date = NULL;
-	bool as_json = false;
-	int option;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-		switch (option) {
-		case OPTION_DATA_DT:
-			date = optarg;
-			break;
-		case OPTION_JSON:
-			as_json = true;
-			break;
-		default:
-			return cli_usage_error("rebuild", "unknown option, or one without its value: '%s'",
-					       argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return cli_usage_error("rebuild", "'%s' is one argument too many", argv[optind]);
-	int32_t data_dt = 0;
-	if (date && civil_parse(date, strlen(date), &data_dt) < 0)
-		return cli_usage_error("rebuild", "--data-dt %s: expected a date, yyyy-mm-dd", date);
-	return rebuild(cli, date ? &data_dt : NULL, as_json);
+	struct day_options options;
+	const int code = day_parse_options("rebuild", argc, argv, &options);
+	return code == EXIT_OK ? rebuild(cli, options.date ? &options.day : NULL, options.json) : code;
 }
 
 const struct command command_rebuild = {

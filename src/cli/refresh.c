@@ -7,9 +7,6 @@
 #include "cli/show.h"
 #include "speed/collect.h"
 
-#include <getopt.h>
-#include <string.h>
-
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] refresh --data-dt DATE [--json]\n"
 	"\n"
@@ -35,14 +32,6 @@ static const char USAGE[] =
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
 	"interrupted: nothing is changed, run it again\n";
-
-enum { OPTION_DATA_DT = 256, OPTION_JSON };
-
-static const struct option OPTIONS[] = {
-	{"data-dt", required_argument, NULL, OPTION_DATA_DT},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{NULL, 0, NULL, 0},
-};
 
 static const char *why_whole(enum refresh_whole whole)
 {
@@ -149,31 +138,13 @@ static int refresh(const struct cli *cli, const char *date, int32_t data_dt, boo
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-	const char *date = NULL;
-	bool as_json = false;
-	int option;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-		switch (option) {
-		case OPTION_DATA_DT:
-			date = optarg;
-			break;
-		case OPTION_JSON:
-			as_json = true;
-			break;
-		default:
-			return cli_usage_error("refresh", "unknown option, or one without its value: '%s'",
-					       argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return cli_usage_error("refresh", "'%s' is one argument too many", argv[optind]);
-	int32_t data_dt;
-	if (!date)
+	struct day_options options;
+	const int code = day_parse_options("refresh", argc, argv, &options);
+	if (code != EXIT_OK)
+		return code;
+	if (!options.date)
 		return cli_usage_error("refresh", "which day? --data-dt yyyy-mm-dd");
-	if (civil_parse(date, strlen(date), &data_dt) < 0)
-		return cli_usage_error("refresh", "--data-dt %s: expected a date, yyyy-mm-dd", date);
-	return refresh(cli, date, data_dt, as_json);
+	return refresh(cli, options.date, options.day, options.json);
 }
 
 const struct command command_refresh = {

@@ -4,14 +4,14 @@
 #include "base/file.h"
 #include "base/tz.h"
 #include "cli/command.h"
+#include "cli/day.h"
 #include "cli/show.h"
 #include "cli/simulate_show.h"
+#include "cli/stop.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] simulate --programme FILE [--data-dt DATE] [--value-per-point V] [--json]\n"
@@ -61,25 +61,6 @@ struct arguments {
 
 /* ---- the run ---- */
 
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop_asked = 1;
-	/* The next one, of either kind, ends the process. */
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 static bool tell_progress(void *context, uint64_t rows, uint64_t total)
 {
 	const bool *const show = context;
@@ -89,47 +70,27 @@ static bool tell_progress(void *context, uint64_t rows, uint64_t total)
 		fprintf(stderr, "\r\033[K  sorting %s rows", number_text(total, all));
 	else if (*show)
 		fprintf(stderr, "\r\033[K  %s of %s rows", number_text(rows, done), number_text(total, all));
-	return !stop_asked;
-}
-
-/* A directory of our own to spill into; data/tmp is the writer's. */
-static char *make_tmp_dir(struct error *err)
-{
-	const char *const base = getenv("TMPDIR");
-	char *const dir = text_printf("%s/punchcard-simulate-XXXXXX", base && *base ? base : "/var/tmp");
-	if (dir && mkdtemp(dir))
-		return dir;
-	error_set(err, ERROR_IO, "%s: cannot be made; TMPDIR can name another directory for temporary files",
-		  dir ? dir : "a temporary directory");
-	free(dir);
-	return NULL;
-}
-
-static int64_t now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000;
+	return !stop_asked();
 }
 
 static int run_simulation(const struct deployment *deployment, const struct programme *other,
 			  const struct arguments *arguments, bool show_progress, struct simulate_report *report,
 			  struct error *err)
 {
-	catch_signals();
-	char *const tmp_dir = make_tmp_dir(err);
-	if (!tmp_dir)
-		return err->code;
+	stop_on_signals();
+	char *tmp_dir = NULL;
+	int rc = file_make_tmp_dir("simulate", &tmp_dir, err);
+	if (rc < 0)
+		return rc;
 	const struct simulate_options options = {
-		.data_dt = arguments->has_day ? arguments->day
-					      : tz_local_day(deployment->programme->timezone, now_us()) - 1,
+		.data_dt = arguments->has_day ? arguments->day : day_today(deployment) - 1,
 		.value_micro = arguments->value_micro,
 		.parquet = arguments->parquet,
 		.tmp_dir = tmp_dir,
 		.progress = tell_progress,
 		.progress_context = &show_progress,
 	};
-	const int rc = simulate_run(deployment, other, &options, report, err);
+	rc = simulate_run(deployment, other, &options, report, err);
 	if (show_progress)
 		fputs("\r\033[K", stderr);
 	file_remove_tree(tmp_dir, NULL);

@@ -7,6 +7,7 @@
  */
 #include "config/lock_internal.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/tz.h"
 
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOCK_TEXT_BYTES 128
@@ -78,7 +78,7 @@ static int write_holder(int fd, const char *path, const char *command, struct er
 {
 	char text[LOCK_TEXT_BYTES];
 	char since[20];
-	civil_format_time(NULL, (int64_t)time(NULL) * 1000000, since);
+	civil_format_time(NULL, clock_now_us(), since);
 	const int len = snprintf(text, sizeof(text), "%ld %.40s %s\n", (long)getpid(), command, since);
 	/* Shorter first: a reader then sees nothing or the whole line. */
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)

@@ -4,18 +4,6 @@
 #include "engine/lex.h"
 #include "serving/catalog.h"
 
-#include <stdlib.h>
-
-/* A directory of our own to spill into. *path stays NULL when there is none to be had: then it cannot spill. */
-static void make_tmp_dir(char **path)
-{
-	const char *const base = getenv("TMPDIR");
-	char *const dir = text_printf("%s/punchcard-sql-XXXXXX", base && *base ? base : "/var/tmp");
-	if (dir && mkdtemp(dir))
-		*path = dir;
-	else
-		free(dir);
-}
 
 static unsigned count_lines(const char *from, const char *to)
 {
@@ -106,7 +94,8 @@ int query_run(const struct deployment *deployment, struct slice sql, const struc
 	      struct error *err)
 {
 	_cleanup_free_ char *tmp_dir = NULL;
-	make_tmp_dir(&tmp_dir);
+	/* Without one it cannot spill. */
+	file_make_tmp_dir("sql", &tmp_dir, NULL);
 	const struct engine_options engine_options = {.memory_mib = deployment->config->engine_memory_mib,
 						      .threads = deployment->config->engine_threads,
 						      .tmp_dir = tmp_dir,

@@ -1,12 +1,12 @@
 #include "speed/attach.h"
 
+#include "base/clock.h"
 #include "batch/committed.h"
 #include "speed/account_rows.h"
 #include "speed/rows.h"
 #include "speed/view_writer.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define MICROS INT64_C(1000000)
 
@@ -32,13 +32,11 @@ static int attach_accounts(struct attached *attached, struct engine *engine, str
 	if (rc < 0)
 		return rc;
 	const struct programme *const programme = attached->kept ? attached->kept : attached->deployment->programme;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
 	attached->accounts = (struct account_rows){
 		.deployment = attached->deployment,
 		.programme = programme,
 		.view = attached->view,
-		.day = tz_local_day(programme->timezone, (int64_t)now.tv_sec * MICROS),
+		.day = tz_local_day(programme->timezone, clock_now_us()),
 	};
 	rc = account_rows_register(&attached->accounts, engine, err);
 	return rc < 0 ? rc

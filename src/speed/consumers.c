@@ -1,5 +1,6 @@
 #include "speed/consumers.h"
 
+#include "base/clock.h"
 #include "batch/history.h"
 #include "speed/table_writer.h"
 #include "speed/view_writer.h"
@@ -7,7 +8,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Lines in a batch while there is a backlog. The table: about 150 MB in the engine, and Parquet files of a good size. The
  * view: the larger the batch, the fewer times each account is written; about 170 bytes of memory an event. */
@@ -231,10 +231,8 @@ bool consumers_failed(struct consumers *consumers)
 static int trim(struct consumers *all, struct error *err)
 {
 	const uint64_t taken = all->table.offset < all->to_view.offset ? all->table.offset : all->to_view.offset;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
 	const int64_t keep_from_us =
-		((int64_t)now.tv_sec - (int64_t)all->deployment->config->journal_retention_h * 3600) * MICROS;
+		clock_now_us() - (int64_t)all->deployment->config->journal_retention_h * 3600 * MICROS;
 	struct journal_reader *reader = NULL;
 	uint64_t first = 0;
 	uint64_t next = 0;

@@ -1,5 +1,6 @@
 #include "speed/intake_internal.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -11,13 +12,6 @@
 #define SETTLE_POLL_US 20000
 /* Who keeps writing to a file is waited for so many times settle_ms. */
 #define SETTLE_WAITS 3
-
-int64_t intake_now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * MICROS + t.tv_nsec / 1000;
-}
 
 int intake_open(const struct deployment *deployment, struct journal *journal, const struct intake_hooks *hooks,
 		struct intake **out, struct error *err)
@@ -389,7 +383,7 @@ static int take_entry(struct intake *intake, const char *name, struct error *err
 int intake_source(struct intake *intake, const struct config_source *source, unsigned *failed, struct error *err)
 {
 	intake->source = source;
-	intake->now_us = intake_now_us();
+	intake->now_us = clock_now_us();
 	intake->latest_us = intake->now_us + (int64_t)intake->deployment->config->future_limit_h * 3600 * MICROS;
 	intake->failed = 0;
 	_cleanup_free_ char *dir = deployment_path(intake->deployment, source->dir);

@@ -114,7 +114,6 @@ struct intake {
 
 /* intake.c */
 
-int64_t intake_now_us(void);
 int intake_begin_block(struct intake *intake, struct error *err);
 /* Makes what is in the block durable, and puts the files away that ended in it. Afterwards no transaction is open. */
 int intake_commit_block(struct intake *intake, struct error *err);

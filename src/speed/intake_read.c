@@ -1,5 +1,7 @@
 #include "speed/intake_internal.h"
 
+#include "base/clock.h"
+
 static const char REST[] = "a line that had no end when it was read has got one: what was added to it is left out";
 
 bool intake_has_changed(const struct intake *intake)
@@ -14,7 +16,7 @@ bool intake_is_quiet(const struct intake *intake)
 	struct stat now;
 	if (settle_us == 0 || input_stat_now(intake->in, &now, NULL) < 0)
 		return true;
-	const int64_t age_us = intake_now_us() - ((int64_t)now.st_mtim.tv_sec * MICROS + now.st_mtim.tv_nsec / 1000);
+	const int64_t age_us = clock_now_us() - ((int64_t)now.st_mtim.tv_sec * MICROS + now.st_mtim.tv_nsec / 1000);
 	return age_us < 0 || age_us >= settle_us;
 }
 
