@@ -20,8 +20,9 @@ static const char USAGE[] =
 	"\n"
 	"Times are local ones of the programme's timezone; with --json they are UTC. The balance behind an entry "
 	"counts\n"
-	"points that are still pending, too. The events are folded once more by today's programme.yaml: the same that\n"
-	"`customer` shows, and the loyalty table of that day. It only reads, and waits for nobody.\n"
+	"points that are still pending, too. The events are folded once more by today's programme.yaml: that is what\n"
+	"`customer` and the loyalty table of that day show, once they are of this programme, too. It only reads, and\n"
+	"waits for nobody.\n"
 	"\n"
 	"exit codes: 0 done; 1 there is no such customer, or it could not be read; 2 usage or configuration; 130\n"
 	"interrupted\n";
