@@ -50,7 +50,7 @@ static void close_place(void *context, void *state)
 {
 	struct fold *const fold = context;
 	struct place *const place = state;
-	if (place->inner)
+	if (fold->folding && place->inner)
 		fold->folding->sink.close(fold->folding->sink.context, place->inner);
 	records_release(&place->records);
 	free(place->customers);

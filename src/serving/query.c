@@ -4,7 +4,6 @@
 #include "engine/lex.h"
 #include "serving/catalog.h"
 
-
 static unsigned count_lines(const char *from, const char *to)
 {
 	unsigned lines = 0;
