@@ -245,7 +245,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *args)
 static const struct config_source *find_source(const struct config *config)
 {
 	for (unsigned i = 0; i < config->n_sources; i++)
-		if (strcmp(config->sources[i].format, "classic") == 0)
+		if (config->sources[i].type == SOURCE_SPOOL && strcmp(config->sources[i].format, "classic") == 0)
 			return &config->sources[i];
 	return NULL;
 }

@@ -38,6 +38,17 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
+static void print_source_name(const struct config_source *source)
+{
+	const char *const where = source->type == SOURCE_SPOOL  ? source->dir
+				  : source->type == SOURCE_TAIL ? source->path
+				  : source->type == SOURCE_EXEC ? source->command.items[0]
+				  : source->type == SOURCE_HTTP ? source->listen
+								: "";
+	printf("  %s (%s, %s%s%s)\n", source->name, source->format, config_source_type_name(source->type),
+	       *where ? " " : "", where);
+}
+
 static void print_sources(const struct deployment *deployment, const struct status *status)
 {
 	char n[5][NUMBER_TEXT_MAX];
@@ -45,12 +56,13 @@ static void print_sources(const struct deployment *deployment, const struct stat
 	puts("sources");
 	for (unsigned i = 0; i < status->n_sources; i++) {
 		const struct status_source *const s = &status->sources[i];
-		printf("  %s (%s, in %s)\n", s->source->name, s->source->format, s->source->dir);
+		print_source_name(s->source);
 		if (s->unreadable)
 			puts("    the directory cannot be listed: make it, or correct sources in punchcard.yaml");
-		printf("    files    %s taken, %s begun, %s waiting; last taken %s\n", number_text(s->files, n[0]),
-		       number_text(s->files_open, n[1]), number_text(s->files_waiting, n[2]),
-		       time_text(deployment, s->last_us, when));
+		if (s->source->type == SOURCE_SPOOL || s->source->type == SOURCE_TAIL)
+			printf("    files    %s taken, %s begun, %s waiting; last taken %s\n",
+			       number_text(s->files, n[0]), number_text(s->files_open, n[1]),
+			       number_text(s->files_waiting, n[2]), time_text(deployment, s->last_us, when));
 		printf("    lines    %s read = %s taken + %s had already + %s quarantined\n",
 		       number_text(s->counts.lines, n[0]), number_text(intake_taken(&s->counts), n[1]),
 		       number_text(s->counts.duplicates, n[2]), number_text(s->counts.quarantined, n[3]));
@@ -117,6 +129,8 @@ static void json_sources(struct json *out, const struct status *status)
 		json_object(out);
 		json_key(out, "name");
 		json_text(out, s->source->name);
+		json_key(out, "type");
+		json_text(out, config_source_type_name(s->source->type));
 		key_uint(out, "files", s->files);
 		key_uint(out, "files_open", s->files_open);
 		key_uint(out, "files_waiting", s->files_waiting);

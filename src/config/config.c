@@ -41,15 +41,36 @@ static int default_strings(const struct yamldoc *file, struct yamldoc_key key, s
 	return 0;
 }
 
+static int fill_source(const struct yamldoc *file, unsigned i, struct config_source *source, struct error *err)
+{
+	int rc = 0;
+	switch (source->type) {
+	case SOURCE_SPOOL:
+		default_number(file, yamldoc_key("sources[%u].scan_s", i), &source->scan_s, 30);
+		rc = default_text(&source->pattern, "*", err);
+		if (rc == 0 && source->when_done != WHEN_DONE_MOVE)
+			rc = default_text(&source->suffix, ".COMPLETED", err);
+		return rc;
+	case SOURCE_EXEC:
+		default_number(file, yamldoc_key("sources[%u].restart_s", i), &source->restart_s, 1);
+		return 0;
+	case SOURCE_HTTP:
+		default_number(file, yamldoc_key("sources[%u].max_body_kib", i), &source->max_body_kib, 4096);
+		default_number(file, yamldoc_key("sources[%u].max_waiting", i), &source->max_waiting, 256);
+		return default_text(&source->format, "ndjson", err);
+	default:
+		return 0;
+	}
+}
+
 static int fill_sources(const struct yamldoc *file, struct config *config, struct error *err)
 {
 	int rc = 0;
 	for (unsigned i = 0; i < config->n_sources && rc == 0; i++) {
 		struct config_source *const source = &config->sources[i];
-		default_number(file, yamldoc_key("sources[%u].settle_ms", i), &source->settle_ms, 2000);
-		rc = default_text(&source->pattern, "*", err);
-		if (rc == 0 && source->when_done != WHEN_DONE_MOVE)
-			rc = default_text(&source->suffix, ".COMPLETED", err);
+		if (source->type != SOURCE_HTTP)
+			default_number(file, yamldoc_key("sources[%u].settle_ms", i), &source->settle_ms, 2000);
+		rc = fill_source(file, i, source, err);
 	}
 	return rc;
 }
@@ -114,7 +135,11 @@ static int fill_config(const struct yamldoc *file, struct config *config, struct
 	default_number(file, yamldoc_key("limits.future_hours"), &config->future_limit_h, 24);
 	default_number(file, yamldoc_key("journal.map_gib"), &config->journal_map_gib, 64);
 	default_number(file, yamldoc_key("journal.retention_hours"), &config->journal_retention_h, 24);
+	default_number(file, yamldoc_key("journal.backlog_mib"), &config->journal_backlog_mib, 4096);
+	default_number(file, yamldoc_key("tables.max_delay_s"), &config->table_max_delay_s, 10);
+	default_number(file, yamldoc_key("tables.max_rows"), &config->table_max_rows, 1000000);
 	default_number(file, yamldoc_key("view.map_gib"), &config->view_map_gib, 64);
+	default_number(file, yamldoc_key("view.max_delay_ms"), &config->view_max_delay_ms, 50);
 	default_number(file, yamldoc_key("engine.memory_mib"), &config->engine_memory_mib, 512);
 	int rc = default_text(&config->path, file->path, err);
 	if (rc == 0)

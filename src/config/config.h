@@ -30,24 +30,54 @@ enum when_done {
 	WHEN_DONE_DELETE = 2,
 };
 
-/* One spool directory. */
-struct config_source {
-	char *name;    /* unique; [a-z0-9_-], 1 to 64 bytes: it stands in transactions_cln.source */
-	char *dir;     /* as written; relative to the deployment */
-	char *pattern; /* fnmatch(3) of the file's name; "*" unless set */
-	char *format;  /* "classic", "ndjson" or the name of an order mapping */
-	enum when_done when_done;
-	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
-	char *move_to; /* with move: relative to the deployment */
-	/* What more text could change at a file's end is not taken, and no file moved or deleted, before nobody has written
-	 * to it for so long; 2000 unless set, 0: files come whole. */
-	uint32_t settle_ms;
+enum source_type {
+	SOURCE_SPOOL = 0, /* files of a directory, each taken once */
+	SOURCE_TAIL = 1,  /* files that grow and are rotated */
+	SOURCE_STDIN = 2, /* what is piped into the process */
+	SOURCE_EXEC = 3,  /* a program's output */
+	SOURCE_HTTP = 4,  /* requests */
+	SOURCE_TYPES = 5,
 };
 
 struct config_strings {
 	char **items;
 	unsigned count;
 };
+
+/* Where events come in. What a type has not is NULL or 0. */
+struct config_source {
+	char *name; /* unique; [a-z0-9_-], 1 to 64 bytes: it stands in transactions_cln.source */
+	enum source_type type;
+	char *format; /* "classic", "ndjson" (http: always) or the name of an order mapping */
+
+	/* spool */
+	char *dir;       /* as written; relative to the deployment */
+	char *pattern;   /* fnmatch(3) of the file's name; "*" unless set */
+	bool recursive;  /* files of the directories below `dir`, too */
+	uint32_t scan_s; /* how often the daemon lists the directory, besides being told of changes; 30 unless set */
+	enum when_done when_done;
+	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
+	char *move_to; /* with move: relative to the deployment */
+	/* What more text could change at the end (of a file, or what came so far) is not taken, and no file moved or deleted,
+	 * before nobody has written to it for so long; 2000 unless set, 0: files come whole. All types but http. */
+	uint32_t settle_ms;
+
+	/* tail */
+	char *path; /* of the file, or a pattern in its last part; relative to the deployment */
+
+	/* exec */
+	struct config_strings command; /* the program and its arguments; no shell */
+	uint32_t restart_s;            /* pause before it is started again, doubled up to 64 times this; 1 unless set */
+
+	/* http */
+	char *listen;          /* "127.0.0.1:8480", "[::1]:8480" */
+	char *token_file;      /* its first line is the token that every request must bear; NULL: none is needed */
+	uint32_t max_body_kib; /* a larger request is refused; 4096 unless set */
+	uint32_t max_waiting;  /* requests that wait for the journal; more are told to come again; 256 unless set */
+};
+
+/* "spool" and so on. */
+const char *config_source_type_name(enum source_type type);
 
 /* How an order CSV with a header is read. Values of columns are names in the header; NULL: the file has none. */
 struct config_order_mapping {
@@ -114,9 +144,14 @@ struct config {
 	uint32_t future_limit_h;      /* orders later than now plus this are quarantined; 24 unless set */
 	uint32_t journal_map_gib;     /* most the journal may grow to; 64 unless set */
 	uint32_t journal_retention_h; /* how long consumed blocks are kept; 24 unless set */
-	uint32_t view_map_gib;        /* 64 unless set */
-	uint32_t engine_memory_mib;   /* 512 unless set */
-	uint32_t engine_threads;      /* 0: all cores */
+	uint32_t
+		journal_backlog_mib; /* blocks that wait for a consumer: at so many the sources wait; 4096 unless set */
+	uint32_t table_max_delay_s;  /* the daemon writes a Parquet file at least so often; 10 unless set */
+	uint32_t table_max_rows;     /* … or when so many rows wait; 1000000 unless set */
+	uint32_t view_map_gib;       /* 64 unless set */
+	uint32_t view_max_delay_ms;  /* the daemon writes the accounts at most so much later; 50 unless set */
+	uint32_t engine_memory_mib;  /* 512 unless set */
+	uint32_t engine_threads;     /* 0: all cores */
 };
 
 /* Loads and checks. ERROR_CONFIG as above, ERROR_NOT_FOUND or ERROR_IO when the file cannot be read. *out is the caller's, to

@@ -1,17 +1,9 @@
 /* What a schema cannot say: names that must exist or be unique, keys that go together, formats and time zones. */
 #include "base/timefmt.h"
 #include "base/tz.h"
-#include "config/schema_internal.h"
+#include "config/config_check_internal.h"
 
 #include <string.h>
-
-struct check {
-	const struct yamldoc *file;
-	const struct config *config;
-	struct error *err;
-};
-
-#define FAIL(check, key, ...) yamldoc_fail((check)->file, (check)->err, key, __VA_ARGS__)
 
 static bool is_name(const char *name)
 {
@@ -19,46 +11,27 @@ static bool is_name(const char *name)
 	return len >= 1 && len <= 64 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
-static int check_name(const struct check *check, struct yamldoc_key key, const char *name)
+int config_check_name(const struct check *check, struct yamldoc_key key, const char *name)
 {
 	if (is_name(name))
 		return 0;
 	return FAIL(check, key, "'%s' is no name; expected a-z, 0-9, '_' and '-', 1 to 64 bytes", name);
 }
 
-static int fail_twice(const struct check *check, struct yamldoc_key key, struct yamldoc_key earlier, const char *name)
+int config_fail_twice(const struct check *check, struct yamldoc_key key, struct yamldoc_key earlier, const char *name)
 {
 	return FAIL(check, key, "'%s' is there twice, first in line %zu; expected another name", name,
 		    yamldoc_line(check->file, earlier));
 }
 
-/* A column of a header, or a directory: anything but nothing. */
-static int check_not_empty(const struct check *check, struct yamldoc_key key, const char *value, const char *expected)
+int config_check_not_empty(const struct check *check, struct yamldoc_key key, const char *value, const char *expected)
 {
 	if (!value || *value)
 		return 0;
 	return FAIL(check, key, "'' is empty; expected %s", expected);
 }
 
-/*
- * Sources.
- */
-
-static void list_order_mappings(const struct config *config, struct buf *out)
-{
-	/* Out of memory here only shortens a message. */
-	for (unsigned i = 0; i < config->n_order_mappings; i++)
-		(void)buf_printf(out, "%s%s", i ? ", " : "", config->order_mappings[i].name);
-}
-
-static void list_customer_mappings(const struct config *config, struct buf *out)
-{
-	for (unsigned i = 0; i < config->n_customer_mappings; i++)
-		(void)buf_printf(out, "%s%s", i ? ", " : "", config->customer_mappings[i].name);
-}
-
-/* builtin: the formats that need no mapping; kind: "an order", "a customer". */
-static int fail_format(const struct check *check, struct yamldoc_key key, const char *format, const char *builtin,
+int config_fail_format(const struct check *check, struct yamldoc_key key, const char *format, const char *builtin,
 		       const char *kind, struct buf *known)
 {
 	const char *const names = buf_text(known);
@@ -68,108 +41,10 @@ static int fail_format(const struct check *check, struct yamldoc_key key, const 
 	return FAIL(check, key, "'%s' is no format; expected %s or %s mapping (%s)", format, builtin, kind, names);
 }
 
-static int check_source_format(const struct check *check, unsigned i)
+static void list_customer_mappings(const struct config *config, struct buf *out)
 {
-	const char *const format = check->config->sources[i].format;
-	if (strcmp(format, "classic") == 0 || strcmp(format, "ndjson") == 0 ||
-	    config_order_mapping(check->config, format))
-		return 0;
-	_cleanup_buf_ struct buf known = {0};
-	list_order_mappings(check->config, &known);
-	return fail_format(check, yamldoc_key("sources[%u].format", i), format,
-			   known.len ? "classic, ndjson" : "classic or ndjson", "an order", &known);
-}
-
-/* The directory without "./" before, "/" and "/." behind: enough to see the same one written in two ways. */
-static struct slice plain_dir(const char *dir)
-{
-	while (dir[0] == '.' && dir[1] == '/') {
-		dir += 2;
-		dir += strspn(dir, "/");
-	}
-	size_t len = strlen(dir);
-	while (len > 1 && (dir[len - 1] == '/' || (dir[len - 1] == '.' && dir[len - 2] == '/')))
-		len--;
-	return len ? (struct slice){dir, len} : SLICE(".");
-}
-
-/* Directories of the deployment in which everything would be taken for orders. */
-static bool is_own_dir(const char *dir)
-{
-	static const char *const OWN[] = {".", "data", "models"};
-	const struct slice plain = plain_dir(dir);
-	for (size_t i = 0; i < sizeof(OWN) / sizeof(OWN[0]); i++) {
-		const size_t len = strlen(OWN[i]);
-		if (slice_is(plain, OWN[i]))
-			return true;
-		if (i > 0 && plain.len > len && memcmp(plain.data, OWN[i], len) == 0 && plain.data[len] == '/')
-			return true;
-	}
-	return false;
-}
-
-static int check_source_dir(const struct check *check, unsigned i)
-{
-	const struct config_source *const source = &check->config->sources[i];
-	const struct yamldoc_key key = yamldoc_key("sources[%u].dir", i);
-	const int rc = check_not_empty(check, key, source->dir, "a directory, such as spool");
-	if (rc < 0)
-		return rc;
-	if (is_own_dir(source->dir))
-		return FAIL(check, key,
-			    "'%s' holds files of punchcard's own; expected a directory for orders alone, such as spool",
-			    source->dir);
-	for (unsigned k = 0; k < i; k++) {
-		const struct config_source *const other = &check->config->sources[k];
-		if (slice_equal(plain_dir(source->dir), plain_dir(other->dir)) &&
-		    strcmp(source->pattern, other->pattern) == 0)
-			return FAIL(check, key,
-				    "source %s takes the same files of '%s' already; expected another dir or pattern",
-				    other->name, source->dir);
-	}
-	return 0;
-}
-
-static int check_source_done(const struct check *check, unsigned i)
-{
-	const struct config_source *const source = &check->config->sources[i];
-	const struct yamldoc_key suffix = yamldoc_key("sources[%u].suffix", i);
-	const struct yamldoc_key move_to = yamldoc_key("sources[%u].move_to", i);
-	if (source->when_done == WHEN_DONE_MOVE && source->suffix)
-		return FAIL(check, suffix, "it only goes with when_done: rename or delete; expected no such line");
-	if (source->when_done != WHEN_DONE_MOVE && source->move_to)
-		return FAIL(check, move_to, "it only goes with when_done: move; expected no such line");
-	if (source->suffix && (!*source->suffix || strchr(source->suffix, '/')))
-		return FAIL(check, suffix, "'%s' is no suffix; expected something like .COMPLETED, without '/'",
-			    source->suffix);
-	if (source->when_done != WHEN_DONE_MOVE)
-		return 0;
-	if (!source->move_to)
-		return FAIL(check, move_to,
-			    "this key is missing; with when_done: move, expected a directory, such as done");
-	if (slice_equal(plain_dir(source->move_to), plain_dir(source->dir)))
-		return FAIL(check, move_to, "it is where the files come from; expected another directory than '%s'",
-			    source->dir);
-	return check_not_empty(check, move_to, source->move_to, "a directory, such as done");
-}
-
-static int check_source(const struct check *check, unsigned i)
-{
-	const struct config_source *const source = &check->config->sources[i];
-	const struct yamldoc_key key = yamldoc_key("sources[%u].name", i);
-	int rc = check_name(check, key, source->name);
-	for (unsigned k = 0; k < i && rc == 0; k++)
-		if (strcmp(check->config->sources[k].name, source->name) == 0)
-			rc = fail_twice(check, key, yamldoc_key("sources[%u].name", k), source->name);
-	if (rc == 0 && (!*source->pattern || strchr(source->pattern, '/')))
-		rc = FAIL(check, yamldoc_key("sources[%u].pattern", i),
-			  "'%s' is no pattern; expected one of file names, such as '*.txt', without '/'",
-			  source->pattern);
-	if (rc == 0)
-		rc = check_source_dir(check, i);
-	if (rc == 0)
-		rc = check_source_format(check, i);
-	return rc == 0 ? check_source_done(check, i) : rc;
+	for (unsigned i = 0; i < config->n_customer_mappings; i++)
+		(void)buf_printf(out, "%s%s", i ? ", " : "", config->customer_mappings[i].name);
 }
 
 /*
@@ -182,7 +57,7 @@ static int check_mapping_name(const struct check *check, const char *list, unsig
 	const struct yamldoc_key key = yamldoc_key("%s[%u].name", list, i);
 	if (strcmp(name, "classic") == 0 || strcmp(name, "ndjson") == 0)
 		return FAIL(check, key, "'%s' is the name of a built-in format; expected another name", name);
-	return check_name(check, key, name);
+	return config_check_name(check, key, name);
 }
 
 static int check_delimiter(const struct check *check, const char *list, unsigned i, const char *delimiter)
@@ -252,11 +127,11 @@ static int check_order_columns(const struct check *check, unsigned i)
 	};
 	int rc = 0;
 	for (size_t k = 0; k < sizeof(columns) / sizeof(columns[0]) && rc == 0; k++)
-		rc = check_not_empty(check, yamldoc_key("order_mappings[%u].%s", i, columns[k].key), columns[k].value,
-				     "the name of a column");
+		rc = config_check_not_empty(check, yamldoc_key("order_mappings[%u].%s", i, columns[k].key),
+					    columns[k].value, "the name of a column");
 	for (unsigned k = 0; k < m->event_id.count && rc == 0; k++) {
 		const struct yamldoc_key key = yamldoc_key("order_mappings[%u].event_id[%u]", i, k);
-		rc = check_not_empty(check, key, m->event_id.items[k], "the name of a column");
+		rc = config_check_not_empty(check, key, m->event_id.items[k], "the name of a column");
 		for (unsigned earlier = 0; earlier < k && rc == 0; earlier++)
 			if (strcmp(m->event_id.items[earlier], m->event_id.items[k]) == 0)
 				rc = FAIL(check, key, "column '%s' is there twice; expected each once",
@@ -271,8 +146,8 @@ static int check_order_mapping(const struct check *check, unsigned i)
 	int rc = check_mapping_name(check, "order_mappings", i, mapping->name);
 	for (unsigned k = 0; k < i && rc == 0; k++)
 		if (strcmp(check->config->order_mappings[k].name, mapping->name) == 0)
-			rc = fail_twice(check, yamldoc_key("order_mappings[%u].name", i),
-					yamldoc_key("order_mappings[%u].name", k), mapping->name);
+			rc = config_fail_twice(check, yamldoc_key("order_mappings[%u].name", i),
+					       yamldoc_key("order_mappings[%u].name", k), mapping->name);
 	if (rc == 0)
 		rc = check_delimiter(check, "order_mappings", i, mapping->delimiter);
 	if (rc == 0)
@@ -350,8 +225,8 @@ static int check_customer_columns(const struct check *check, unsigned i)
 	};
 	int rc = 0;
 	for (size_t k = 0; k < sizeof(columns) / sizeof(columns[0]) && rc == 0; k++)
-		rc = check_not_empty(check, yamldoc_key("customer_mappings[%u].%s", i, columns[k].key),
-				     columns[k].value, "the name of a column");
+		rc = config_check_not_empty(check, yamldoc_key("customer_mappings[%u].%s", i, columns[k].key),
+					    columns[k].value, "the name of a column");
 	return rc;
 }
 
@@ -361,8 +236,8 @@ static int check_customer_mapping(const struct check *check, unsigned i)
 	int rc = check_mapping_name(check, "customer_mappings", i, mapping->name);
 	for (unsigned k = 0; k < i && rc == 0; k++)
 		if (strcmp(check->config->customer_mappings[k].name, mapping->name) == 0)
-			rc = fail_twice(check, yamldoc_key("customer_mappings[%u].name", i),
-					yamldoc_key("customer_mappings[%u].name", k), mapping->name);
+			rc = config_fail_twice(check, yamldoc_key("customer_mappings[%u].name", i),
+					       yamldoc_key("customer_mappings[%u].name", k), mapping->name);
 	if (rc == 0)
 		rc = check_delimiter(check, "customer_mappings", i, mapping->delimiter);
 	if (rc == 0)
@@ -397,7 +272,7 @@ static int check_menu_item(const struct check *check, unsigned i)
 			    name);
 	for (unsigned k = 0; k < i; k++)
 		if (strcmp(check->config->menu[k].name, name) == 0)
-			return fail_twice(check, key, yamldoc_key("menu[%u].name", k), name);
+			return config_fail_twice(check, key, yamldoc_key("menu[%u].name", k), name);
 	return 0;
 }
 
@@ -408,7 +283,7 @@ static int check_customer_format(const struct check *check)
 		return 0;
 	_cleanup_buf_ struct buf known = {0};
 	list_customer_mappings(check->config, &known);
-	return fail_format(check, yamldoc_key("customers.format"), format, "classic", "a customer", &known);
+	return config_fail_format(check, yamldoc_key("customers.format"), format, "classic", "a customer", &known);
 }
 
 int config_check(const struct yamldoc *file, const struct config *config, struct error *err)
@@ -420,7 +295,7 @@ int config_check(const struct yamldoc *file, const struct config *config, struct
 	for (unsigned i = 0; i < config->n_customer_mappings && rc == 0; i++)
 		rc = check_customer_mapping(&check, i);
 	for (unsigned i = 0; i < config->n_sources && rc == 0; i++)
-		rc = check_source(&check, i);
+		rc = config_check_source(&check, i);
 	for (unsigned i = 0; i < config->n_menu && rc == 0; i++)
 		rc = check_menu_item(&check, i);
 	return rc == 0 ? check_customer_format(&check) : rc;

@@ -11,21 +11,46 @@ static const cyaml_schema_value_t TEXT_ITEM = {CYAML_VALUE_STRING(CYAML_FLAG_POI
 #define MAX_MENU     1000
 #define MAX_STRINGS  64
 #define MAX_ID_PARTS 8
+#define MAX_WORDS    256
 
 static const cyaml_strval_t ID_TYPES[] = {{"integer", CUSTOMER_ID_INTEGER}, {"text", CUSTOMER_ID_TEXT}};
+static const cyaml_strval_t YES_NO[] = {{"false", false}, {"true", true}};
 static const cyaml_strval_t WHEN_DONE[] = {
 	{"rename", WHEN_DONE_RENAME}, {"move", WHEN_DONE_MOVE}, {"delete", WHEN_DONE_DELETE}};
 
+static const cyaml_strval_t SOURCE_TYPE_NAMES[] = {{"spool", SOURCE_SPOOL},
+						   {"tail", SOURCE_TAIL},
+						   {"stdin", SOURCE_STDIN},
+						   {"exec", SOURCE_EXEC},
+						   {"http", SOURCE_HTTP}};
+
+const char *config_source_type_name(enum source_type type)
+{
+	return SOURCE_TYPE_NAMES[type].str;
+}
+
 static const cyaml_schema_field_t SOURCE_FIELDS[] = {
 	TEXT("name", REQUIRED, struct config_source, name),
-	TEXT("dir", REQUIRED, struct config_source, dir),
+	CYAML_FIELD_ENUM("type", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, type, SOURCE_TYPE_NAMES,
+			 CYAML_ARRAY_LEN(SOURCE_TYPE_NAMES)),
+	TEXT("dir", OPTIONAL, struct config_source, dir),
 	TEXT("pattern", OPTIONAL, struct config_source, pattern),
-	TEXT("format", REQUIRED, struct config_source, format),
+	CYAML_FIELD_ENUM("recursive", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, recursive, YES_NO,
+			 CYAML_ARRAY_LEN(YES_NO)),
+	CYAML_FIELD_UINT("scan_s", OPTIONAL, struct config_source, scan_s),
+	TEXT("format", OPTIONAL, struct config_source, format),
 	CYAML_FIELD_ENUM("when_done", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, when_done, WHEN_DONE,
 			 CYAML_ARRAY_LEN(WHEN_DONE)),
 	TEXT("suffix", OPTIONAL, struct config_source, suffix),
 	TEXT("move_to", OPTIONAL, struct config_source, move_to),
 	CYAML_FIELD_UINT("settle_ms", OPTIONAL, struct config_source, settle_ms),
+	TEXT("path", OPTIONAL, struct config_source, path),
+	LIST("command", OPTIONAL, struct config_source, command.items, command.count, &TEXT_ITEM, 1, MAX_WORDS),
+	CYAML_FIELD_UINT("restart_s", OPTIONAL, struct config_source, restart_s),
+	TEXT("listen", OPTIONAL, struct config_source, listen),
+	TEXT("token_file", OPTIONAL, struct config_source, token_file),
+	CYAML_FIELD_UINT("max_body_kib", OPTIONAL, struct config_source, max_body_kib),
+	CYAML_FIELD_UINT("max_waiting", OPTIONAL, struct config_source, max_waiting),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t SOURCE = {CYAML_VALUE_MAPPING(REQUIRED, struct config_source, SOURCE_FIELDS)};
@@ -103,10 +128,17 @@ static const cyaml_schema_field_t LIMITS_FIELDS[] = {
 static const cyaml_schema_field_t JOURNAL_FIELDS[] = {
 	CYAML_FIELD_UINT("map_gib", OPTIONAL, struct config, journal_map_gib),
 	CYAML_FIELD_UINT("retention_hours", OPTIONAL, struct config, journal_retention_h),
+	CYAML_FIELD_UINT("backlog_mib", OPTIONAL, struct config, journal_backlog_mib),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t TABLES_FIELDS[] = {
+	CYAML_FIELD_UINT("max_delay_s", OPTIONAL, struct config, table_max_delay_s),
+	CYAML_FIELD_UINT("max_rows", OPTIONAL, struct config, table_max_rows),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t VIEW_FIELDS[] = {
 	CYAML_FIELD_UINT("map_gib", OPTIONAL, struct config, view_map_gib),
+	CYAML_FIELD_UINT("max_delay_ms", OPTIONAL, struct config, view_max_delay_ms),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t ENGINE_FIELDS[] = {
@@ -128,6 +160,7 @@ static const cyaml_schema_field_t CONFIG_FIELDS[] = {
 	LIST("menu", OPTIONAL, struct config, menu, n_menu, &MENU_ITEM, 0, MAX_MENU),
 	SECTION("limits", struct config, LIMITS_FIELDS),
 	SECTION("journal", struct config, JOURNAL_FIELDS),
+	SECTION("tables", struct config, TABLES_FIELDS),
 	SECTION("view", struct config, VIEW_FIELDS),
 	SECTION("engine", struct config, ENGINE_FIELDS),
 	CYAML_FIELD_END,
@@ -142,16 +175,28 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "customer_id", .expected = "integer or text"},
 	{.key = "customers", .expected = "the key format below it"},
 	{.key = "customers.format", .expected = "classic or the name of a customer mapping"},
-	{.key = "sources", .expected = "a list of at most 64 spool directories, each beginning with '- name:'"},
-	{.key = "sources[]", .expected = "the keys name, dir and format"},
+	{.key = "sources", .expected = "a list of at most 64 sources, each beginning with '- name:'"},
+	{.key = "sources[]", .expected = "the keys name and format, and those of its type"},
 	{.key = "sources[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
+	{.key = "sources[].type", .expected = "spool, tail, stdin, exec or http"},
 	{.key = "sources[].dir", .expected = "a directory, such as spool"},
 	{.key = "sources[].pattern", .expected = "a pattern of file names, such as '*.txt'"},
+	{.key = "sources[].recursive", .expected = "true or false"},
+	{.key = "sources[].scan_s", .expected = "seconds, 1 to 86400", .min = 1, .max = 86400},
 	{.key = "sources[].format", .expected = "classic, ndjson or the name of an order mapping"},
 	{.key = "sources[].when_done", .expected = "rename, move or delete"},
 	{.key = "sources[].suffix", .expected = "what is put behind a file's name, such as .COMPLETED"},
 	{.key = "sources[].move_to", .expected = "a directory, such as done"},
 	{.key = "sources[].settle_ms", .expected = "milliseconds, 0 to 3600000", .max = 3600000},
+	{.key = "sources[].path", .expected = "a file, or a pattern of files in a directory, such as logs/till-*.log"},
+	{.key = "sources[].command",
+	 .expected = "a list of the program and its arguments, such as [ssh, till, tail, -F, x]"},
+	{.key = "sources[].command[]", .expected = "a word of the command"},
+	{.key = "sources[].restart_s", .expected = "seconds, 1 to 3600", .min = 1, .max = 3600},
+	{.key = "sources[].listen", .expected = "an address and a port, such as 127.0.0.1:8480"},
+	{.key = "sources[].token_file", .expected = "a file whose first line is the token"},
+	{.key = "sources[].max_body_kib", .expected = "KiB, 1 to 65536", .min = 1, .max = 65536},
+	{.key = "sources[].max_waiting", .expected = "requests, 1 to 65536", .min = 1, .max = 65536},
 	{.key = "order_mappings", .expected = "a list of at most 64 mappings, each beginning with '- name:'"},
 	{.key = "order_mappings[]",
 	 .expected = "the keys name, event_id, customer, date, date_format and amount or price"},
@@ -206,11 +251,16 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "menu[].price", .expected = "a price with at most two decimals, such as 65 or 2.50"},
 	{.key = "limits", .expected = "the key future_hours below it"},
 	{.key = "limits.future_hours", .expected = "hours, 0 to 8784", .max = 8784},
-	{.key = "journal", .expected = "the keys map_gib and retention_hours below it"},
+	{.key = "journal", .expected = "the keys map_gib, retention_hours and backlog_mib below it"},
 	{.key = "journal.map_gib", .expected = "GiB, 1 to 16384", .min = 1, .max = 16384},
 	{.key = "journal.retention_hours", .expected = "hours, 0 to 87600", .max = 87600},
-	{.key = "view", .expected = "the key map_gib below it"},
+	{.key = "journal.backlog_mib", .expected = "MiB, 16 to 16777216", .min = 16, .max = 16777216},
+	{.key = "tables", .expected = "the keys max_delay_s and max_rows below it"},
+	{.key = "tables.max_delay_s", .expected = "seconds, 1 to 86400", .min = 1, .max = 86400},
+	{.key = "tables.max_rows", .expected = "rows, 1000 to 10000000", .min = 1000, .max = 10000000},
+	{.key = "view", .expected = "the keys map_gib and max_delay_ms below it"},
 	{.key = "view.map_gib", .expected = "GiB, 1 to 16384", .min = 1, .max = 16384},
+	{.key = "view.max_delay_ms", .expected = "milliseconds, 0 to 60000", .max = 60000},
 	{.key = "engine", .expected = "the keys memory_mib and threads below it"},
 	{.key = "engine.memory_mib", .expected = "MiB, 128 to 1048576", .min = 128, .max = 1048576},
 	{.key = "engine.threads", .expected = "0 (all cores) to 256", .max = 256},

@@ -60,9 +60,11 @@ static int read_positions(struct journal_reader *reader, struct status_source *s
 	return rc;
 }
 
-/* Files that collect would take now. */
+/* Files that collect would take now, of a spool. */
 static int count_waiting(const struct deployment *deployment, struct status_source *s, struct error *err)
 {
+	if (s->source->type != SOURCE_SPOOL)
+		return 0;
 	_cleanup_free_ char *dir = deployment_path(deployment, s->source->dir);
 	if (!dir)
 		return error_no_memory(err, LIMIT_PATH_BYTES);

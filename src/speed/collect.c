@@ -53,7 +53,8 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 	if (rc == 0)
 		rc = intake_open(deployment, journal, &own, &intake, err);
 	for (unsigned i = 0; rc == 0 && i < deployment->config->n_sources; i++)
-		rc = intake_source(intake, &deployment->config->sources[i], failed, err);
+		if (deployment->config->sources[i].type == SOURCE_SPOOL)
+			rc = intake_source(intake, &deployment->config->sources[i], failed, err);
 	intake_close(intake);
 	/* A consumer's error is the cause when both have one: it stopped the intake. */
 	struct error own_error = {0};

@@ -28,7 +28,10 @@ int consumers_start(const struct deployment *deployment, struct journal *journal
 		    struct consumers **out, struct error *err);
 /* Whether it did for the latter reason. */
 bool consumers_programme_changed(const struct consumers *consumers);
+/* Blocks were committed. Any thread. */
 void consumers_wake(struct consumers *consumers);
+/* Whether less waits for the slowest of them than is configured (journal: backlog_mib). Any thread. */
+bool consumers_have_room(struct consumers *consumers);
 /* Whether one has failed: it makes no sense to go on filling the journal. */
 bool consumers_failed(struct consumers *consumers);
 /* Waits for both, closes, and frees. */

@@ -1,9 +1,9 @@
 #include "speed/intake_internal.h"
 
 #include "base/utf8.h"
+#include "speed/admit.h"
 
 #include <assert.h>
-#include <xxhash.h>
 
 /* So many bad lines between the lines of an order end it: a block holds them until the order is whole. */
 #define BAD_LINES_IN_ORDER 1000u
@@ -67,42 +67,18 @@ static int take_event(struct intake *intake, const struct event *event, bool imp
 
 /* Events that bring an id. */
 
-static int look_up_id(struct intake *intake, const struct event *event, enum journal_id_state *state, struct error *err)
-{
-	struct buf *const b = &intake->scratch;
-	buf_clear(b);
-	if (block_event_payload(event, b) < 0)
-		return error_no_memory(err, BLOCK_BYTES);
-	const uint64_t payload = XXH3_64bits(b->data, b->len);
-	buf_clear(b);
-	if (buf_append(b, intake->source->name, strlen(intake->source->name) + 1) < 0 ||
-	    buf_append(b, event->id.data, event->id.len) < 0)
-		return error_no_memory(err, b->len + event->id.len);
-	XXH128_canonical_t hash;
-	XXH128_canonicalFromHash(&hash, XXH3_128bits(b->data, b->len));
-	return journal_id_add(intake->journal, hash.digest, payload, state, err);
-}
-
-/* At most LIMIT_ORDER_LINES of at most LIMIT_AMOUNT_MINOR: far from what 64 bits hold. */
-static bool is_total_within_limit(const struct event *event)
-{
-	int64_t total = 0;
-	for (uint32_t i = 0; i < event->n_lines; i++)
-		total += event->lines[i].amount_minor;
-	return total <= LIMIT_AMOUNT_MINOR;
-}
-
 /* Takes an event of so many lines of the file. *reason: why they must be set aside instead, or 0. */
 static int take_with_id(struct intake *intake, const struct event *event, uint64_t line, uint32_t file_lines,
 			int *reason, struct error *err)
 {
 	*reason = 0;
-	if (!is_total_within_limit(event)) {
+	if (!admit_is_within_limit(event)) {
 		*reason = REASON_AMOUNT;
 		return 0;
 	}
 	enum journal_id_state state = JOURNAL_ID_NEW;
-	const int rc = look_up_id(intake, event, &state, err);
+	const int rc =
+		admit_event(intake->journal, slice_of(intake->source->name), event, &intake->scratch, &state, err);
 	if (rc < 0)
 		return rc;
 	if (state == JOURNAL_ID_NEW)

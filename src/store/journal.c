@@ -18,6 +18,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -31,9 +32,19 @@ struct databases {
 	MDB_dbi meta;
 };
 
+/* Whose turn it is to write: LMDB's own lock may go to the same thread again and again, and a source with a backlog would
+ * starve the others. */
+struct turns {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	uint64_t next;
+	uint64_t serving;
+};
+
 struct journal {
 	MDB_env *env;
 	struct databases db;
+	struct turns turns;
 	MDB_txn *txn; /* the writer's */
 };
 
@@ -41,6 +52,23 @@ struct journal_reader {
 	struct journal *journal;
 	MDB_txn *txn;
 };
+
+static void turns_wait(struct turns *turns)
+{
+	pthread_mutex_lock(&turns->mutex);
+	const uint64_t own = turns->next++;
+	while (turns->serving != own)
+		pthread_cond_wait(&turns->changed, &turns->mutex);
+	pthread_mutex_unlock(&turns->mutex);
+}
+
+static void turns_end(struct turns *turns)
+{
+	pthread_mutex_lock(&turns->mutex);
+	turns->serving++;
+	pthread_cond_broadcast(&turns->changed);
+	pthread_mutex_unlock(&turns->mutex);
+}
 
 static MDB_val val_of(struct slice s)
 {
@@ -141,6 +169,8 @@ int journal_open(const char *dir, const struct journal_options *options, struct 
 	struct journal *const journal = calloc(1, sizeof(*journal));
 	if (!journal)
 		return error_no_memory(err, sizeof(*journal));
+	pthread_mutex_init(&journal->turns.mutex, NULL);
+	pthread_cond_init(&journal->turns.changed, NULL);
 	const struct env_options env_options = {.what = "journal",
 						.remedy = "put it back from a backup; without one, start over: move "
 							  "data/ away, give the order files their "
@@ -150,7 +180,7 @@ int journal_open(const char *dir, const struct journal_options *options, struct 
 						.read_only = options->read_only};
 	int rc = env_open(dir, &env_options, &journal->env, err);
 	if (rc < 0) {
-		free(journal);
+		journal_close(journal);
 		return rc;
 	}
 	const int code = open_databases(journal, options->read_only);
@@ -173,15 +203,20 @@ void journal_close(struct journal *journal)
 	if (journal->txn)
 		mdb_txn_abort(journal->txn);
 	env_close(journal->env);
+	pthread_cond_destroy(&journal->turns.changed);
+	pthread_mutex_destroy(&journal->turns.mutex);
 	free(journal);
 }
 
 int journal_begin(struct journal *journal, struct error *err)
 {
 	MDB_txn *txn = NULL;
+	turns_wait(&journal->turns);
 	const int rc = mdb_txn_begin(journal->env, NULL, 0, &txn);
-	if (rc != 0)
+	if (rc != 0) {
+		turns_end(&journal->turns);
 		return env_error(journal->env, rc, err, "begin to write the journal");
+	}
 	assert(!journal->txn);
 	journal->txn = txn;
 	return 0;
@@ -192,6 +227,7 @@ int journal_commit(struct journal *journal, struct error *err)
 	MDB_txn *const txn = journal->txn;
 	journal->txn = NULL;
 	const int rc = mdb_txn_commit(txn);
+	turns_end(&journal->turns);
 	return rc == 0 ? 0 : env_error(journal->env, rc, err, "write the journal");
 }
 
@@ -199,8 +235,10 @@ void journal_abort(struct journal *journal)
 {
 	MDB_txn *const txn = journal->txn;
 	journal->txn = NULL;
-	if (txn)
-		mdb_txn_abort(txn);
+	if (!txn)
+		return;
+	mdb_txn_abort(txn);
+	turns_end(&journal->turns);
 }
 
 int journal_append(struct journal *journal, struct slice block, uint64_t *seq, struct error *err)

@@ -20,7 +20,7 @@
  *
  * Errors of all functions: ERROR_IO, ERROR_NO_SPACE (disk or map full), ERROR_CORRUPT, ERROR_NO_MEMORY.
  * Threads: one journal may be shared by the threads of one process, one write transaction at a time (others wait in
- * journal_begin); a transaction ends in the thread that began it. A reader belongs to one thread at a time.
+ * journal_begin, and get their turns in the order in which they came); a transaction ends in the thread that began it. A reader belongs to one thread at a time.
  */
 #ifndef PUNCHCARD_STORE_JOURNAL_H
 #define PUNCHCARD_STORE_JOURNAL_H

@@ -222,11 +222,12 @@ static void test_keys(void **state)
 		{"version: 1\nmneu: []\n",
 		 "p.yaml:2: mneu: this key is unknown; did you mean 'menu'? expected one of version, customer_id, "
 		 "customers, "
-		 "sources, order_mappings, customer_mappings, menu, limits, journal, view, engine"},
-		{"version: 1\nview: {size: 3}\n", "p.yaml:2: view.size: this key is unknown; expected one of map_gib"},
+		 "sources, order_mappings, customer_mappings, menu, limits, journal, tables, view, engine"},
+		{"version: 1\nview: {size: 3}\n",
+		 "p.yaml:2: view.size: this key is unknown; expected one of map_gib, max_delay_ms"},
 		{"version: 1\n<<: {}\n", "p.yaml:2: <<: this key is unknown; expected one of version, customer_id, "
 					 "customers, sources, order_mappings, "
-					 "customer_mappings, menu, limits, journal, view, engine"},
+					 "customer_mappings, menu, limits, journal, tables, view, engine"},
 		{"version: 1\n[a]: b\n", "p.yaml:2: a key is a list or has keys itself; expected a plain word as key"},
 		{"version: 1\nview:\n  map_gib: 3\n  map_gib: 4\n",
 		 "p.yaml:4: view.map_gib: this key is there twice, first in line 3; expected once"},
@@ -234,12 +235,14 @@ static void test_keys(void **state)
 		 "p.yaml:2: version: this key is there twice, first in line 1; expected once"},
 		{"version:\n",
 		 "p.yaml:1: version: this key has no value; expected 1, the version of this file's layout"},
-		{"version: 1\nview:\n",
-		 "p.yaml:2: view: this key has no value; expected the key map_gib below it, or no such line"},
+		{"version: 1\nview:\n", "p.yaml:2: view: this key has no value; expected the keys map_gib and "
+					"max_delay_ms below it, or no such line"},
 		{"version: 1\ncustomer_id: ~\n",
 		 "p.yaml:2: customer_id: this key has no value; expected integer or text, or no such line"},
-		{"version: 1\nview: 3\n", "p.yaml:2: view: this is plain text; expected the key map_gib below it"},
-		{"version: 1\nview: [3]\n", "p.yaml:2: view: this is a list; expected the key map_gib below it"},
+		{"version: 1\nview: 3\n",
+		 "p.yaml:2: view: this is plain text; expected the keys map_gib and max_delay_ms below it"},
+		{"version: 1\nview: [3]\n",
+		 "p.yaml:2: view: this is a list; expected the keys map_gib and max_delay_ms below it"},
 		{"version: 1\nview: {map_gib: [3]}\n", "p.yaml:2: view.map_gib: is a list; expected GiB, 1 to 16384"},
 		{"version: 1\nview: {map_gib: {a: 3}}\n",
 		 "p.yaml:2: view.map_gib: has keys below it; expected GiB, 1 to 16384"},
@@ -322,7 +325,7 @@ static void test_sources(void **state)
 		 "as spool"},
 		{"version: 1\nsources:\n  - name: a\n    dir: spool\n    format:\n",
 		 "p.yaml:5: sources[0].format: this key has no value; expected classic, ndjson or the name of an order "
-		 "mapping"},
+		 "mapping, or no such line"},
 		{"version: 1\nsources:\n  - name: a\n    dir: spool\n    format: clasic\n",
 		 "p.yaml:5: sources[0].format: 'clasic' is no format; expected classic or ndjson (there is no order "
 		 "mapping in "
@@ -350,13 +353,106 @@ static void test_sources(void **state)
 		{SOURCE("    suffix: /done\n"),
 		 "p.yaml:6: sources[0].suffix: '/done' is no suffix; expected something like .COMPLETED, without '/'"},
 		{SOURCE("    formats: x\n"), "p.yaml:6: sources[0].formats: this key is unknown; did you mean "
-					     "'format'? expected one of name, dir, pattern, "
-					     "format, when_done, suffix, move_to, settle_ms"},
+					     "'format'? expected one of name, type, dir, pattern, recursive, scan_s, "
+					     "format, when_done, suffix, move_to, settle_ms, path, command, restart_s, "
+					     "listen, token_file, max_body_kib, max_waiting"},
 	};
 	assert_all_refused(CASES, N(CASES));
 	/* A directory whose name only begins like one of ours, and two patterns in one directory. */
 	config_free(parse("version: 1\nsources:\n  - {name: a, dir: database, format: classic}\n"
 			  "  - {name: b, dir: database/, format: classic, pattern: '*.x'}\n"));
+}
+
+#define A_SOURCE(keys) "version: 1\nsources:\n  - {name: a, " keys "}\n"
+#define TWO(a, b)      "version: 1\nsources:\n  - {name: a, " a "}\n  - {name: b, " b "}\n"
+
+static void test_types_of_sources(void **state)
+{
+	(void)state;
+	struct config *config =
+		parse("version: 1\nsources:\n"
+		      "  - {name: a, dir: spool, format: classic, recursive: true, scan_s: 5}\n"
+		      "  - {name: b, type: tail, path: logs/till-*.log, format: classic, settle_ms: 100}\n"
+		      "  - {name: c, type: stdin, format: ndjson}\n"
+		      "  - {name: d, type: exec, command: [cat, '-'], format: classic}\n"
+		      "  - {name: e, type: http, listen: '[::1]:8480'}\n");
+	assert_int_equal(config->sources[0].type, SOURCE_SPOOL);
+	assert_true(config->sources[0].recursive);
+	assert_int_equal(config->sources[0].scan_s, 5);
+	assert_int_equal(config->sources[1].type, SOURCE_TAIL);
+	assert_string_equal(config->sources[1].path, "logs/till-*.log");
+	assert_int_equal(config->sources[1].settle_ms, 100);
+	assert_null(config->sources[1].suffix);
+	assert_int_equal(config->sources[2].type, SOURCE_STDIN);
+	assert_int_equal(config->sources[2].settle_ms, 2000);
+	assert_int_equal(config->sources[3].command.count, 2);
+	assert_int_equal(config->sources[3].restart_s, 1);
+	assert_string_equal(config->sources[4].format, "ndjson");
+	assert_int_equal(config->sources[4].max_body_kib, 4096);
+	assert_int_equal(config->sources[4].max_waiting, 256);
+	for (enum source_type type = SOURCE_SPOOL; type < SOURCE_TYPES; type++)
+		assert_string_equal(config_source_type_name(config->sources[type].type),
+				    ((const char *[]){"spool", "tail", "stdin", "exec", "http"})[type]);
+	config_free(config);
+	static const struct refusal CASES[] = {
+		{A_SOURCE("type: kafka, format: classic"), "p.yaml:3: sources[0].type: 'kafka' is not one of its "
+							   "values; expected spool, tail, stdin, exec or http"},
+		{A_SOURCE("format: classic"),
+		 "p.yaml:3: sources[0].dir: this key is missing; expected a directory, such as spool"},
+		{A_SOURCE("dir: spool"),
+		 "p.yaml:3: sources[0].format: this key is missing; expected classic, ndjson or the "
+		 "name of an order mapping"},
+		{A_SOURCE("dir: spool, format: classic, recursive: maybe"),
+		 "p.yaml:3: sources[0].recursive: 'maybe' is not one of its values; expected true or false"},
+		{A_SOURCE("dir: spool, format: classic, scan_s: 0"),
+		 "p.yaml:3: sources[0].scan_s: '0' is out of range; expected seconds, 1 to 86400"},
+		{A_SOURCE("dir: spool, format: classic, listen: '127.0.0.1:1'"),
+		 "p.yaml:3: sources[0].listen: a source of type spool has no such key (it goes with http)"},
+		{A_SOURCE("type: tail, format: classic"), "p.yaml:3: sources[0].path: this key is missing; expected a "
+							  "file, or a pattern of files in a directory, such "
+							  "as logs/till-*.log"},
+		{A_SOURCE("type: tail, path: '*/a.log', format: classic"),
+		 "p.yaml:3: sources[0].path: '*/a.log' has a pattern in a directory's name; expected one in the last "
+		 "part only"},
+		{A_SOURCE("type: tail, path: logs/, format: classic"),
+		 "p.yaml:3: sources[0].path: 'logs/' names no file; expected one, or a pattern, such as "
+		 "logs/till-*.log"},
+		{TWO("type: tail, path: a, format: classic", "type: tail, path: a, format: classic"),
+		 "p.yaml:4: sources[1].path: source a follows 'a' already; expected another path"},
+		{A_SOURCE("type: tail, path: a, format: po"),
+		 "p.yaml:3: sources[0].format: 'po' is no format; expected classic or ndjson (there is no order "
+		 "mapping in this "
+		 "file)"},
+		{A_SOURCE("type: tail, path: a, format: classic, when_done: delete"),
+		 "p.yaml:3: sources[0].when_done: a source of type tail has no such key (it goes with spool)"},
+		{TWO("type: stdin, format: classic", "type: stdin, format: classic"),
+		 "p.yaml:4: sources[1].type: source a reads the standard input already; expected another type"},
+		{A_SOURCE("type: exec, format: classic"), "p.yaml:3: sources[0].command: this key is missing; expected "
+							  "a list of the program and its arguments, such as "
+							  "[ssh, till, tail, -F, x]"},
+		{A_SOURCE("type: exec, command: [], format: classic"),
+		 "p.yaml:3: sources[0].command: this list has too few items; expected a list of the program and its "
+		 "arguments, "
+		 "such as [ssh, till, tail, -F, x]"},
+		{A_SOURCE("type: exec, command: [''], format: classic"),
+		 "p.yaml:3: sources[0].command[0]: '' is empty; expected a program"},
+		{A_SOURCE("type: http"),
+		 "p.yaml:3: sources[0].listen: this key is missing; expected an address and a port, such "
+		 "as 127.0.0.1:8480"},
+		{A_SOURCE("type: http, listen: 8480"), "p.yaml:3: sources[0].listen: '8480' is no address; expected an "
+						       "address and a port, such as 127.0.0.1:8480"},
+		{A_SOURCE("type: http, listen: 'a:70000'"), "p.yaml:3: sources[0].listen: 'a:70000' is no address; "
+							    "expected an address and a port, such as 127.0.0.1:8480"},
+		{A_SOURCE("type: http, listen: 'a:1', format: classic"),
+		 "p.yaml:3: sources[0].format: 'classic': requests bear events in JSON; expected ndjson, or no such "
+		 "line"},
+		{A_SOURCE("type: http, listen: 'a:1', settle_ms: 5"),
+		 "p.yaml:3: sources[0].settle_ms: a source of type http has no such key (it goes with spool, tail, "
+		 "stdin, exec)"},
+		{TWO("type: http, listen: 'a:1'", "type: http, listen: 'a:1'"),
+		 "p.yaml:4: sources[1].listen: source a listens at a:1 already; expected another port"},
+	};
+	assert_all_refused(CASES, N(CASES));
 }
 
 static void test_order_mappings(void **state)
@@ -652,7 +748,14 @@ static void test_template(void **state)
 	assert_int_equal(full->future_limit_h, plain->future_limit_h);
 	assert_int_equal(full->journal_map_gib, plain->journal_map_gib);
 	assert_int_equal(full->journal_retention_h, plain->journal_retention_h);
+	assert_int_equal(full->journal_backlog_mib, plain->journal_backlog_mib);
+	assert_int_equal(full->table_max_delay_s, plain->table_max_delay_s);
+	assert_int_equal(full->table_max_rows, plain->table_max_rows);
 	assert_int_equal(full->view_map_gib, plain->view_map_gib);
+	assert_int_equal(full->view_max_delay_ms, plain->view_max_delay_ms);
+	assert_int_equal(full->sources[0].scan_s, plain->sources[0].scan_s);
+	assert_int_equal(full->sources[0].type, plain->sources[0].type);
+	assert_int_equal(full->n_sources, 5);
 	assert_int_equal(full->engine_memory_mib, plain->engine_memory_mib);
 	assert_int_equal(full->engine_threads, plain->engine_threads);
 	assert_int_equal(full->n_order_mappings, 1);
@@ -685,21 +788,14 @@ static void test_complaints_of_libcyaml(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_least_file),
-		cmocka_unit_test(test_files_that_are_no_configuration),
-		cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_sources),
-		cmocka_unit_test(test_order_mappings),
-		cmocka_unit_test(test_customer_mappings),
-		cmocka_unit_test(test_menu),
-		cmocka_unit_test(test_long_values_are_shown_cut),
-		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_every_key_has_a_rule),
-		cmocka_unit_test(test_template),
-		cmocka_unit_test(test_complaints_of_libcyaml),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_values),
+		cmocka_unit_test(test_least_file),     cmocka_unit_test(test_files_that_are_no_configuration),
+		cmocka_unit_test(test_keys),           cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_sources),        cmocka_unit_test(test_types_of_sources),
+		cmocka_unit_test(test_order_mappings), cmocka_unit_test(test_customer_mappings),
+		cmocka_unit_test(test_menu),           cmocka_unit_test(test_long_values_are_shown_cut),
+		cmocka_unit_test(test_files),          cmocka_unit_test(test_every_key_has_a_rule),
+		cmocka_unit_test(test_template),       cmocka_unit_test(test_complaints_of_libcyaml),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

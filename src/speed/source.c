@@ -1,0 +1,61 @@
+#include "speed/source.h"
+
+#include "speed/consumers.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool source_must_stop(const struct source *source)
+{
+	struct pollfd stop = {.fd = source->stop_fd, .events = POLLIN};
+	return poll(&stop, 1, 0) > 0;
+}
+
+bool source_wait(struct source *source, int fd, int timeout_ms, short events)
+{
+	const int64_t until_ms = timeout_ms < 0 ? -1 : monotonic_ms() + timeout_ms;
+	struct pollfd fds[] = {{.fd = source->stop_fd, .events = POLLIN}, {.fd = fd, .events = events}};
+	for (;;) {
+		const int n = poll(fds, 2, timeout_ms);
+		if (n >= 0)
+			return n > 0 && !fds[0].revents && fds[1].revents;
+		if (errno != EINTR)
+			return false;
+		if (until_ms < 0)
+			continue;
+		const int64_t left_ms = until_ms - monotonic_ms();
+		timeout_ms = left_ms > 0 ? (int)left_ms : 0;
+	}
+}
+
+bool source_has_room(struct source *source)
+{
+	return !source->consumers || consumers_have_room(source->consumers);
+}
+
+int source_wait_for_room(struct source *source, struct error *err)
+{
+	if (source_has_room(source))
+		return 0;
+	while (!source_has_room(source)) {
+		source_wait(source, -1, 20, 0);
+		if (source_must_stop(source))
+			return error_set(err, ERROR_INTERRUPTED, "stopped while it waited for the consumers");
+	}
+	return 0;
+}
+
+void source_committed(struct source *source, const struct source_counts *counts)
+{
+	(void)counts;
+	if (source->consumers)
+		consumers_wake(source->consumers);
+}
