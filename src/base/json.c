@@ -18,11 +18,18 @@ void json_to_buf(struct json *json, struct buf *buf)
 	*json = (struct json){.buf = buf};
 }
 
+void json_to_limited_buf(struct json *json, struct buf *buf, size_t limit)
+{
+	*json = (struct json){.buf = buf, .limit = limit};
+}
+
 static void put(struct json *json, const char *data, size_t len)
 {
 	if (json->code || len == 0)
 		return;
-	if (json->buf) {
+	if (json->limit && json->buf->len + len > json->limit) {
+		json->code = ERROR_LIMIT;
+	} else if (json->buf) {
 		json->code = buf_append(json->buf, data, len);
 	} else if ((errno = 0, fwrite(data, 1, len, json->file)) != len) {
 		json->errnum = errno ? errno : EIO;
@@ -210,6 +217,8 @@ int json_finish(const struct json *json, struct error *err)
 	assert(json->code || json->depth == 0);
 	if (json->code == ERROR_IO)
 		return error_errno(err, json->errnum, "cannot write the output");
+	if (json->code == ERROR_LIMIT)
+		return error_set(err, ERROR_LIMIT, "the output is over %zu bytes", json->limit);
 	if (json->code)
 		return error_no_memory(err, json->buf ? json->buf->cap : 0);
 	return 0;

@@ -29,13 +29,17 @@ struct json {
 	struct buf *buf;
 	unsigned depth;
 	bool needs_comma;
-	int code; /* 0, or the first error */
+	size_t limit; /* of the buffer's bytes; 0: none */
+	int code;     /* 0, or the first error */
 	int errnum;
 };
 
 /* Begins a writer on either; it does not own them. Values at the top level follow each other without a comma. */
 void json_to_file(struct json *json, FILE *file);
 void json_to_buf(struct json *json, struct buf *buf);
+/* The buffer holds `limit` bytes at most (of what was in it before, too); more is ERROR_LIMIT, and then a part of it may be in
+ * the buffer. Whoever keeps a copy of *json and buf->len can go back to it. With limit ≤ buf->cap nothing is allocated. */
+void json_to_limited_buf(struct json *json, struct buf *buf, size_t limit);
 
 void json_object(struct json *json);
 void json_end_object(struct json *json);
@@ -59,7 +63,7 @@ void json_null(struct json *json);
 /* A line feed between top-level values: one value a line (NDJSON). */
 void json_newline(struct json *json);
 
-/* 0, or the first error that came (ERROR_NO_MEMORY; for a stream what error_errno says). Does not flush. */
+/* 0, or the first error that came (ERROR_NO_MEMORY, ERROR_LIMIT; for a stream what error_errno says). Does not flush. */
 int json_finish(const struct json *json, struct error *err);
 
 #endif

@@ -143,6 +143,28 @@ static void test_full_disk(void **state)
 	fclose(file);
 }
 
+static void test_limit(void **state)
+{
+	(void)state;
+	char room[16];
+	struct buf fixed = {.data = room, .cap = sizeof(room)};
+	json_to_limited_buf(&json, &fixed, sizeof(room));
+	json_array(&json);
+	json_text(&json, "0123456789");
+	const struct json good = json;
+	const size_t good_len = fixed.len;
+	json_text(&json, "0123456789");
+	struct error err = {0};
+	assert_int_equal(json_finish(&json, &err), ERROR_LIMIT);
+	json = good;
+	fixed.len = good_len;
+	json_int(&json, 1);
+	json_end_array(&json);
+	assert_int_equal(json_finish(&json, &err), 0);
+	assert_int_equal(fixed.len, 16);
+	assert_memory_equal(room, "[\"0123456789\",1]", 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +173,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
