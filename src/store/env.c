@@ -4,11 +4,13 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,6 +127,12 @@ int env_error(MDB_env *env, int rc, struct error *err, const char *doing)
 				 "cannot %s: %s has grown to the size that punchcard.yaml allows (journal.map_gib, "
 				 "view.map_gib); raise it and run again",
 				 doing, dir);
+	case MDB_MAP_RESIZED:
+		return error_set(
+			err, ERROR_CONFIG,
+			"cannot %s: a process that was started with a larger map_gib (punchcard.yaml) has made "
+			"%s grow; start this one anew",
+			doing, dir);
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID:
@@ -192,15 +200,13 @@ static int open_error(int rc, const char *dir, const struct env_options *options
 
 /* Makes an empty environment under another name and renames it when it is whole and durable: one whose making was
  * interrupted, by a full disk say, could never be opened again. */
-static int make_file(const char *dir, const char *file, const struct env_options *options, struct error *err)
+static int stage_file(const char *dir, const char *file, const struct env_options *options, struct error *err)
 {
 	_cleanup_free_ char *staged = text_printf("%s.tmp", file);
 	_cleanup_free_ char *lock = text_printf("%s.tmp-lock", file);
 	if (!staged || !lock)
 		return error_no_memory(err, strlen(file));
-	int rc = file_make_dirs(dir, err);
-	if (rc == 0)
-		rc = file_remove_tree(staged, err);
+	int rc = file_remove_tree(staged, err);
 	if (rc < 0)
 		return rc;
 	MDB_env *env = NULL;
@@ -212,6 +218,18 @@ static int make_file(const char *dir, const char *file, const struct env_options
 	if (rc == 0)
 		rc = file_sync_path(staged, err);
 	return rc < 0 ? rc : file_rename(staged, file, err);
+}
+
+/* One process at a time: another's file must not take the place of one that is written to already. */
+static int make_file(const char *dir, const char *file, const struct env_options *options, struct error *err)
+{
+	const int rc = file_make_dirs(dir, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return error_errno(err, errno, "cannot lock %s", dir);
+	return file_exists(file) ? 0 : stage_file(dir, file, options, err);
 }
 
 int env_open(const char *dir, const struct env_options *options, MDB_env **out, struct error *err)
