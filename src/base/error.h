@@ -21,7 +21,7 @@ enum error_code {
 	ERROR_USAGE = -4,        /* the command line is wrong */
 	ERROR_CONFIG = -5,       /* punchcard.yaml or programme.yaml is wrong */
 	ERROR_INPUT = -6,        /* data from outside is wrong and could not be set aside line by line */
-	ERROR_LOCKED = -7,       /* another process writes to this deployment */
+	ERROR_LOCKED = -7,       /* another process writes this part of the deployment */
 	ERROR_CORRUPT = -8,      /* a file of ours is damaged */
 	ERROR_NOT_FOUND = -9,    /* what was asked for is not there */
 	ERROR_EXISTS = -10,      /* what should be made is there already */

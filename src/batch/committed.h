@@ -43,7 +43,7 @@ int committed_quarantine(const struct deployment *deployment, uint64_t offset, s
 /* `next`: number of the next block of the journal. A file with blocks from there on was made with another journal:
  * ERROR_CORRUPT. Nothing is changed. */
 int committed_check(const struct deployment *deployment, uint64_t next, struct error *err);
-/* Removes what is not committed. Only for the process that holds the write lock. After committed_check, whose error removes
+/* Removes what is not committed. Only for the collector (DEPLOYMENT_COLLECT). After committed_check, whose error removes
  * nothing. */
 int committed_clean(const struct deployment *deployment, uint64_t offset, uint64_t next, struct error *err);
 

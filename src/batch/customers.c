@@ -103,7 +103,7 @@ static int find_format(struct load *load, const struct landed_file *landed, stru
 	return 0;
 }
 
-/* Copies the files into data/tmp. */
+/* Copies the files into the temporary directory. */
 static int stage_files(struct load *load, const char *const *paths, size_t n_paths, const char *format,
 		       struct error *err)
 {

@@ -73,7 +73,7 @@ struct history_options {
 	const char *states;
 	bool favourites;     /* say what customers order most */
 	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
-	const char *tmp_dir; /* where the engine spills; NULL: the deployment's data/tmp, which is the writer's */
+	const char *tmp_dir; /* where the engine spills; NULL: the deployment's, which a writer has */
 	/* Another programme (prepared): of each event there is a fact by that one, too. The days above stay those of the first
 	 * one's zone. NULL: none. */
 	const struct programme *other;

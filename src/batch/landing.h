@@ -3,7 +3,7 @@
  *
  *     struct landing *landing = NULL;
  *     rc = landing_open(deployment, &landing, err);                          // what has landed before
- *     rc = landing_stage(landing, "members.csv", "classic", &index, &known, err);   // a copy in data/tmp
+ *     rc = landing_stage(landing, "members.csv", "classic", &index, &known, err);   // a copy in data/tmp/batch
  *     landing_sync(landing);                                              // to the disk, in the background
  *     …read landing->files[…].path…
  *     rc = landing_commit(landing, err);                                     // there for good
@@ -55,7 +55,7 @@ struct landing {
 int landing_open(const struct deployment *deployment, struct landing **out, struct error *err);
 /* Waits for the background sync and removes what was staged and not committed. NULL is fine. */
 void landing_free(struct landing *landing);
-/* Copies a file into data/tmp and adds it behind the others; *index is its place in files. When the same bytes are there
+/* Copies a file into data/tmp/batch and adds it behind the others; *index is its place in files. When the same bytes are there
  * already under the same format, nothing is added, *index is that one's, and *known is true. ERROR_INPUT for what is no regular file or
  * changes meanwhile; ERROR_NOT_FOUND, ERROR_IO, ERROR_NO_SPACE. Pointers into files do not survive the call. */
 int landing_stage(struct landing *landing, const char *path, const char *format, size_t *index, bool *known,

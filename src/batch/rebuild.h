@@ -31,8 +31,8 @@ struct rebuild_report {
 	bool unchanged; /* the partition of loyalty had files of these names already */
 };
 
-/* `day`: days since 1970-01-01, in the programme's timezone. Needs the write lock, and the table writer to have taken all of the
- * journal. `hooks` may be NULL. ERROR_USAGE when a later day was refreshed (states_newest_day), and nothing is changed:
+/* `day`: days since 1970-01-01, in the programme's timezone. Needs a deployment of mode DEPLOYMENT_WRITE, and collect_drain
+ * (speed/collect.h) before it. `hooks` may be NULL. ERROR_USAGE when a later day was refreshed (states_newest_day), and nothing is changed:
  * the ledger would lose the days behind this one. ERROR_SQL names file and line of a model; ERROR_CORRUPT a damaged table. */
 int rebuild_run(const struct deployment *deployment, int32_t day, const struct rebuild_hooks *hooks,
 		struct rebuild_report *report, struct error *err);

@@ -52,8 +52,8 @@ struct refresh_report {
 };
 
 /*
- * data_dt: days since 1970-01-01, in the programme's timezone. Needs the write lock, and the table writer to have taken all
- * of the journal. ERROR_USAGE when a later day was refreshed by another programme, or its state is gone: that day comes
+ * data_dt: days since 1970-01-01, in the programme's timezone. Needs a deployment of mode DEPLOYMENT_WRITE, and collect_drain
+ * (speed/collect.h) before it. ERROR_USAGE when a later day was refreshed by another programme, or its state is gone: that day comes
  * first. ERROR_SQL names file and line of a model; ERROR_CORRUPT a damaged table.
  */
 int refresh_loyalty(const struct deployment *deployment, int32_t data_dt, struct refresh_report *report,

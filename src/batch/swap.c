@@ -10,6 +10,7 @@
 #include "base/tz.h"
 #include "engine/engine.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -152,16 +153,9 @@ static int apply(const struct deployment *deployment, const char *dir, struct er
 	return rc;
 }
 
-int swap_finish(const struct deployment *deployment, struct error *err)
+static int finish(const struct deployment *deployment, const char *dir, struct error *err)
 {
-	_cleanup_free_ char *dir = NULL;
-	bool is_there = false;
-	int rc = committed_dir(deployment, &dir, err);
-	if (rc == 0)
-		rc = look_for(dir, &is_there, err);
-	if (rc < 0 || !is_there)
-		return rc;
-	rc = apply(deployment, dir, err);
+	int rc = apply(deployment, dir, err);
 	if (rc == 0)
 		rc = each_name(deployment->warehouse_dir, settle_partitions, NULL, err);
 	if (rc == 0)
@@ -169,10 +163,42 @@ int swap_finish(const struct deployment *deployment, struct error *err)
 	return rc < 0 ? error_prefix(err, "finishing what was interrupted") : 0;
 }
 
+static int look_for_committed(const struct deployment *deployment, char **dir, bool *is_there, struct error *err)
+{
+	const int rc = committed_dir(deployment, dir, err);
+	return rc < 0 ? rc : look_for(*dir, is_there, err);
+}
+
+/* A collector may, while there is no batch writer; one that is there has its swap in hand, or finishes it first. */
+static int finish_beside(const struct deployment *deployment, struct error *err)
+{
+	struct deployment *batch = NULL;
+	struct error refusal = {0};
+	int rc = deployment_open_beside(deployment, DEPLOYMENT_WRITE, &batch, &refusal);
+	if (rc == ERROR_LOCKED)
+		return 0;
+	if (rc < 0)
+		return error_set(err, rc, "%s", refusal.message);
+	rc = swap_finish(batch, err);
+	deployment_close(batch);
+	return rc;
+}
+
+int swap_finish(const struct deployment *deployment, struct error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	bool is_there = false;
+	const int rc = look_for_committed(deployment, &dir, &is_there, err);
+	if (rc < 0 || !is_there)
+		return rc;
+	return deployment->mode == DEPLOYMENT_WRITE ? finish(deployment, dir, err) : finish_beside(deployment, err);
+}
+
 /* ---- staging ---- */
 
 int swap_begin(const struct deployment *deployment, struct swap **out, struct error *err)
 {
+	assert(deployment->mode == DEPLOYMENT_WRITE);
 	int rc = swap_finish(deployment, err);
 	if (rc < 0)
 		return rc;

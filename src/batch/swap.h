@@ -11,9 +11,9 @@
  * Staged files become durable in one go; then a rename makes the staging directory data/swap, which is the moment from
  * which all of it counts. Directories are then exchanged with those that serve, one by one: a reader finds each of them old
  * or new, and whole. A process that dies before the rename leaves nothing; one that dies behind it leaves the rest of the
- * exchanges to the next swap_begin or swap_finish: every command that takes the write lock calls one of them first.
+ * exchanges to the next swap_begin or swap_finish: every command that writes calls one of them first.
  *
- * Needs the deployment's write lock. One swap at a time, in one thread at a time; its files may be written by any.
+ * Needs a deployment of mode DEPLOYMENT_WRITE, besides swap_finish. One swap at a time, in one thread at a time; its files may be written by any.
  */
 #ifndef PUNCHCARD_BATCH_SWAP_H
 #define PUNCHCARD_BATCH_SWAP_H
@@ -25,7 +25,8 @@
 struct swap;
 
 int swap_begin(const struct deployment *deployment, struct swap **out, struct error *err);
-/* Finishes a swap that was interrupted behind its moment; nothing to do is fine. */
+/* Finishes a swap that was interrupted behind its moment; nothing to do is fine. A collector (DEPLOYMENT_COLLECT) takes
+ * data/lock for it, and leaves it to the batch writer where there is one. */
 int swap_finish(const struct deployment *deployment, struct error *err);
 /* The directory to fill; it is there and empty. The caller frees *dir. The name of a table is a file's name. */
 int swap_table(struct swap *swap, const char *table, char **dir, struct error *err);

@@ -21,7 +21,7 @@ static const char USAGE[] =
 	"transactions_cln with what the journal counted; and the ledger with itself: for every customer, and in "
 	"total,\n"
 	"issued - reversed = spendable + pending + redeemed + expired - debt. Each difference is named, the first 100\n"
-	"of them. It only reads, and waits for nobody; a writer may work meanwhile.\n"
+	"of them. It only reads, and waits for nobody; writers may work meanwhile.\n"
 	"\n"
 	"  --data-dt DATE   up to that day, yyyy-mm-dd, which was refreshed; with --reserve any day\n"
 	"  --reserve        compares nothing; tells the points that customers have, by ledger and by the month in "

@@ -37,7 +37,7 @@ static const char USAGE[] =
 	"\n"
 	"exit codes: 0 all files were read; 1 a file could not be read, or it could not go on; 2 usage or "
 	"configuration;\n"
-	"3 --strict and lines were quarantined; 4 another process writes; 130 interrupted (run again to go on)\n";
+	"3 --strict and lines were quarantined; 4 another process collects; 130 interrupted (run again to go on)\n";
 
 enum { OPTION_ONCE = 256, OPTION_STRICT, OPTION_JSON };
 
@@ -219,7 +219,7 @@ static int collect(const struct cli *cli, bool strict, bool as_json)
 					   .context = &report};
 	struct error err = {0};
 	struct deployment *deployment = NULL;
-	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "collect", &deployment, &err) < 0)
+	if (deployment_open(cli->dir, DEPLOYMENT_COLLECT, "collect", &deployment, &err) < 0)
 		return cli_fail(&err);
 	stop_on_signals();
 	if (as_json) {

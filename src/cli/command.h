@@ -15,7 +15,7 @@ enum exit_code {
 	EXIT_FAILED = 1,      /* it could not be done; the message says why */
 	EXIT_USAGE = 2,       /* wrong command line or configuration */
 	EXIT_QUARANTINED = 3, /* --strict: good lines landed, others were set aside */
-	EXIT_LOCKED = 4,      /* another process writes to the deployment */
+	EXIT_LOCKED = 4,      /* another process writes the same part of the deployment */
 	EXIT_INTERRUPTED = 130,
 };
 

@@ -120,8 +120,12 @@ static int collect(const struct deployment *deployment, struct error *err)
 	struct intake_counts sum = {0};
 	const struct intake_hooks hooks = {
 		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &sum};
-	unsigned failed;
-	const int rc = collect_once(deployment, &hooks, &failed, err);
+	unsigned failed = 0;
+	struct deployment *collector = NULL;
+	int rc = deployment_open_beside(deployment, DEPLOYMENT_COLLECT, &collector, err);
+	if (rc == 0)
+		rc = collect_once(collector, &hooks, &failed, err);
+	deployment_close(collector);
 	if (rc < 0)
 		return rc;
 	if (failed)

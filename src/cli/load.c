@@ -26,7 +26,10 @@ static const char USAGE[] =
 	"  --json          what was done as one JSON object: files [{file, landed, format, already_loaded, read,\n"
 	"                  loaded, quarantined, reasons}], read, loaded, quarantined, reasons, customers\n"
 	"\n"
-	"When one of the files cannot be read, none is loaded.\n";
+	"When one of the files cannot be read, none is loaded. Orders may be collected meanwhile.\n"
+	"\n"
+	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 3 --strict and lines were quarantined;\n"
+	"4 another load, refresh or rebuild runs\n";
 
 struct arguments {
 	const char *format;

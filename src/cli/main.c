@@ -28,7 +28,7 @@ static const char HELP_END[] = "\n"
 			       "\n"
 			       "exit codes: 0 done; 1 it could not be done; 2 wrong command line or configuration; 3 "
 			       "lines were quarantined (--strict);\n"
-			       "4 another process writes to the deployment; 130 interrupted\n";
+			       "4 another process writes the same part of the deployment; 130 interrupted\n";
 
 static int code_of_error(int code)
 {

@@ -5,8 +5,8 @@
 #include "batch/states.h"
 #include "cli/command.h"
 #include "cli/day.h"
+#include "cli/drain.h"
 #include "cli/show.h"
-#include "speed/collect.h"
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] rebuild [--data-dt DATE] [--json]\n"
@@ -28,8 +28,11 @@ static const char USAGE[] =
 	"events},\n"
 	"                   unchanged (the partition of loyalty)\n"
 	"\n"
-	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
-	"interrupted: nothing is changed, run it again\n";
+	"It may run beside a collector, and then waits until that one has written what it has collected so far.\n"
+	"\n"
+	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another load, refresh or rebuild "
+	"runs, or\n"
+	"the collector hangs; 130 interrupted: nothing is changed, run it again\n";
 
 #define CLEAR_LINE "\r\033[K"
 
@@ -132,7 +135,7 @@ static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "rebuild", &deployment, &err) < 0)
 		return cli_fail(&err);
 	int32_t day = 0;
-	int rc = collect_drain(deployment, &err);
+	int rc = cli_drain(deployment, progress, &err);
 	if (rc == 0)
 		rc = choose_day(deployment, data_dt, &day, &err);
 	if (rc == 0)

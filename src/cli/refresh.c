@@ -4,8 +4,8 @@
 #include "base/tz.h"
 #include "cli/command.h"
 #include "cli/day.h"
+#include "cli/drain.h"
 #include "cli/show.h"
-#include "speed/collect.h"
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] refresh --data-dt DATE [--json]\n"
@@ -30,8 +30,11 @@ static const char USAGE[] =
 	"rewritten\n"
 	"                   (earlier days of the ledger that late events changed)\n"
 	"\n"
-	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another process writes; 130\n"
-	"interrupted: nothing is changed, run it again\n";
+	"It may run beside a collector, and then waits until that one has written what it has collected so far.\n"
+	"\n"
+	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another load, refresh or rebuild "
+	"runs, or\n"
+	"the collector hangs; 130 interrupted: nothing is changed, run it again\n";
 
 static const char *why_whole(enum refresh_whole whole)
 {
@@ -126,7 +129,7 @@ static int refresh(const struct cli *cli, const char *date, int32_t data_dt, boo
 		return cli_fail(&err);
 	int rc = day_check(deployment, data_dt, &err);
 	if (rc == 0)
-		rc = collect_drain(deployment, &err);
+		rc = cli_drain(deployment, cli->err_is_terminal && !as_json, &err);
 	if (rc == 0)
 		rc = refresh_loyalty(deployment, data_dt, &report, &err);
 	deployment_close(deployment);

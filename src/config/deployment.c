@@ -4,8 +4,10 @@
 #include "config/lock_internal.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,10 +45,10 @@ static int fill_paths(struct deployment *d, const char *dir, struct error *err)
 	d->view_dir = text_printf("%s/data/view", real);
 	d->warehouse_dir = text_printf("%s/data/warehouse", real);
 	d->quarantine_dir = text_printf("%s/data/quarantine", real);
-	d->tmp_dir = text_printf("%s/data/tmp", real);
+	d->shown_dir = strdup(strcmp(dir, ".") == 0 ? real : dir);
 	d->models_dir = text_printf("%s/models", real);
 	if (!d->dir || !d->data_dir || !d->journal_dir || !d->view_dir || !d->warehouse_dir || !d->quarantine_dir ||
-	    !d->tmp_dir || !d->models_dir)
+	    !d->shown_dir || !d->models_dir)
 		return error_no_memory(err, 8 * strlen(real));
 	return 0;
 }
@@ -97,10 +99,15 @@ static bool is_refused(const char *path)
 	return path && access(path, W_OK) < 0 && errno != ENOENT;
 }
 
-/* A writer that cannot write: say what it needs, where the system only says no. */
-static int explain_refusal(const struct deployment *d, const char *shown_dir, struct error *err)
+static char *lock_path(const struct deployment *d, enum deployment_mode mode)
 {
-	_cleanup_free_ char *lock = text_printf("%s/lock", d->data_dir);
+	return text_printf("%s/%s", d->data_dir, mode == DEPLOYMENT_COLLECT ? "collect.lock" : "lock");
+}
+
+/* A writer that cannot write: say what it needs, where the system only says no. */
+static int explain_refusal(const struct deployment *d, struct error *err)
+{
+	_cleanup_free_ char *lock = lock_path(d, d->mode);
 	if (!is_refused(d->dir) && !is_refused(d->data_dir) && !is_refused(lock))
 		return ERROR_IO;
 	const int errnum = errno;
@@ -108,29 +115,63 @@ static int explain_refusal(const struct deployment *d, const char *shown_dir, st
 		err, ERROR_IO,
 		"cannot write to the deployment %s: %s; this command writes: %s (customer, sql and status only "
 		"read, and work)",
-		shown_dir, strerror(errnum),
+		d->shown_dir, strerror(errnum),
 		errnum == EROFS ? "mount it writable, or work on a copy"
 				: "run it as the owner of the directory, or give yourself the right to write");
+}
+
+static bool is_writers_tmp(const char *name)
+{
+	return strcmp(name, "batch") == 0 || strcmp(name, "collect") == 0;
+}
+
+/* What lies in data/tmp itself is of a version in which data/lock was the only lock: so whoever has that one may remove it. */
+static int remove_old_tmp(const struct deployment *d, struct error *err)
+{
+	_cleanup_free_ char *dir = text_printf("%s/tmp", d->data_dir);
+	if (!dir)
+		return error_no_memory(err, strlen(d->data_dir));
+	DIR *const open_dir = opendir(dir);
+	if (!open_dir)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot list %s", dir);
+	int rc = 0;
+	const struct dirent *entry;
+	while (rc == 0 && (errno = 0, entry = readdir(open_dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    is_writers_tmp(entry->d_name))
+			continue;
+		_cleanup_free_ char *path = text_printf("%s/%s", dir, entry->d_name);
+		rc = path ? file_remove_tree(path, err) : error_no_memory(err, strlen(dir));
+	}
+	if (rc == 0 && errno)
+		rc = error_errno(err, errno, "cannot list %s", dir);
+	closedir(open_dir);
+	return rc;
 }
 
 static int make_data_dirs(const struct deployment *d, struct error *err)
 {
 	const char *const dirs[] = {d->journal_dir, d->view_dir, d->warehouse_dir, d->quarantine_dir, d->tmp_dir};
-	int rc = file_remove_tree(d->tmp_dir, err);
+	int rc = d->mode == DEPLOYMENT_WRITE ? remove_old_tmp(d, err) : 0;
+	if (rc == 0)
+		rc = file_remove_tree(d->tmp_dir, err);
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]) && rc == 0; i++)
 		rc = file_make_dirs(dirs[i], err);
 	return rc == 0 ? file_sync_dir(d->data_dir, err) : rc;
 }
 
-static int become_writer(struct deployment *d, const char *dir, const char *command, struct error *err)
+static int become_writer(struct deployment *d, struct error *err)
 {
-	const char *const shown_dir = strcmp(dir, ".") == 0 ? d->dir : dir;
+	_cleanup_free_ char *lock = lock_path(d, d->mode);
+	d->tmp_dir = text_printf("%s/tmp/%s", d->data_dir, d->mode == DEPLOYMENT_COLLECT ? "collect" : "batch");
+	if (!lock || !d->tmp_dir)
+		return error_no_memory(err, strlen(d->data_dir));
 	int rc = file_make_dirs(d->data_dir, err);
 	if (rc == 0)
-		rc = lock_take(d->data_dir, shown_dir, command, &d->lock_fd, err);
+		rc = lock_take(lock, d->shown_dir, d->command, &d->lock_fd, err);
 	if (rc == 0)
 		rc = make_data_dirs(d, err);
-	return rc == ERROR_IO ? explain_refusal(d, shown_dir, err) : rc;
+	return rc == ERROR_IO ? explain_refusal(d, err) : rc;
 }
 
 int deployment_open(const char *dir, enum deployment_mode mode, const char *command, struct deployment **out,
@@ -144,11 +185,12 @@ int deployment_open(const char *dir, enum deployment_mode mode, const char *comm
 		return error_no_memory(err, sizeof(*d));
 	d->mode = mode;
 	d->lock_fd = -1;
+	snprintf(d->command, sizeof(d->command), "%s", command);
 	rc = fill_paths(d, dir, err);
 	if (rc == 0)
 		rc = read_files(d, dir, err);
-	if (rc == 0 && mode == DEPLOYMENT_WRITE)
-		rc = become_writer(d, dir, command, err);
+	if (rc == 0 && mode != DEPLOYMENT_READ)
+		rc = become_writer(d, err);
 	if (rc < 0) {
 		deployment_close(d);
 		return rc;
@@ -157,11 +199,35 @@ int deployment_open(const char *dir, enum deployment_mode mode, const char *comm
 	return 0;
 }
 
-void deployment_close(struct deployment *deployment)
+int deployment_open_beside(const struct deployment *deployment, enum deployment_mode mode, struct deployment **out,
+			   struct error *err)
 {
-	if (!deployment)
-		return;
-	lock_release(&deployment->lock_fd);
+	assert(mode != DEPLOYMENT_READ);
+	struct deployment *const d = malloc(sizeof(*d));
+	if (!d)
+		return error_no_memory(err, sizeof(*d));
+	*d = *deployment;
+	d->beside = deployment;
+	d->mode = mode;
+	d->lock_fd = -1;
+	d->tmp_dir = NULL;
+	const int rc = become_writer(d, err);
+	if (rc < 0) {
+		deployment_close(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
+bool deployment_holder(const struct deployment *deployment, enum deployment_mode mode, struct deployment_holder *out)
+{
+	_cleanup_free_ char *lock = lock_path(deployment, mode);
+	return lock && lock_holder(lock, out);
+}
+
+static void free_what_is_shared(struct deployment *deployment)
+{
 	config_free(deployment->config);
 	programme_free(deployment->programme);
 	buf_release(&deployment->programme_text);
@@ -171,24 +237,38 @@ void deployment_close(struct deployment *deployment)
 	free(deployment->view_dir);
 	free(deployment->warehouse_dir);
 	free(deployment->quarantine_dir);
-	free(deployment->tmp_dir);
 	free(deployment->models_dir);
+	free(deployment->shown_dir);
+}
+
+void deployment_close(struct deployment *deployment)
+{
+	if (!deployment)
+		return;
+	lock_release(&deployment->lock_fd);
+	free(deployment->tmp_dir);
+	if (!deployment->beside)
+		free_what_is_shared(deployment);
 	free(deployment);
 }
 
 int deployment_keep_programme(const struct deployment *deployment, struct error *err)
 {
-	assert(deployment->mode == DEPLOYMENT_WRITE);
+	assert(deployment->mode != DEPLOYMENT_READ);
 	const struct buf *const text = &deployment->programme_text;
 	_cleanup_free_ char *dir = text_printf("%s/programmes", deployment->data_dir);
 	_cleanup_free_ char *path =
 		text_printf("%s/programmes/%s.yaml", deployment->data_dir, deployment->programme->hash_text);
-	if (!dir || !path)
+	/* The other kind of writer may do the same at this moment: each makes it whole in a place of its own. */
+	_cleanup_free_ char *staged = text_printf("%s/programme.yaml", deployment->tmp_dir);
+	if (!dir || !path || !staged)
 		return error_no_memory(err, strlen(deployment->data_dir));
 	if (file_exists(path))
 		return 0;
-	const int rc = file_make_dirs(dir, err);
-	return rc == 0 ? file_write_durable(path, text->data, text->len, err) : rc;
+	int rc = file_make_dirs(dir, err);
+	if (rc == 0)
+		rc = file_write_durable(staged, text->data, text->len, err);
+	return rc == 0 ? file_rename(staged, path, err) : rc;
 }
 
 char *deployment_path(const struct deployment *deployment, const char *relative)

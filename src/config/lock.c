@@ -1,5 +1,5 @@
 /*
- * data/lock: one line of text, "<pid> <command> <yyyy-mm-dd> <hh:mm:ss>\n" (UTC), at most LOCK_TEXT_BYTES.
+ * data/lock, data/collect.lock: one line of text, "<pid> <command> <yyyy-mm-dd> <hh:mm:ss>\n" (UTC), at most LOCK_TEXT_BYTES.
  *
  * The lock itself is an open file description lock (F_OFD_SETLK) on the whole file: the kernel drops it when the process
  * ends, however it ends. The text only says who; it is valid while the lock is held, and empty after a clean end. What a
@@ -22,13 +22,7 @@
 
 #define LOCK_TEXT_BYTES 128
 
-struct holder {
-	pid_t pid;
-	char command[64];
-	char since[20];
-};
-
-static bool read_holder(int fd, struct holder *out)
+static bool read_holder(int fd, struct deployment_holder *out)
 {
 	char text[LOCK_TEXT_BYTES + 1];
 	const ssize_t n = pread(fd, text, LOCK_TEXT_BYTES, 0);
@@ -38,7 +32,7 @@ static bool read_holder(int fd, struct holder *out)
 	for (ssize_t i = 0; i < n; i++)
 		if (!isprint((unsigned char)text[i]) && text[i] != '\n')
 			return false;
-	struct holder h;
+	struct deployment_holder h;
 	char *at;
 	h.pid = (pid_t)strtol(text, &at, 10);
 	const size_t len = strcspn(at + (*at == ' '), " \n");
@@ -55,10 +49,10 @@ static bool read_holder(int fd, struct holder *out)
 	return true;
 }
 
-static int fail_locked(int fd, const char *shown_dir, struct error *err)
+static int fail_locked(int fd, const char *shown_dir, const char *command, struct error *err)
 {
 	/* Between the lock and the text of a new holder there is a moment in which the text is the old one's. */
-	struct holder holder;
+	struct deployment_holder holder;
 	bool known = false;
 	for (int tries = 0; tries < 20; tries++) {
 		known = read_holder(fd, &holder);
@@ -69,6 +63,11 @@ static int fail_locked(int fd, const char *shown_dir, struct error *err)
 	if (!known)
 		return error_set(err, ERROR_LOCKED, "%s is being written by another process; wait for it or stop it",
 				 shown_dir);
+	if (strcmp(holder.command, "run") == 0 && strcmp(command, "collect") == 0)
+		return error_set(err, ERROR_LOCKED,
+				 "%s has a daemon, process %ld (run, since %s UTC), which takes the files of the spool "
+				 "directories by itself; there is nothing to do",
+				 shown_dir, (long)holder.pid, holder.since);
 	return error_set(err, ERROR_LOCKED,
 			 "%s is being written by process %ld (%s, since %s UTC); wait for it or stop it", shown_dir,
 			 (long)holder.pid, holder.command, holder.since);
@@ -79,25 +78,23 @@ static int write_holder(int fd, const char *path, const char *command, struct er
 	char text[LOCK_TEXT_BYTES];
 	char since[20];
 	civil_format_time(NULL, clock_now_us(), since);
-	const int len = snprintf(text, sizeof(text), "%ld %.40s %s\n", (long)getpid(), command, since);
+	const int len = snprintf(text, sizeof(text), "%ld %.*s %s\n", (long)getpid(), (int)DEPLOYMENT_COMMAND_MAX,
+				 command, since);
 	/* Shorter first: a reader then sees nothing or the whole line. */
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
 		return error_errno(err, errno, "cannot write %s", path);
 	return 0;
 }
 
-int lock_take(const char *data_dir, const char *shown_dir, const char *command, int *fd, struct error *err)
+int lock_take(const char *path, const char *shown_dir, const char *command, int *fd, struct error *err)
 {
-	_cleanup_free_ char *path = text_printf("%s/lock", data_dir);
-	if (!path)
-		return error_no_memory(err, strlen(data_dir));
 	_cleanup_close_ int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (file < 0)
 		return error_errno(err, errno, "cannot open %s", path);
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	if (fcntl(file, F_OFD_SETLK, &whole) < 0) {
 		if (errno == EAGAIN || errno == EACCES)
-			return fail_locked(file, shown_dir, err);
+			return fail_locked(file, shown_dir, command, err);
 		return error_errno(err, errno, "cannot lock %s (a deployment must be on a local disk)", path);
 	}
 	const int rc = write_holder(file, path, command, err);
@@ -106,6 +103,13 @@ int lock_take(const char *data_dir, const char *shown_dir, const char *command, 
 	*fd = file;
 	file = -1;
 	return 0;
+}
+
+bool lock_holder(const char *path, struct deployment_holder *out)
+{
+	_cleanup_close_ int file = open(path, O_RDONLY | O_CLOEXEC);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	return file >= 0 && fcntl(file, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK && read_holder(file, out);
 }
 
 void lock_release(int *fd)

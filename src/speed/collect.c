@@ -3,6 +3,8 @@
 #include "batch/swap.h"
 #include "speed/consumers.h"
 
+#include <assert.h>
+
 struct collecting {
 	const struct intake_hooks *hooks;
 	struct consumers *consumers;
@@ -27,12 +29,6 @@ static bool must_stop(void *context)
 	return consumers_failed(collecting->consumers) || collecting->hooks->stop(collecting->hooks->context);
 }
 
-static int open_journal(const struct deployment *deployment, bool read_only, struct journal **out, struct error *err)
-{
-	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib, .read_only = read_only};
-	return journal_open(deployment->journal_dir, &options, out, err);
-}
-
 int collect_once(const struct deployment *deployment, const struct intake_hooks *hooks, unsigned *failed,
 		 struct error *err)
 {
@@ -40,12 +36,14 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 	const struct intake_hooks own = {
 		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &collecting};
 	const struct view_mend_stop stop = {.asked = hooks->stop, .context = hooks->context};
+	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib};
 	struct journal *journal = NULL;
 	struct intake *intake = NULL;
+	assert(deployment->mode == DEPLOYMENT_COLLECT);
 	*failed = 0;
 	int rc = swap_finish(deployment, err);
 	if (rc == 0)
-		rc = open_journal(deployment, false, &journal, err);
+		rc = journal_open(deployment->journal_dir, &options, &journal, err);
 	if (rc == 0)
 		rc = consumers_start(deployment, journal, &stop, &collecting.consumers, err);
 	if (rc == 0 && hooks->made_again && consumers_programme_changed(collecting.consumers))
@@ -63,28 +61,6 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 		rc = consumers_rc;
 		error_set(err, rc, "%s", own_error.message);
 	}
-	journal_close(journal);
-	return rc;
-}
-
-int collect_drain(const struct deployment *deployment, struct error *err)
-{
-	struct journal *journal = NULL;
-	struct consumers *consumers = NULL;
-	int rc = swap_finish(deployment, err);
-	if (rc < 0)
-		return rc;
-	rc = open_journal(deployment, true, &journal, err);
-	journal_close(journal);
-	if (rc == ERROR_NOT_FOUND)
-		return 0;
-	if (rc == 0)
-		rc = open_journal(deployment, false, &journal, err);
-	if (rc < 0)
-		return rc;
-	rc = consumers_start(deployment, journal, &(const struct view_mend_stop){0}, &consumers, err);
-	if (rc == 0)
-		rc = consumers_finish(consumers, err);
 	journal_close(journal);
 	return rc;
 }

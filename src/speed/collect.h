@@ -14,12 +14,30 @@
 #include "config/deployment.h"
 #include "speed/intake.h"
 
-/* Needs the write lock. The hooks are called in this thread. *failed: files that could not be read (each was reported). */
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Needs a deployment of mode DEPLOYMENT_COLLECT. The hooks are called in this thread. *failed: files that could not be read (each was reported). */
 int collect_once(const struct deployment *deployment, const struct intake_hooks *hooks, unsigned *failed,
 		 struct error *err);
 
-/* Takes only what is in the journal already: after it the table and the view have all of it, and no account is marked. 0 when
- * there is no journal. */
-int collect_drain(const struct deployment *deployment, struct error *err);
+/* How collect_drain waits for a collector. */
+struct collect_wait {
+	/* Called after every look, 20 times a second: for which process, and for how long already; NULL: nobody wants to know. */
+	void (*waiting)(void *context, pid_t collector, int64_t waited_us);
+	void *context;
+	int64_t stuck_us; /* a collector that writes nothing for so long is given up; 0: a minute */
+};
+
+/*
+ * For a batch writer, before it reads the history: after it the table has all that the journal had when it was called. 0 when
+ * there is no journal.
+ *
+ * While there is no collector it is one itself: then the view has all of it too, and no account is marked. Else it waits until
+ * that one has written its table so far, or has gone. `wait` may be NULL. ERROR_LOCKED: the collector writes nothing; the message
+ * names it. ERROR_INTERRUPTED: all engines were interrupted (engine_interrupt_all) meanwhile. With a deployment that is a
+ * collector's (DEPLOYMENT_COLLECT) it never waits.
+ */
+int collect_drain(const struct deployment *deployment, const struct collect_wait *wait, struct error *err);
 
 #endif

@@ -6,7 +6,7 @@
  *     rc = table_writer_write(writer, reader, first, next, err);     // blocks first to next - 1, durable and committed
  *     table_writer_close(writer);
  *
- * Exactly once: files are written in data/tmp, flushed, renamed into place and the directories flushed; then the offset is
+ * Exactly once: files are written in data/tmp/collect, flushed, renamed into place and the directories flushed; then the offset is
  * committed. A reader goes by the offset (committed.h). Files of nothing but orders leave out the columns that these have not
  * (rows.h). One writer belongs to one thread at a time.
  */
@@ -18,7 +18,7 @@
 
 struct table_writer;
 
-/* Removes what a killed writer left. Needs the deployment's write lock. */
+/* Removes what a killed writer left. Needs a deployment of mode DEPLOYMENT_COLLECT. */
 int table_writer_open(const struct deployment *deployment, struct journal *journal, struct table_writer **out,
 		      struct error *err);
 void table_writer_close(struct table_writer *writer);

@@ -13,7 +13,10 @@
  * event is in it exactly once), and `marked` (whose account waits to be made again out of the whole history). Keys keep the
  * order of the ids: integers numerically (8 bytes, big endian, sign bit flipped), text by byte.
  *
- * One view belongs to one thread at a time. One process writes, any number read; readers never block it nor it them.
+ * One view belongs to one thread at a time, and a process opens a directory's view once at a time. Two processes write: the
+ * batch writer profiles, the collector accounts and marks; a write transaction of one makes the other wait in its
+ * view_open, view_profiles_begin, view_accounts_clear or view_write_begin. Any number read; readers never block writers nor
+ * they them.
  */
 #ifndef PUNCHCARD_STORE_VIEW_H
 #define PUNCHCARD_STORE_VIEW_H

@@ -536,8 +536,8 @@ def test_while_another_writes(copy):
     adjust = [(3000 + i, judge.Event(judge.ADJUST, f"c-{i}", history.DAY_US, points=1000)) for i in range(40000)]
     copy.put("c.json", as_ndjson(adjust))
     process = copy.start("collect", "--once")
-    lock = copy.dir / "data/lock"
-    while str(process.pid) not in lock.read_text():
+    lock = copy.dir / "data/collect.lock"
+    while not lock.exists() or str(process.pid) not in lock.read_text():
         assert process.poll() is None
         time.sleep(0.001)
     process.send_signal(signal.SIGSTOP)

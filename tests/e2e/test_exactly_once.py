@@ -127,7 +127,7 @@ def test_terminated(shop, pc):
 def start_with_lock(shop):
     """Starts a collect and waits until it has the lock."""
     process = shop.start("collect", "--once")
-    lock = shop.dir / "data/lock"
+    lock = shop.dir / "data/collect.lock"
     deadline = time.monotonic() + 30
     while not lock.exists() or str(process.pid) not in lock.read_text():
         assert process.poll() is None and time.monotonic() < deadline
@@ -143,16 +143,6 @@ def test_two_writers(shop, pc):
     assert pc.end(first).code == 0
     assert str(first.pid) in refused.err and "collect" in refused.err, refused
     assert shop.value("SELECT count(*) FROM transactions_cln") == 300_000
-
-
-@pytest.mark.parametrize("words", [["load", "customers", "{file}"], ["refresh", "--data-dt", "2023-11-15"]])
-def test_other_writers_are_locked_out_too(shop, pc, tmp_path, words):
-    (tmp_path / "c.csv").write_text("1,3,A,a@x.org,2019-01-04,1,1990-05-29,F,1990\n")
-    words = [word.format(file=tmp_path / "c.csv") for word in words]
-    shop.put("a.txt", lines(300_000, customers=1000, step=1))
-    first = start_with_lock(shop)
-    shop.ok(*words, code=4)
-    assert pc.end(first).code == 0
 
 
 def test_the_lock_dies_with_its_process(shop):

@@ -245,8 +245,6 @@ def test_text_ids(pc, tmp_path):
 
 
 def test_while_another_process_writes(story):
-    with open(story.dir / "data/lock", "r+b"):
-        pass
     writer = story.start("collect", "--once")
     assert story.json("explain", 5)["cust_id"] == 5
     story.pc.end(writer)

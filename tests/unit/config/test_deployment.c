@@ -105,6 +105,7 @@ static void test_init_makes_what_open_reads(void **state)
 	assert_true(file_exists(d->journal_dir) && file_exists(d->view_dir) && file_exists(d->warehouse_dir) &&
 		    file_exists(d->quarantine_dir) && file_exists(d->tmp_dir));
 	assert_true(is_there(deep, "data/lock"));
+	assert_false(is_there(deep, "data/collect.lock"));
 	deployment_close(d);
 	assert_text(deep, "data/lock", "");
 	deployment_close(NULL);
@@ -206,12 +207,37 @@ static void test_writers_empty_tmp(void **state)
 	const struct place *const place = *state;
 	init(place->shop);
 	deployment_close(open_shop(place->shop, DEPLOYMENT_WRITE));
-	write_text(place->shop, "data/tmp/spill", "x");
-	deployment_close(open_shop(place->shop, DEPLOYMENT_READ));
-	assert_true(is_there(place->shop, "data/tmp/spill"));
-	deployment_close(open_shop(place->shop, DEPLOYMENT_WRITE));
-	assert_false(is_there(place->shop, "data/tmp/spill"));
-	assert_true(is_there(place->shop, "data/tmp"));
+	deployment_close(open_shop(place->shop, DEPLOYMENT_COLLECT));
+	write_text(place->shop, "data/tmp/batch/spill", "x");
+	write_text(place->shop, "data/tmp/collect/spill", "x");
+	write_text(place->shop, "data/tmp/spill", "x"); /* as versions with one lock did */
+	_cleanup_free_ char *old = path_in(place->shop, "data/tmp/swap/tables");
+	assert_int_equal(file_make_dirs(old, NULL), 0);
+	/* What a link leads to is not ours. */
+	write_text(place->base, "elsewhere", "x");
+	_cleanup_free_ char *elsewhere = path_in(place->base, "elsewhere");
+	_cleanup_free_ char *link = path_in(place->shop, "data/tmp/link");
+	assert_int_equal(symlink(elsewhere, link), 0);
+	struct deployment *d = open_shop(place->shop, DEPLOYMENT_READ);
+	assert_null(d->tmp_dir);
+	deployment_close(d);
+	assert_true(is_there(place->shop, "data/tmp/batch/spill") && is_there(place->shop, "data/tmp/collect/spill"));
+
+	d = open_shop(place->shop, DEPLOYMENT_COLLECT);
+	_cleanup_free_ char *collect = path_in(place->shop, "data/tmp/collect");
+	assert_string_equal(d->tmp_dir, collect);
+	deployment_close(d);
+	assert_false(is_there(place->shop, "data/tmp/collect/spill"));
+	assert_true(is_there(place->shop, "data/tmp/batch/spill") && is_there(place->shop, "data/tmp/spill"));
+
+	write_text(place->shop, "data/tmp/collect/spill", "x");
+	d = open_shop(place->shop, DEPLOYMENT_WRITE);
+	_cleanup_free_ char *batch = path_in(place->shop, "data/tmp/batch");
+	assert_string_equal(d->tmp_dir, batch);
+	deployment_close(d);
+	assert_true(is_there(place->shop, "data/tmp/collect/spill") && file_exists(elsewhere));
+	assert_false(is_there(place->shop, "data/tmp/batch/spill") || is_there(place->shop, "data/tmp/spill") ||
+		     is_there(place->shop, "data/tmp/swap") || file_exists(link));
 }
 
 /*
@@ -219,7 +245,7 @@ static void test_writers_empty_tmp(void **state)
  */
 
 /* A process that opens the shop for writing, tells so through the pipe, and waits to be killed. */
-static pid_t start_writer(const char *dir)
+static pid_t start_writer(const char *dir, enum deployment_mode mode, const char *command)
 {
 	int ready[2];
 	assert_int_equal(pipe(ready), 0);
@@ -227,7 +253,7 @@ static pid_t start_writer(const char *dir)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct deployment *d = NULL;
-		const char said = deployment_open(dir, DEPLOYMENT_WRITE, "collect", &d, NULL) == 0 ? 'y' : 'n';
+		const char said = deployment_open(dir, mode, command, &d, NULL) == 0 ? 'y' : 'n';
 		if (write(ready[1], &said, 1) == 1)
 			pause();
 		_exit(1);
@@ -246,15 +272,14 @@ static void kill_writer(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-static void test_second_writer_is_told_who(void **state)
+static void check_second_writer(const struct place *place, enum deployment_mode mode, const char *tmp)
 {
-	const struct place *const place = *state;
-	init(place->shop);
-	const pid_t pid = start_writer(place->shop);
-	write_text(place->shop, "data/tmp/in-use", "x");
+	const pid_t pid = start_writer(place->shop, mode, "collect");
+	_cleanup_free_ char *in_use = path_in(tmp, "in-use");
+	write_text(place->shop, in_use, "x");
 	struct deployment *d = NULL;
 	struct error err = {0};
-	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_WRITE, "load", &d, &err), ERROR_LOCKED);
+	assert_int_equal(deployment_open(place->shop, mode, "load", &d, &err), ERROR_LOCKED);
 	assert_null(d);
 	char head[256];
 	const int n = snprintf(head, sizeof(head), "%s is being written by process %ld (collect, since 20", place->shop,
@@ -263,16 +288,120 @@ static void test_second_writer_is_told_who(void **state)
 	assert_string_equal(strstr(err.message, " UTC)"), " UTC); wait for it or stop it");
 	assert_int_equal(strlen(err.message), (size_t)n + strlen("26-11-23 05:10:02 UTC); wait for it or stop it"));
 	/* Whoever was refused touched nothing; readers go on. */
-	assert_true(is_there(place->shop, "data/tmp/in-use"));
+	assert_true(is_there(place->shop, in_use));
 	deployment_close(open_shop(place->shop, DEPLOYMENT_READ));
 	/* SIGKILL leaves the text, and frees the lock. */
 	kill_writer(pid);
-	struct deployment *const next = open_shop(place->shop, DEPLOYMENT_WRITE);
-	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_WRITE, "load", &d, &err), ERROR_LOCKED);
+	struct deployment *const next = open_shop(place->shop, mode);
+	assert_int_equal(deployment_open(place->shop, mode, "load", &d, &err), ERROR_LOCKED);
 	snprintf(head, sizeof(head), "process %ld (collect", (long)getpid());
 	assert_non_null(strstr(err.message, head));
 	deployment_close(next);
-	deployment_close(open_shop(place->shop, DEPLOYMENT_WRITE));
+	deployment_close(open_shop(place->shop, mode));
+}
+
+static void test_second_writer_is_told_who(void **state)
+{
+	const struct place *const place = *state;
+	init(place->shop);
+	check_second_writer(place, DEPLOYMENT_WRITE, "data/tmp/batch");
+	check_second_writer(place, DEPLOYMENT_COLLECT, "data/tmp/collect");
+}
+
+/* One of each kind, and who they are. */
+static void test_two_kinds_of_writers(void **state)
+{
+	const struct place *const place = *state;
+	struct deployment_holder holder;
+	struct deployment *d = NULL;
+	struct error err = {0};
+	init(place->shop);
+	const pid_t daemon = start_writer(place->shop, DEPLOYMENT_COLLECT, "run");
+	struct deployment *const batch = open_shop(place->shop, DEPLOYMENT_WRITE);
+	assert_true(deployment_holder(batch, DEPLOYMENT_COLLECT, &holder));
+	assert_int_equal(holder.pid, daemon);
+	assert_string_equal(holder.command, "run");
+	assert_memory_equal(holder.since, "20", 2);
+	assert_int_equal(strlen(holder.since), 19);
+	assert_true(deployment_holder(batch, DEPLOYMENT_WRITE, &holder));
+	assert_int_equal(holder.pid, getpid());
+	/* Who would collect once beside a daemon need not. */
+	char head[256];
+	snprintf(head, sizeof(head), "%s has a daemon, process %ld (run, since 20", place->shop, (long)daemon);
+	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_COLLECT, "collect", &d, &err), ERROR_LOCKED);
+	assert_memory_equal(err.message, head, strlen(head));
+	assert_non_null(
+		strstr(err.message, "takes the files of the spool directories by itself; there is nothing to do"));
+	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_COLLECT, "run", &d, &err), ERROR_LOCKED);
+	assert_non_null(strstr(err.message, " UTC); wait for it or stop it"));
+	kill_writer(daemon);
+	assert_false(deployment_holder(batch, DEPLOYMENT_COLLECT, &holder));
+	deployment_close(batch);
+	struct deployment *const reader = open_shop(place->shop, DEPLOYMENT_READ);
+	assert_false(deployment_holder(reader, DEPLOYMENT_WRITE, &holder));
+	deployment_close(reader);
+}
+
+/* A writer that takes the other lock too, for a while. */
+static void test_beside(void **state)
+{
+	const struct place *const place = *state;
+	struct deployment_holder holder;
+	struct deployment *collector = NULL;
+	struct deployment *d = NULL;
+	struct error err = {0};
+	init(place->shop);
+	struct deployment *const batch = open_shop(place->shop, DEPLOYMENT_WRITE);
+	write_text(place->shop, "data/tmp/batch/in-use", "x");
+	assert_int_equal(deployment_open_beside(batch, DEPLOYMENT_COLLECT, &collector, &err), 0);
+	assert_int_equal(collector->mode, DEPLOYMENT_COLLECT);
+	assert_string_equal(collector->dir, batch->dir);
+	assert_ptr_equal(collector->programme, batch->programme);
+	assert_non_null(strstr(collector->tmp_dir, "data/tmp/collect"));
+	assert_true(file_exists(collector->tmp_dir) && is_there(place->shop, "data/tmp/batch/in-use"));
+	assert_true(deployment_holder(batch, DEPLOYMENT_COLLECT, &holder));
+	assert_int_equal(holder.pid, getpid());
+	assert_int_equal(deployment_open(place->shop, DEPLOYMENT_COLLECT, "collect", &d, &err), ERROR_LOCKED);
+	assert_int_equal(deployment_open_beside(batch, DEPLOYMENT_COLLECT, &d, &err), ERROR_LOCKED);
+	deployment_close(collector);
+	assert_false(deployment_holder(batch, DEPLOYMENT_COLLECT, &holder));
+	assert_true(deployment_holder(batch, DEPLOYMENT_WRITE, &holder));
+	deployment_close(open_shop(place->shop, DEPLOYMENT_COLLECT));
+	deployment_close(batch);
+}
+
+/* Both kinds keep the programme at once, over and over: it is there whole, at any moment. */
+static void test_both_keep_the_programme(void **state)
+{
+	const struct place *const place = *state;
+	init(place->shop);
+	pid_t pids[2];
+	for (size_t i = 0; i < 2; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] > 0)
+			continue;
+		struct deployment *d = NULL;
+		if (deployment_open(place->shop, i ? DEPLOYMENT_COLLECT : DEPLOYMENT_WRITE, "race", &d, NULL) < 0)
+			_exit(1);
+		_cleanup_free_ char *kept = text_printf("%s/programmes/%s.yaml", d->data_dir, d->programme->hash_text);
+		for (int round = 0; round < 50; round++) {
+			_cleanup_buf_ struct buf text = {0};
+			if (deployment_keep_programme(d, NULL) < 0)
+				_exit(2);
+			/* The other one may have removed it. */
+			const int rc = file_read_all(kept, 1u << 20, &text, NULL);
+			if (rc != ERROR_NOT_FOUND && (rc < 0 || text.len != d->programme_text.len))
+				_exit(3);
+			unlink(kept);
+		}
+		_exit(deployment_keep_programme(d, NULL) < 0 ? 4 : 0);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		int status = -1;
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
 }
 
 static void test_odd_text_in_the_lock(void **state)
@@ -362,11 +491,13 @@ static void test_read_only(void **state)
 		if (deployment_open(place->shop, DEPLOYMENT_READ, "sql", &d, &err) < 0)
 			_exit(3);
 		deployment_close(d);
-		if (deployment_open(place->shop, DEPLOYMENT_WRITE, "load", &d, &err) != ERROR_IO)
-			_exit(4);
-		if (strcmp(err.message, expected) != 0) {
-			fprintf(stderr, "%s\n", err.message);
-			_exit(5);
+		for (int mode = DEPLOYMENT_WRITE; mode <= DEPLOYMENT_COLLECT; mode++) {
+			if (deployment_open(place->shop, mode, "load", &d, &err) != ERROR_IO)
+				_exit(4);
+			if (strcmp(err.message, expected) != 0) {
+				fprintf(stderr, "%s\n", err.message);
+				_exit(5);
+			}
 		}
 		_exit(0);
 	}
@@ -414,6 +545,9 @@ int main(void)
 		TEST(test_paths),
 		TEST(test_writers_empty_tmp),
 		TEST(test_second_writer_is_told_who),
+		TEST(test_two_kinds_of_writers),
+		TEST(test_beside),
+		TEST(test_both_keep_the_programme),
 		TEST(test_odd_text_in_the_lock),
 		TEST(test_many_writers),
 		TEST(test_read_only),

@@ -709,7 +709,7 @@ static void test_the_journals_tail(void **state)
 	shop_put("b.txt", "1|mocha 80|1700000001\n");
 	take_in();
 	expect_balance(15000, 2);
-	assert_int_equal(collect_drain(shop, NULL), 0);
+	assert_int_equal(collect_drain(shop, NULL, NULL), 0);
 	expect_balance(15000, 2);
 }
 

@@ -78,7 +78,7 @@ __attribute__((unused)) static void shop_write(const char *name, const void *dat
 		fail_msg("%s", err.message);
 }
 
-/* Opens it for writing with this configuration, again if it is open. */
+/* Opens it for collecting with this configuration, again if it is open. */
 __attribute__((unused)) static void shop_open(const char *config)
 {
 	_cleanup_free_ char *text = text_printf("version: 1\n%s", config);
@@ -87,7 +87,7 @@ __attribute__((unused)) static void shop_open(const char *config)
 	deployment_close(shop);
 	shop = NULL;
 	struct error err = {0};
-	if (deployment_open(shop_dir, DEPLOYMENT_WRITE, "collect", &shop, &err) < 0)
+	if (deployment_open(shop_dir, DEPLOYMENT_COLLECT, "collect", &shop, &err) < 0)
 		fail_msg("%s", err.message);
 }
 

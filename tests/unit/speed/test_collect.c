@@ -249,7 +249,7 @@ static void test_the_tail(void **state)
 	assert_sql("SELECT CAST(orders AS VARCHAR) FROM accounts", "1\n");
 	for (int i = 0; i < 2; i++) {
 		struct error err = {0};
-		if (collect_drain(shop, &err) < 0)
+		if (collect_drain(shop, NULL, &err) < 0)
 			fail_msg("%s", err.message);
 		assert_sql(ALL_ROWS, rows);
 		assert_sql(ALL_QUARANTINE, "b.txt|2|column_count|bad\n");
@@ -261,7 +261,7 @@ static void test_drain_of_nothing(void **state)
 {
 	(void)state;
 	shop_open(CLASSIC_SOURCE);
-	assert_int_equal(collect_drain(shop, NULL), 0);
+	assert_int_equal(collect_drain(shop, NULL, NULL), 0);
 	_cleanup_free_ char *file = shop_path("data/journal/data.mdb");
 	assert_false(file_exists(file));
 }
@@ -577,7 +577,7 @@ static void test_a_changed_programme(void **state)
 	assert_sql(POINTS,
 		   "1|10.000|points|10.000\n1|10.000|stamps|1.000\n2|3.000|points|3.000\n2|3.000|stamps|1.000\n");
 	struct error err = {0};
-	if (collect_drain(shop, &err) < 0)
+	if (collect_drain(shop, NULL, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_sql(POINTS, "1|300.000|stars|300.000\n2|90.000|stars|90.000\n");
 	shop_write("programme.yaml", NO_POINTS, strlen(NO_POINTS));
@@ -802,14 +802,14 @@ static pid_t start_collecting(void)
 	return pid;
 }
 
-/* The lock is the test's. */
+/* The collector's lock is the test's, so this is one with the other. */
 static int collect_beside(const char *dir)
 {
 	unsigned failed = 0;
 	struct error err = {0};
-	int rc = deployment_open(dir, DEPLOYMENT_READ, "collect", &shop, &err);
+	int rc = deployment_open(dir, DEPLOYMENT_WRITE, "collect", &shop, &err);
 	if (rc == 0)
-		shop->mode = DEPLOYMENT_WRITE;
+		shop->mode = DEPLOYMENT_COLLECT;
 	if (rc == 0)
 		rc = collect_once(shop, &HOOKS, &failed, &err);
 	if (rc < 0)
