@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/tz.h"
+#include "batch/files_lock.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -340,7 +341,11 @@ int audit_run(const struct deployment *deployment, const struct audit_options *o
 	audit->options = options;
 	audit->waiting.id_type = deployment->config->customer_id;
 	audit->marked.id_type = deployment->config->customer_id;
-	const int rc = run(audit, &error);
+	/* It goes back to offsets that it read before. */
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
+	int rc = files_lock_pin(deployment, &lock, &error);
+	if (rc == 0)
+		rc = run(audit, &error);
 	audit_snapshot_release(audit);
 	if (rc == 0)
 		*report = audit->report;

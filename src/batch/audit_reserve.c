@@ -1,6 +1,7 @@
 #include "batch/audit_reserve.h"
 
 #include "base/tz.h"
+#include "batch/files_lock.h"
 #include "batch/history.h"
 #include "batch/states.h"
 #include "engine/engine.h"
@@ -366,6 +367,8 @@ int reserve_run(const struct deployment *deployment, const struct reserve_option
 	reserve->deployment = deployment;
 	reserve->options = options;
 	reserve->day = options->day == DAY_MAX ? options->today : options->day;
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
+	files_lock_read(deployment, &lock);
 	int rc = find_state(reserve, options->day == DAY_MAX ? DAY_MAX : options->day + 1, err);
 	if (rc == 0)
 		rc = reserve->state ? read_states(reserve, err) : fold_history(reserve, err);

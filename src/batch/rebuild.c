@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/tz.h"
 #include "batch/day.h"
+#include "batch/files_lock.h"
 #include "batch/ledger.h"
 #include "batch/states.h"
 #include "batch/swap.h"
@@ -160,7 +161,11 @@ int rebuild_run(const struct deployment *deployment, int32_t day, const struct r
 		struct rebuild_report *report, struct error *err)
 {
 	struct rebuild rebuild = {.deployment = deployment, .hooks = hooks, .day = day};
+	/* Its offset is recorded with the state: until then no file may come to lie across it. */
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
 	int rc = refuse_older(deployment, day, err);
+	if (rc == 0)
+		rc = files_lock_pin(deployment, &lock, err);
 	if (rc == 0)
 		rc = run(&rebuild, report, err);
 	folding_release(&rebuild.folding);

@@ -4,6 +4,7 @@
 #include "base/tz.h"
 #include "batch/committed.h"
 #include "batch/day.h"
+#include "batch/files_lock.h"
 #include "batch/rebuild.h"
 #include "batch/refresh_internal.h"
 
@@ -326,7 +327,11 @@ int refresh_loyalty(const struct deployment *deployment, int32_t data_dt, struct
 		.marked.id_type = id_type,
 		.changed.id_type = id_type,
 	};
-	const int rc = run(&refresh, report, err);
+	/* Its offset is recorded with the state: until then no file may come to lie across it. */
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
+	int rc = files_lock_pin(deployment, &lock, err);
+	if (rc == 0)
+		rc = run(&refresh, report, err);
 	release(&refresh);
 	char date[11];
 	civil_format(data_dt, date);

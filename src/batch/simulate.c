@@ -1,6 +1,7 @@
 #include "batch/simulate.h"
 
 #include "base/file.h"
+#include "batch/files_lock.h"
 #include "batch/simulate_internal.h"
 #include "engine/engine.h"
 
@@ -208,6 +209,8 @@ int simulate_run(const struct deployment *deployment, const struct programme *ot
 		.other = other,
 	};
 	const struct history_sink sink = simulation_sink(simulation);
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
+	files_lock_read(deployment, &lock);
 	if (rc == 0)
 		rc = history_offset(deployment, &history.offset, err);
 	if (rc == 0)

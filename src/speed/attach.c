@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "batch/committed.h"
+#include "batch/files_lock.h"
 #include "speed/account_rows.h"
 #include "speed/rows.h"
 #include "speed/view_writer.h"
@@ -12,6 +13,7 @@
 
 struct attached {
 	const struct deployment *deployment;
+	struct files_lock lock;
 	struct journal *journal; /* NULL: nothing was collected yet */
 	struct journal_reader *reader;
 	struct journal_rows rows;
@@ -111,6 +113,8 @@ int speed_attach(struct engine *engine, const struct deployment *deployment, str
 	if (!attached)
 		return error_no_memory(err, sizeof(*attached));
 	attached->deployment = deployment;
+	attached->lock = FILES_LOCK_NONE;
+	files_lock_read(deployment, &attached->lock);
 	uint64_t offset;
 	int rc = open_tail(attached, &offset, err);
 	if (rc == 0)
@@ -133,5 +137,6 @@ void speed_detach(struct attached *attached)
 	journal_close(attached->journal);
 	view_close(attached->view);
 	programme_free(attached->kept);
+	files_lock_release(&attached->lock);
 	free(attached);
 }

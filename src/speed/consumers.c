@@ -1,6 +1,7 @@
 #include "speed/consumers.h"
 
 #include "base/clock.h"
+#include "batch/files_lock.h"
 #include "batch/history.h"
 #include "speed/table_writer.h"
 #include "speed/view_writer.h"
@@ -153,6 +154,8 @@ static int prepare_view(struct consumers *all, uint64_t *offset, struct error *e
 	uint64_t first = 0;
 	bool current = false;
 	char other[PROGRAMME_HASH_TEXT] = "";
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
+	files_lock_read(all->deployment, &lock);
 	int rc = read_journal(all, &first, &journal, err);
 	if (rc == 0)
 		rc = view_read_begin(all->view, err);
@@ -273,6 +276,8 @@ static int mend_marked(struct consumers *all, struct error *err)
 {
 	struct history_journal journal = {0};
 	uint64_t first = 0;
+	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
+	files_lock_read(all->deployment, &lock);
 	const int rc = read_journal(all, &first, &journal, err);
 	return rc < 0 ? rc : view_mend_marked(all->view, all->deployment, &journal, &all->stop, NULL, err);
 }
