@@ -46,6 +46,7 @@ extern const struct command command_init;
 extern const struct command command_load;
 extern const struct command command_generate;
 extern const struct command command_collect;
+extern const struct command command_run;
 extern const struct command command_refresh;
 extern const struct command command_rebuild;
 extern const struct command command_customer;

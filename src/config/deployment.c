@@ -252,6 +252,19 @@ void deployment_close(struct deployment *deployment)
 	free(deployment);
 }
 
+void deployment_adopt(struct deployment *deployment, struct deployment *fresh)
+{
+	struct config *const config = deployment->config;
+	struct programme *const programme = deployment->programme;
+	const struct buf text = deployment->programme_text;
+	deployment->config = fresh->config;
+	deployment->programme = fresh->programme;
+	deployment->programme_text = fresh->programme_text;
+	fresh->config = config;
+	fresh->programme = programme;
+	fresh->programme_text = text;
+}
+
 int deployment_keep_programme(const struct deployment *deployment, struct error *err)
 {
 	assert(deployment->mode != DEPLOYMENT_READ);

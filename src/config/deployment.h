@@ -82,6 +82,9 @@ int deployment_open_beside(const struct deployment *deployment, enum deployment_
 			   struct error *err);
 /* Gives the lock back. NULL is fine. */
 void deployment_close(struct deployment *deployment);
+/* Exchanges what was read of the files (config and programme) with that of `fresh`, another opening of the same deployment. Not
+ * while anybody uses it. */
+void deployment_adopt(struct deployment *deployment, struct deployment *fresh);
 /* Who writes, of that kind, at this moment: false when nobody does, or he has not said yet who he is. Takes no lock. */
 bool deployment_holder(const struct deployment *deployment, enum deployment_mode mode, struct deployment_holder *out);
 /* Keeps the programme for ever, durably: the text of programme.yaml, as it was read, becomes data/programmes/<hash_text>.yaml,

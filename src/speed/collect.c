@@ -35,7 +35,7 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 	struct collecting collecting = {.hooks = hooks};
 	const struct intake_hooks own = {
 		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &collecting};
-	const struct view_mend_stop stop = {.asked = hooks->stop, .context = hooks->context};
+	const struct consumers_options consuming = {.stop = {.asked = hooks->stop, .context = hooks->context}};
 	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib};
 	struct journal *journal = NULL;
 	struct intake *intake = NULL;
@@ -45,7 +45,7 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 	if (rc == 0)
 		rc = journal_open(deployment->journal_dir, &options, &journal, err);
 	if (rc == 0)
-		rc = consumers_start(deployment, journal, &stop, &collecting.consumers, err);
+		rc = consumers_start(deployment, journal, &consuming, &collecting.consumers, err);
 	if (rc == 0 && hooks->made_again && consumers_programme_changed(collecting.consumers))
 		hooks->made_again(hooks->context);
 	if (rc == 0)

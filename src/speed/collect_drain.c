@@ -37,7 +37,7 @@ static int drain(const struct deployment *deployment, struct error *err)
 	rc = journal_open(deployment->journal_dir, &options, &journal, err);
 	if (rc < 0)
 		return rc;
-	rc = consumers_start(deployment, journal, &(const struct view_mend_stop){0}, &consumers, err);
+	rc = consumers_start(deployment, journal, &(const struct consumers_options){0}, &consumers, err);
 	if (rc == 0)
 		rc = consumers_finish(consumers, err);
 	journal_close(journal);

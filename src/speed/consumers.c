@@ -1,139 +1,35 @@
-#include "speed/consumers.h"
-
-#include "base/clock.h"
+#include "base/log.h"
 #include "batch/files_lock.h"
-#include "batch/history.h"
-#include "speed/table_writer.h"
-#include "speed/view_writer.h"
-#include "store/block.h"
+#include "speed/consumers_internal.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
-/* Lines in a batch while there is a backlog. The table: about 150 MB in the engine, and Parquet files of a good size. The
- * view: the larger the batch, the fewer times each account is written; about 170 bytes of memory an event. */
-#define TABLE_BATCH_LINES 1000000u
-#define VIEW_BATCH_LINES  1000000u
-#define TRIM_BLOCKS_MOST  100000u
-#define MICROS            INT64_C(1000000)
+/* Lines in a batch while there is a backlog. The view: the larger the batch, the fewer times each account is written; about 170
+ * bytes of memory an event. */
+#define VIEW_BATCH_LINES 1000000u
+#define MIB              (UINT64_C(1) << 20)
 
-struct consumer {
-	struct consumers *all;
-	pthread_t thread;
-	bool started;
-	struct journal_reader *reader;
-	uint64_t offset; /* of the next block to take */
-	uint64_t batch_lines;
-	int (*write)(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err);
-	int rc;
-	struct error error;
-};
-
-struct consumers {
-	const struct deployment *deployment;
-	struct journal *journal;
-	struct table_writer *table_writer;
-	struct view *view;
-	struct view_writer *view_writer;
-	struct view_mend_stop stop;
-	struct consumer table;
-	struct consumer to_view;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	bool programme_changed; /* so the view was made again */
-	uint64_t wakes;         /* under the mutex, as are finishing and the consumers' rc */
-	bool finishing;
-};
+/* --- the table --- */
 
 static int write_table(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
 {
-	return table_writer_write(consumer->all->table_writer, consumer->reader, first, next, err);
-}
-
-static int write_view(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
-{
-	return view_writer_write(consumer->all->view_writer, consumer->reader, first, next, err);
-}
-
-/* Finds the end of the next batch: full when it has batch_lines, or with the last block that is there. */
-static int find_batch(struct consumer *consumer, uint64_t *next, bool *full, struct error *err)
-{
-	int rc = journal_reader_renew(consumer->reader, err);
-	uint64_t first;
-	uint64_t end = 0;
-	if (rc == 0)
-		rc = journal_reader_range(consumer->reader, &first, &end, err);
-	struct block_counts sum;
-	if (rc == 0)
-		rc = journal_reader_count(consumer->reader, consumer->offset, end, consumer->batch_lines, &sum, next,
-					  err);
-	if (rc == 0)
-		*full = sum.n_lines + sum.n_quarantined >= consumer->batch_lines;
+	struct table_writer *const writer = consumer->all->table_writer;
+	const int rc = table_writer_write(writer, consumer->reader, first, next, err);
+	if (rc == 0 && consumer->all->continuous)
+		table_writer_rest(writer);
 	return rc;
 }
 
-/* Takes what there is. *idle: there was no full batch and nobody is waiting for the rest. */
-static int take_batch(struct consumer *consumer, bool finishing, bool *idle, struct error *err)
+static int recover_table(struct consumer *consumer, struct error *err)
 {
-	uint64_t next = 0;
-	bool full = false;
-	int rc = find_batch(consumer, &next, &full, err);
-	*idle = rc == 0 && !full && (!finishing || next == consumer->offset);
-	if (rc < 0 || *idle)
-		return rc;
-	rc = consumer->write(consumer, consumer->offset, next, err);
-	if (rc == 0)
-		consumer->offset = next;
-	return rc;
+	return table_writer_recover(consumer->all->table_writer, err);
 }
 
-static void *run(void *argument)
-{
-	struct consumer *const consumer = argument;
-	struct consumers *const all = consumer->all;
-	uint64_t seen = 0;
-	for (;;) {
-		pthread_mutex_lock(&all->mutex);
-		const bool finishing = all->finishing;
-		seen = all->wakes;
-		pthread_mutex_unlock(&all->mutex);
-		struct error err = {0};
-		bool idle = false;
-		const int rc = take_batch(consumer, finishing, &idle, &err);
-		pthread_mutex_lock(&all->mutex);
-		if (rc < 0) {
-			consumer->rc = rc;
-			consumer->error = err;
-		}
-		if (rc < 0 || (idle && finishing)) {
-			pthread_mutex_unlock(&all->mutex);
-			return NULL;
-		}
-		while (idle && seen == all->wakes && !all->finishing)
-			pthread_cond_wait(&all->changed, &all->mutex);
-		pthread_mutex_unlock(&all->mutex);
-	}
-}
+static const struct consumer_kind TABLE_KIND = {.name = "table", .write = write_table, .recover = recover_table};
 
-static int start_one(struct consumers *all, struct consumer *consumer, uint64_t offset, uint64_t batch_lines,
-		     int (*write)(struct consumer *, uint64_t, uint64_t, struct error *), struct error *err)
-{
-	consumer->all = all;
-	consumer->offset = offset;
-	consumer->batch_lines = batch_lines;
-	consumer->write = write;
-	const int rc = journal_reader_open(all->journal, &consumer->reader, err);
-	if (rc < 0)
-		return rc;
-	const int errnum = pthread_create(&consumer->thread, NULL, run, consumer);
-	if (errnum)
-		return error_errno(err, errnum, "cannot start a thread");
-	consumer->started = true;
-	return 0;
-}
+/* --- the view --- */
 
-/* *first: the first block that is still there. */
-static int read_journal(struct consumers *all, uint64_t *first, struct history_journal *out, struct error *err)
+int consumers_read_journal(struct consumers *all, uint64_t *first, struct history_journal *out, struct error *err)
 {
 	struct journal_reader *reader = NULL;
 	uint64_t next;
@@ -148,59 +44,161 @@ static int read_journal(struct consumers *all, uint64_t *first, struct history_j
 
 /* The offset that the view goes on from. It is made again when the journal has no longer what it needs, or when the programme
  * has changed: what serves is always what the batch layer would compute. */
-static int prepare_view(struct consumers *all, uint64_t *offset, struct error *err)
+static int make_current(struct consumers *all, uint64_t *offset, struct error *err)
 {
 	struct history_journal journal = {0};
 	uint64_t first = 0;
+	uint64_t marked = 0;
 	bool current = false;
 	char other[PROGRAMME_HASH_TEXT] = "";
 	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
 	files_lock_read(all->deployment, &lock);
-	int rc = read_journal(all, &first, &journal, err);
+	int rc = consumers_read_journal(all, &first, &journal, err);
 	if (rc == 0)
 		rc = view_read_begin(all->view, err);
 	if (rc == 0)
 		rc = view_offset(all->view, offset, err);
 	if (rc == 0)
+		rc = view_marked_count(all->view, &marked, err);
+	if (rc == 0)
 		rc = view_writer_is_current(all->view, all->deployment->programme, &current, err);
 	if (rc == 0)
 		rc = view_writer_other_hash(all->view, all->deployment->programme, other, err);
 	view_read_end(all->view);
+	atomic_store(&all->has_marked, marked > 0);
 	if (rc < 0 || (current && *offset >= first && *offset <= journal.next))
 		return rc;
+	if (all->continuous && journal.offset > 1)
+		LOG_INFO("the accounts are made again out of the history",
+			 log_text("why", other[0] ? "the programme has changed" : "the view is behind the journal"));
 	rc = view_mend_all(all->view, all->deployment, &journal, &all->stop, err);
 	if (rc == 0)
 		*offset = journal.offset;
+	if (rc == 0 && all->continuous && journal.offset > 1)
+		LOG_INFO("the accounts were made again");
 	all->programme_changed = rc == 0 && other[0];
 	return rc;
 }
 
-int consumers_start(const struct deployment *deployment, struct journal *journal, const struct view_mend_stop *stop,
-		    struct consumers **out, struct error *err)
+static int prepare_view(struct consumer *consumer, struct error *err)
+{
+	uint64_t offset = 1;
+	const int rc = make_current(consumer->all, &offset, err);
+	return rc < 0 ? rc : consumer_ready(consumer, offset, err);
+}
+
+static int open_view(struct consumers *all, struct error *err)
+{
+	int rc = view_writer_open_view(all->deployment, false, &all->view, err);
+	if (rc == 0)
+		rc = view_writer_open(all->deployment, all->view, &all->view_writer, err);
+	return rc;
+}
+
+static void close_view(struct consumers *all)
+{
+	view_writer_close(all->view_writer);
+	view_close(all->view);
+	all->view_writer = NULL;
+	all->view = NULL;
+}
+
+static int write_view(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
+{
+	struct consumers *const all = consumer->all;
+	uint64_t marked = 0;
+	int rc = view_writer_write(all->view_writer, consumer->reader, first, next, err);
+	if (rc < 0 || !all->continuous)
+		return rc;
+	rc = view_read_begin(all->view, err);
+	if (rc == 0)
+		rc = view_marked_count(all->view, &marked, err);
+	view_read_end(all->view);
+	if (rc == 0)
+		atomic_store(&all->has_marked, marked > 0);
+	return 0; /* the accounts are written: what else there is to know can wait */
+}
+
+/* What LMDB calls a panic ends with the environment. */
+static int recover_view(struct consumer *consumer, struct error *err)
+{
+	close_view(consumer->all);
+	return open_view(consumer->all, err);
+}
+
+static const struct consumer_kind VIEW_KIND = {
+	.name = "view", .prepare = prepare_view, .write = write_view, .recover = recover_view};
+
+/* --- both --- */
+
+static int open_all(struct consumers *all, struct error *err)
+{
+	const struct config *const config = all->deployment->config;
+	struct consumer *const table = &all->table;
+	struct consumer *const to_view = &all->to_view;
+	*table = (struct consumer){.all = all, .kind = &TABLE_KIND, .metrics = metrics_consumer(all->metrics, "table")};
+	*to_view = (struct consumer){.all = all, .kind = &VIEW_KIND, .metrics = metrics_consumer(all->metrics, "view")};
+	table->pace = (struct consumer_pace){.lines = config->table_max_rows, .delay_ns = INT64_MAX};
+	to_view->pace = (struct consumer_pace){.lines = VIEW_BATCH_LINES, .delay_ns = INT64_MAX, .eager = true};
+	if (all->continuous) {
+		table->pace.delay_ns = (int64_t)config->table_max_delay_s * 1000000000;
+		to_view->pace.delay_ns = (int64_t)config->view_max_delay_ms * 1000000;
+	}
+	int rc = deployment_keep_programme(all->deployment, err);
+	if (rc == 0)
+		rc = table_writer_open(all->deployment, all->journal, &all->table_writer, err);
+	if (rc == 0)
+		rc = open_view(all, err);
+	if (rc == 0)
+		rc = journal_reader_open(all->journal, &table->reader, err);
+	if (rc == 0)
+		rc = journal_reader_open(all->journal, &to_view->reader, err);
+	if (rc == 0)
+		rc = consumer_ready(table, table_writer_offset(all->table_writer), err);
+	if (rc == 0 && !all->continuous)
+		rc = prepare_view(to_view, err);
+	return rc;
+}
+
+static bool is_ending(void *all)
+{
+	return atomic_load(&((struct consumers *)all)->ending);
+}
+
+static void init_locks(struct consumers *all)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&all->mutex, NULL);
+	pthread_cond_init(&all->changed, &monotonic);
+	pthread_cond_init(&all->keeper_wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+int consumers_start(const struct deployment *deployment, struct journal *journal,
+		    const struct consumers_options *options, struct consumers **out, struct error *err)
 {
 	struct consumers *const all = calloc(1, sizeof(*all));
 	if (!all)
 		return error_no_memory(err, sizeof(*all));
 	all->deployment = deployment;
 	all->journal = journal;
-	all->stop = *stop;
-	pthread_mutex_init(&all->mutex, NULL);
-	pthread_cond_init(&all->changed, NULL);
-	uint64_t view_offset = 1;
-	int rc = deployment_keep_programme(deployment, err);
+	all->continuous = options->continuous;
+	all->metrics = options->metrics;
+	all->stop = options->continuous ? (struct view_mend_stop){.asked = is_ending, .context = all} : options->stop;
+	all->pinned = UINT64_MAX;
+	init_locks(all);
+	int rc = open_all(all, err);
 	if (rc == 0)
-		rc = table_writer_open(deployment, journal, &all->table_writer, err);
+		rc = consumer_start(&all->table, err);
 	if (rc == 0)
-		rc = view_writer_open_view(deployment, false, &all->view, err);
-	if (rc == 0)
-		rc = prepare_view(all, &view_offset, err);
-	if (rc == 0)
-		rc = view_writer_open(deployment, all->view, &all->view_writer, err);
-	if (rc == 0)
-		rc = start_one(all, &all->table, table_writer_offset(all->table_writer), TABLE_BATCH_LINES, write_table,
-			       err);
-	if (rc == 0)
-		rc = start_one(all, &all->to_view, view_offset, VIEW_BATCH_LINES, write_view, err);
+		rc = consumer_start(&all->to_view, err);
+	if (rc == 0 && all->continuous) {
+		const int errnum = pthread_create(&all->keeper, NULL, consumers_keep, all);
+		all->has_keeper = errnum == 0;
+		rc = errnum ? error_errno(err, errnum, "cannot start a thread") : 0;
+	}
 	if (rc < 0) {
 		consumers_finish(all, NULL);
 		return rc;
@@ -222,10 +220,28 @@ void consumers_wake(struct consumers *consumers)
 	pthread_mutex_unlock(&consumers->mutex);
 }
 
+/* With the mutex: bytes of blocks that wait for a consumer. */
+static uint64_t backlog_of(const struct consumer *consumer)
+{
+	if (!consumer->ready)
+		return 0;
+	const int64_t bytes =
+		consumer->base + (int64_t)journal_appended(consumer->all->journal) - (int64_t)consumer->taken;
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+static uint64_t backlog(struct consumers *all)
+{
+	pthread_mutex_lock(&all->mutex);
+	const uint64_t table = backlog_of(&all->table);
+	const uint64_t view = backlog_of(&all->to_view);
+	pthread_mutex_unlock(&all->mutex);
+	return table > view ? table : view;
+}
+
 bool consumers_have_room(struct consumers *consumers)
 {
-	(void)consumers;
-	return true;
+	return backlog(consumers) < consumers->deployment->config->journal_backlog_mib * MIB;
 }
 
 bool consumers_failed(struct consumers *consumers)
@@ -236,40 +252,19 @@ bool consumers_failed(struct consumers *consumers)
 	return failed;
 }
 
-/* Deletes blocks that both have taken and that are older than the retention. */
-static int trim(struct consumers *all, struct error *err)
+void consumers_tell(struct consumers *consumers)
 {
-	const uint64_t taken = all->table.offset < all->to_view.offset ? all->table.offset : all->to_view.offset;
-	const int64_t keep_from_us =
-		clock_now_us() - (int64_t)all->deployment->config->journal_retention_h * 3600 * MICROS;
 	struct journal_reader *reader = NULL;
-	uint64_t first = 0;
-	uint64_t next = 0;
-	int rc = journal_reader_open(all->journal, &reader, err);
+	struct metrics_journal now = {.backlog_bytes = backlog(consumers), .trimmed = atomic_load(&consumers->trimmed)};
+	uint64_t file_bytes;
+	int rc = journal_reader_open(consumers->journal, &reader, NULL);
 	if (rc == 0)
-		rc = journal_reader_range(reader, &first, &next, err);
-	uint64_t until = rc == 0 ? first : 0;
-	for (; rc == 0 && until < taken; until++) {
-		struct slice block;
-		struct block_counts counts = {0};
-		rc = journal_reader_block(reader, until, &block, err);
-		if (rc == 0)
-			rc = block_counts(block, &counts, err);
-		if (rc == 0 && counts.time_us >= keep_from_us)
-			break;
-	}
+		rc = journal_reader_range(reader, &now.first_block, &now.next_block, NULL);
+	if (rc == 0)
+		rc = journal_reader_sizes(reader, &now.used_bytes, &file_bytes, NULL);
+	if (rc == 0)
+		metrics_set_journal(consumers->metrics, &now);
 	journal_reader_close(reader);
-	if (rc < 0 || until == first)
-		return rc;
-	unsigned n;
-	rc = journal_begin(all->journal, err);
-	if (rc < 0)
-		return rc;
-	rc = journal_trim(all->journal, until, TRIM_BLOCKS_MOST, &n, err);
-	if (rc == 0)
-		return journal_commit(all->journal, err);
-	journal_abort(all->journal);
-	return rc;
 }
 
 static int mend_marked(struct consumers *all, struct error *err)
@@ -278,14 +273,28 @@ static int mend_marked(struct consumers *all, struct error *err)
 	uint64_t first = 0;
 	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
 	files_lock_read(all->deployment, &lock);
-	const int rc = read_journal(all, &first, &journal, err);
+	const int rc = consumers_read_journal(all, &first, &journal, err);
 	return rc < 0 ? rc : view_mend_marked(all->view, all->deployment, &journal, &all->stop, NULL, err);
+}
+
+/* Who takes long, and the keeper first: it has work done in the view's thread. */
+static void end_keeper(struct consumers *all)
+{
+	atomic_store(&all->ending, true);
+	pthread_mutex_lock(&all->mutex);
+	pthread_cond_broadcast(&all->changed);
+	pthread_cond_broadcast(&all->keeper_wake);
+	pthread_mutex_unlock(&all->mutex);
+	if (all->has_keeper)
+		pthread_join(all->keeper, NULL);
 }
 
 int consumers_finish(struct consumers *consumers, struct error *err)
 {
 	if (!consumers)
 		return 0;
+	if (consumers->continuous)
+		end_keeper(consumers);
 	pthread_mutex_lock(&consumers->mutex);
 	consumers->finishing = true;
 	pthread_cond_broadcast(&consumers->changed);
@@ -297,18 +306,20 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 		all_ran = all_ran && each[i]->started;
 		if (each[i]->started)
 			pthread_join(each[i]->thread, NULL);
-		if (each[i]->rc < 0 && rc == 0)
+		/* Who was making the view again when it was to end does it the next time. */
+		const bool failed = each[i]->rc < 0 && !(consumers->continuous && each[i]->rc == ERROR_INTERRUPTED);
+		if (failed && rc == 0)
 			rc = error_set(err, each[i]->rc, "%s", each[i]->error.message);
 		journal_reader_close(each[i]->reader);
 	}
-	if (rc == 0 && all_ran)
-		rc = trim(consumers, err);
+	if (rc == 0 && all_ran && !consumers->continuous)
+		rc = consumers_trim(consumers, err);
 	/* Both have all there is, so the table has all that the view has. */
-	if (rc == 0 && all_ran)
+	if (rc == 0 && all_ran && !consumers->continuous)
 		rc = mend_marked(consumers, err);
 	table_writer_close(consumers->table_writer);
-	view_writer_close(consumers->view_writer);
-	view_close(consumers->view);
+	close_view(consumers);
+	pthread_cond_destroy(&consumers->keeper_wake);
 	pthread_cond_destroy(&consumers->changed);
 	pthread_mutex_destroy(&consumers->mutex);
 	free(consumers);

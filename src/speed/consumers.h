@@ -2,14 +2,18 @@
  * The consumers of the journal, each on a thread of its own: the table writer and the view writer.
  *
  *     struct consumers *consumers = NULL;
- *     rc = consumers_start(deployment, journal, &stop, &consumers, err);
+ *     rc = consumers_start(deployment, journal, &options, &consumers, err);
  *     …blocks are committed… consumers_wake(consumers);
  *     rc = consumers_finish(consumers, err);       // they take all that is there, then end
  *
- * While the journal is filled each takes a batch as soon as a large one is there; at the end, the rest. A consumer that fails
- * stops; the other goes on, and consumers_finish gives the error: what was not taken is in the journal and is taken by the
- * next process. When both have all, the journal is trimmed, and the accounts that were marked are mended: after a success the
- * view is what the batch layer would compute. Called from one thread.
+ * Once (`collect`): while the journal is filled each takes a batch as soon as a large one is there; at the end, the rest. A consumer
+ * that fails stops; the other goes on, and consumers_finish gives the error: what was not taken is in the journal and is taken
+ * by the next process. When both have all, the journal is trimmed, and the accounts that were marked are mended: after a
+ * success the view is what the batch layer would compute.
+ *
+ * Continuous (`run`): each takes what is there within its delay (view: max_delay_ms; tables: max_delay_s), more at a time when more
+ * waits. One that fails says so, and tries again until it is asked to finish; the other one goes on. A thread besides trims the
+ * journal, merges small files (compact.h) and mends marked accounts, while the view goes on.
  */
 #ifndef PUNCHCARD_SPEED_CONSUMERS_H
 #define PUNCHCARD_SPEED_CONSUMERS_H
@@ -21,20 +25,32 @@
 #include <stdbool.h>
 
 struct consumers;
+struct metrics;
 
-/* Makes the view again first when it is behind what the journal still has, or was made by another programme. Needs the write
- * lock. `stop` (copied) ends only the making and mending of accounts, with ERROR_INTERRUPTED: the next process does it. */
-int consumers_start(const struct deployment *deployment, struct journal *journal, const struct view_mend_stop *stop,
-		    struct consumers **out, struct error *err);
-/* Whether it did for the latter reason. */
+struct consumers_options {
+	struct view_mend_stop
+		stop; /* once: ends the making and mending of accounts, with ERROR_INTERRUPTED: the next process does it */
+	bool continuous;
+	struct metrics *metrics; /* may be NULL */
+};
+
+/*
+ * Makes the view again first when it is behind what the journal still has, or was made by another programme; when continuous, in the
+ * view's thread, while the sources go on. Needs the collector's lock. Errors: as view_mend_all, table_writer_open.
+ */
+int consumers_start(const struct deployment *deployment, struct journal *journal,
+		    const struct consumers_options *options, struct consumers **out, struct error *err);
+/* Whether it did for the latter reason; not continuous. */
 bool consumers_programme_changed(const struct consumers *consumers);
 /* Blocks were committed. Any thread. */
 void consumers_wake(struct consumers *consumers);
 /* Whether less waits for the slowest of them than is configured (journal: backlog_mib). Any thread. */
 bool consumers_have_room(struct consumers *consumers);
-/* Whether one has failed: it makes no sense to go on filling the journal. */
+/* Whether one has failed for good: it makes no sense to go on filling the journal. Never, when continuous. */
 bool consumers_failed(struct consumers *consumers);
-/* Waits for both, closes, and frees. */
+/* Tells the metrics of the journal: to be called every second or so, from the main thread. */
+void consumers_tell(struct consumers *consumers);
+/* Waits for both, closes, and frees. When continuous, a batch that fails is not tried again from now on. */
 int consumers_finish(struct consumers *consumers, struct error *err);
 
 #endif

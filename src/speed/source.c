@@ -1,10 +1,20 @@
 #include "speed/source.h"
 
+#include "base/clock.h"
 #include "speed/consumers.h"
+#include "speed/metrics.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
+
+const struct source_driver *source_driver(enum source_type type)
+{
+	static const struct source_driver *const DRIVERS[SOURCE_TYPES] = {
+		[SOURCE_SPOOL] = &source_spool,
+	};
+	return DRIVERS[type];
+}
 
 static int64_t monotonic_ms(void)
 {
@@ -45,17 +55,29 @@ int source_wait_for_room(struct source *source, struct error *err)
 {
 	if (source_has_room(source))
 		return 0;
+	metrics_source_state(source->metrics, METRICS_WAITING);
 	while (!source_has_room(source)) {
 		source_wait(source, -1, 20, 0);
 		if (source_must_stop(source))
 			return error_set(err, ERROR_INTERRUPTED, "stopped while it waited for the consumers");
 	}
+	metrics_source_state(source->metrics, METRICS_RUNNING);
 	return 0;
 }
 
 void source_committed(struct source *source, const struct source_counts *counts)
 {
-	(void)counts;
+	const int64_t now_us = clock_now_us();
+	struct metrics_source *const m = source->metrics;
+	metrics_source_add(m, METRICS_SOURCE_COMMITS, 1);
+	metrics_source_add(m, METRICS_SOURCE_LINES, counts->lines);
+	metrics_source_add(m, METRICS_SOURCE_EVENTS, counts->events);
+	metrics_source_add(m, METRICS_SOURCE_DUPLICATES, counts->duplicates);
+	metrics_source_add(m, METRICS_SOURCE_QUARANTINED, counts->quarantined);
+	metrics_source_add(m, METRICS_SOURCE_BYTES, counts->bytes);
+	metrics_source_add(m, METRICS_SOURCE_FILES, counts->files);
+	if (counts->lines)
+		metrics_source_durable(m, counts->first_us ? now_us - counts->first_us : 0, counts->lines, now_us);
 	if (source->consumers)
 		consumers_wake(source->consumers);
 }

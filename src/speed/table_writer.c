@@ -29,17 +29,7 @@ int table_writer_open(const struct deployment *deployment, struct journal *journ
 	writer->deployment = deployment;
 	writer->journal = journal;
 	writer->rows.deployment = deployment;
-	struct journal_reader *reader = NULL;
-	int rc = journal_reader_open(journal, &reader, err);
-	uint64_t first;
-	uint64_t next = 0;
-	if (rc == 0)
-		rc = journal_reader_offset(reader, TABLE_CONSUMER, &writer->offset, err);
-	if (rc == 0)
-		rc = journal_reader_range(reader, &first, &next, err);
-	journal_reader_close(reader);
-	if (rc == 0)
-		rc = committed_clean(deployment, writer->offset, next, err);
+	const int rc = table_writer_recover(writer, err);
 	if (rc < 0) {
 		table_writer_close(writer);
 		return rc;
@@ -147,6 +137,27 @@ static int write_quarantine(struct table_writer *writer, uint64_t first, uint64_
 	if (rc == 0)
 		rc = file_make_dirs(writer->deployment->quarantine_dir, err);
 	return rc < 0 ? rc : publish(staged, writer->deployment->quarantine_dir, first, last, err);
+}
+
+void table_writer_rest(struct table_writer *writer)
+{
+	engine_close(writer->engine);
+	writer->engine = NULL;
+}
+
+int table_writer_recover(struct table_writer *writer, struct error *err)
+{
+	struct journal_reader *reader = NULL;
+	uint64_t first;
+	uint64_t next = 0;
+	table_writer_rest(writer);
+	int rc = journal_reader_open(writer->journal, &reader, err);
+	if (rc == 0)
+		rc = journal_reader_offset(reader, TABLE_CONSUMER, &writer->offset, err);
+	if (rc == 0)
+		rc = journal_reader_range(reader, &first, &next, err);
+	journal_reader_close(reader);
+	return rc < 0 ? rc : committed_clean(writer->deployment, writer->offset, next, err);
 }
 
 int table_writer_write(struct table_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,

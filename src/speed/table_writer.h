@@ -24,6 +24,11 @@ int table_writer_open(const struct deployment *deployment, struct journal *journ
 void table_writer_close(struct table_writer *writer);
 int table_writer_write(struct table_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
 		       struct error *err);
+/* After an error of table_writer_write, before the same blocks are written again (in whatever batches): removes what is not
+ * committed. The offset is what the journal says, in case the commit was done after all. */
+int table_writer_recover(struct table_writer *writer, struct error *err);
+/* Gives back what it holds between batches, for a while without any. */
+void table_writer_rest(struct table_writer *writer);
 /* The offset that is committed. */
 uint64_t table_writer_offset(const struct table_writer *writer);
 

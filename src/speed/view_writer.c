@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "loyalty/record.h"
+#include "speed/view_mend.h"
 #include "store/block.h"
 
 #include <assert.h>
@@ -25,6 +26,7 @@ struct view_writer {
 	const struct deployment *deployment;
 	struct view *view;
 	struct record *record;
+	const struct id_list *only; /* whose events are taken; NULL: all */
 	struct entry *entries;
 	size_t n;
 	size_t cap;
@@ -187,7 +189,7 @@ static void unpack(const char *packed, struct fact *fact)
 
 static int add_event(struct view_writer *writer, const struct event *event, struct slice source, struct error *err)
 {
-	if (event->customer.guest)
+	if (event->customer.guest || (writer->only && !id_list_find(writer->only, &event->customer)))
 		return 0;
 	if (writer->n == writer->cap) {
 		const size_t cap = writer->cap ? writer->cap * 2 : 4096;
@@ -355,7 +357,23 @@ static int write_customer(struct view_writer *writer, const struct entry *entrie
 	return rc;
 }
 
-static int write_accounts(struct view_writer *writer, uint64_t offset, struct error *err)
+/* In the write transaction. */
+static int put_records(struct view_writer *writer, const struct view_records *records, struct error *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < records->n; i++) {
+		struct customer_id id;
+		const struct slice record = view_records_get(records, i, &id);
+		rc = view_account_put(writer->view, &id, record, err);
+		if (rc == 0)
+			rc = view_unmark(writer->view, &id, err);
+	}
+	return rc;
+}
+
+/* records: that are put before; NULL: none. */
+static int write_accounts(struct view_writer *writer, const struct view_records *records, uint64_t offset,
+			  struct error *err)
 {
 	const bool text = writer->deployment->config->customer_id == CUSTOMER_ID_TEXT;
 	int (*const compare)(const void *, const void *) = text ? compare_texts : compare_numbers;
@@ -368,6 +386,7 @@ static int write_accounts(struct view_writer *writer, uint64_t offset, struct er
 		rc = view_write_begin(writer->view, err);
 	if (rc < 0)
 		return rc;
+	rc = records ? put_records(writer, records, err) : 0;
 	for (size_t at = 0; rc == 0 && at < writer->n;) {
 		const struct entry *const first = &writer->entries[at];
 		size_t n = 1;
@@ -383,15 +402,33 @@ static int write_accounts(struct view_writer *writer, uint64_t offset, struct er
 	return view_write_commit(writer->view, offset, err);
 }
 
-int view_writer_write(struct view_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
-		      struct error *err)
+static int read_blocks(struct view_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
+		       struct error *err)
 {
 	writer->n = 0;
 	buf_clear(&writer->packed);
 	int rc = 0;
 	for (uint64_t seq = first; rc == 0 && seq < next; seq++)
 		rc = read_block(writer, reader, seq, err);
+	return rc;
+}
+
+int view_writer_write(struct view_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
+		      struct error *err)
+{
+	int rc = read_blocks(writer, reader, first, next, err);
 	if (rc == 0)
-		rc = write_accounts(writer, next, err);
+		rc = write_accounts(writer, NULL, next, err);
 	return rc < 0 ? error_prefix(err, "writing the customer view") : 0;
+}
+
+int view_writer_mend(struct view_writer *writer, const struct view_records *records, struct journal_reader *reader,
+		     uint64_t first, uint64_t next, struct error *err)
+{
+	writer->only = &records->ids;
+	int rc = read_blocks(writer, reader, first, next, err);
+	writer->only = NULL;
+	if (rc == 0)
+		rc = write_accounts(writer, records, next, err);
+	return rc < 0 ? error_prefix(err, "mending marked accounts") : 0;
 }

@@ -19,6 +19,7 @@
 #include "store/journal.h"
 #include "store/view.h"
 
+struct view_records;
 struct view_writer;
 
 /* Opens the deployment's view. */
@@ -50,5 +51,13 @@ void view_writer_close(struct view_writer *writer);
 /* On error nothing was written. */
 int view_writer_write(struct view_writer *writer, struct journal_reader *reader, uint64_t first, uint64_t next,
 		      struct error *err);
+
+/*
+ * Replaces the records of marked customers by those that the history gave (view_mend.h), and takes the marks away; then adds their
+ * events of blocks first to next - 1, which the records have not: `first` is what the records are of, `next` the view's offset. One
+ * transaction. An event that again belongs into what is settled marks its customer again.
+ */
+int view_writer_mend(struct view_writer *writer, const struct view_records *records, struct journal_reader *reader,
+		     uint64_t first, uint64_t next, struct error *err);
 
 #endif

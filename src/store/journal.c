@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -45,7 +46,9 @@ struct journal {
 	MDB_env *env;
 	struct databases db;
 	struct turns turns;
-	MDB_txn *txn; /* the writer's */
+	MDB_txn *txn;          /* the writer's … */
+	uint64_t txn_appended; /* … and the bytes of blocks that it has appended */
+	_Atomic uint64_t appended;
 };
 
 struct journal_reader {
@@ -219,6 +222,7 @@ int journal_begin(struct journal *journal, struct error *err)
 	}
 	assert(!journal->txn);
 	journal->txn = txn;
+	journal->txn_appended = 0;
 	return 0;
 }
 
@@ -227,6 +231,8 @@ int journal_commit(struct journal *journal, struct error *err)
 	MDB_txn *const txn = journal->txn;
 	journal->txn = NULL;
 	const int rc = mdb_txn_commit(txn);
+	if (rc == 0)
+		atomic_fetch_add(&journal->appended, journal->txn_appended);
 	turns_end(&journal->turns);
 	return rc == 0 ? 0 : env_error(journal->env, rc, err, "write the journal");
 }
@@ -261,8 +267,14 @@ int journal_append(struct journal *journal, struct slice block, uint64_t *seq, s
 	if ((rc = mdb_put(txn, journal->db.blocks, &key, &value, MDB_APPEND)) != 0 ||
 	    (rc = put_number(txn, meta, "next", next + 1)) != 0 || (rc = put_totals(txn, meta, &totals)) != 0)
 		return env_error(journal->env, rc, err, "append to the journal");
+	journal->txn_appended += block.len;
 	*seq = next;
 	return 0;
+}
+
+uint64_t journal_appended(const struct journal *journal)
+{
+	return atomic_load(&journal->appended);
 }
 
 int journal_position_set(struct journal *journal, struct slice key, struct slice position, struct error *err)
@@ -393,6 +405,11 @@ int journal_reader_renew(struct journal_reader *reader, struct error *err)
 	mdb_txn_reset(reader->txn);
 	const int rc = mdb_txn_renew(reader->txn);
 	return rc == 0 ? 0 : env_error(reader->journal->env, rc, err, "read the journal");
+}
+
+void journal_reader_rest(struct journal_reader *reader)
+{
+	mdb_txn_reset(reader->txn);
 }
 
 void journal_reader_close(struct journal_reader *reader)

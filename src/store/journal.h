@@ -55,6 +55,8 @@ void journal_close(struct journal *journal);
 int journal_begin(struct journal *journal, struct error *err);
 int journal_commit(struct journal *journal, struct error *err);
 void journal_abort(struct journal *journal);
+/* Bytes of the blocks that were committed since it was opened. Any thread. */
+uint64_t journal_appended(const struct journal *journal);
 
 /* Appends a block (block_writer_finish); *seq is its number. */
 int journal_append(struct journal *journal, struct slice block, uint64_t *seq, struct error *err);
@@ -85,6 +87,9 @@ int journal_trim(struct journal *journal, uint64_t until, unsigned most, unsigne
 /* A reader sees the state of the moment it was opened (or renewed). */
 int journal_reader_open(struct journal *journal, struct journal_reader **out, struct error *err);
 int journal_reader_renew(struct journal_reader *reader, struct error *err);
+/* Lets go of that moment's state, so that the pages of blocks that are trimmed can be used again; before anything is read,
+ * journal_reader_renew. For who waits. */
+void journal_reader_rest(struct journal_reader *reader);
 void journal_reader_close(struct journal_reader *reader);
 
 /* Number of the next block that will be appended, and of the first that is still there (equal when there is none). */

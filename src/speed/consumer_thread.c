@@ -1,0 +1,289 @@
+#include "base/clock.h"
+#include "base/log.h"
+#include "speed/consumers_internal.h"
+#include "store/block.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <time.h>
+
+#define NS_PER_S INT64_C(1000000000)
+/* Pauses between tries: one second, doubled up to this. */
+#define PAUSE_MOST_S 32
+/* After a batch of so many lines memory is given back to the system, so that a daemon that caught up is small again. */
+#define TRIM_MEMORY_LINES 100000u
+
+int64_t consumer_now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+void consumers_wait(struct consumers *all, pthread_cond_t *condition, int64_t until_ns)
+{
+	if (until_ns == INT64_MAX) {
+		pthread_cond_wait(condition, &all->mutex);
+		return;
+	}
+	const struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
+	pthread_cond_timedwait(condition, &all->mutex, &until);
+}
+
+/* Looks on from the last block that was seen, up to a full batch. */
+static int look(struct consumer *consumer, struct error *err)
+{
+	struct consumer_waiting *const w = &consumer->waiting;
+	uint64_t first;
+	uint64_t end = 0;
+	int rc = journal_reader_renew(consumer->reader, err);
+	if (rc == 0)
+		rc = journal_reader_range(consumer->reader, &first, &end, err);
+	while (rc == 0 && w->next < end && w->lines < consumer->pace.lines) {
+		struct slice block = {0};
+		struct block_counts counts = {0};
+		rc = journal_reader_block(consumer->reader, w->next, &block, err);
+		if (rc == 0)
+			rc = block_counts(block, &counts, err);
+		if (rc < 0)
+			return rc;
+		w->lines += counts.n_lines + counts.n_quarantined;
+		w->bytes += block.len;
+		w->next++;
+	}
+	return rc;
+}
+
+/* Of blocks that were just taken: how long after they came. */
+static void tell_freshness(struct consumer *consumer, uint64_t first, uint64_t next)
+{
+	if (!consumer->metrics)
+		return;
+	const int64_t now_us = clock_now_us();
+	for (uint64_t seq = first; seq < next; seq++) {
+		struct slice block = {0};
+		struct block_counts counts = {0};
+		if (journal_reader_block(consumer->reader, seq, &block, NULL) < 0 ||
+		    block_counts(block, &counts, NULL) < 0)
+			return;
+		const uint64_t lines = counts.n_lines + counts.n_quarantined;
+		if (lines)
+			metrics_consumer_visible(consumer->metrics, now_us - counts.time_us, lines, now_us);
+	}
+}
+
+static int take(struct consumer *consumer, struct error *err)
+{
+	struct consumers *const all = consumer->all;
+	const struct consumer_waiting taken = consumer->waiting;
+	const uint64_t first = consumer->offset;
+	consumer->last_begun_ns = consumer_now_ns();
+	const int rc = consumer->kind->write(consumer, first, taken.next, err);
+	if (rc < 0)
+		return rc;
+	tell_freshness(consumer, first, taken.next);
+	metrics_consumer_add(consumer->metrics, METRICS_CONSUMER_BATCHES, 1);
+	metrics_consumer_add(consumer->metrics, METRICS_CONSUMER_LINES, taken.lines);
+	metrics_consumer_offset(consumer->metrics, taken.next);
+	consumer->waiting = (struct consumer_waiting){.next = taken.next};
+	consumer->first_seen_ns = 0;
+	pthread_mutex_lock(&all->mutex);
+	consumer->offset = taken.next;
+	consumer->taken += taken.bytes;
+	pthread_cond_broadcast(&all->changed);
+	pthread_mutex_unlock(&all->mutex);
+	if (all->continuous && taken.lines >= TRIM_MEMORY_LINES)
+		malloc_trim(0);
+	return 0;
+}
+
+/* Takes a batch when it is time. *until_ns: when to look again, unless something comes; INT64_MAX: nothing waits; 0: at once. */
+static int step(struct consumer *consumer, bool finishing, uint64_t wanted, int64_t *until_ns, struct error *err)
+{
+	const struct consumer_pace *const pace = &consumer->pace;
+	const struct consumer_waiting *const waiting = &consumer->waiting;
+	const int rc = look(consumer, err);
+	if (rc < 0)
+		return rc;
+	*until_ns = INT64_MAX;
+	if (waiting->next == consumer->offset)
+		return 0;
+	const int64_t now_ns = consumer_now_ns();
+	if (!consumer->first_seen_ns)
+		consumer->first_seen_ns = now_ns;
+	const int64_t from_ns = pace->eager ? consumer->last_begun_ns : consumer->first_seen_ns;
+	const int64_t due_ns = pace->delay_ns == INT64_MAX ? INT64_MAX : from_ns + pace->delay_ns;
+	if (waiting->lines < pace->lines && !finishing && wanted <= consumer->offset && now_ns < due_ns) {
+		*until_ns = due_ns;
+		return 0;
+	}
+	*until_ns = 0;
+	return take(consumer, err);
+}
+
+/* After an error: says so, and when to try again. */
+static int64_t back_off(struct consumer *consumer, const struct error *err)
+{
+	metrics_consumer_error(consumer->metrics, err->message, clock_now_us());
+	metrics_consumer_state(consumer->metrics,
+			       err->code == ERROR_NO_SPACE ? METRICS_DISK_FULL : METRICS_BACKING_OFF);
+	const int64_t pause_s = consumer->failures < 5 ? INT64_C(1) << consumer->failures : PAUSE_MOST_S;
+	consumer->failures++;
+	LOG_ERROR("a consumer failed, and tries again", log_text("consumer", consumer->kind->name), log_error(err),
+		  log_us("pause", pause_s * 1000000));
+	return consumer_now_ns() + pause_s * NS_PER_S;
+}
+
+static int try_again(struct consumer *consumer, struct error *err)
+{
+	metrics_consumer_add(consumer->metrics, METRICS_CONSUMER_RETRIES, 1);
+	return consumer->kind->recover ? consumer->kind->recover(consumer, err) : 0;
+}
+
+static void went_well(struct consumer *consumer)
+{
+	if (consumer->failures)
+		LOG_INFO("a consumer goes on", log_text("consumer", consumer->kind->name));
+	consumer->failures = 0;
+	metrics_consumer_state(consumer->metrics, METRICS_RUNNING);
+}
+
+int consumer_ready(struct consumer *consumer, uint64_t offset, struct error *err)
+{
+	uint64_t first;
+	uint64_t end = 0;
+	int64_t bytes = 0;
+	int rc = journal_reader_renew(consumer->reader, err);
+	if (rc == 0)
+		rc = journal_reader_range(consumer->reader, &first, &end, err);
+	for (uint64_t seq = offset; rc == 0 && seq < end; seq++) {
+		struct slice block = {0};
+		rc = journal_reader_block(consumer->reader, seq, &block, err);
+		bytes += (int64_t)block.len;
+	}
+	if (rc < 0)
+		return rc;
+	consumer->waiting = (struct consumer_waiting){.next = offset};
+	metrics_consumer_offset(consumer->metrics, offset);
+	pthread_mutex_lock(&consumer->all->mutex);
+	consumer->offset = offset;
+	consumer->base = bytes - (int64_t)journal_appended(consumer->all->journal);
+	consumer->ready = true;
+	pthread_mutex_unlock(&consumer->all->mutex);
+	return 0;
+}
+
+static void end(struct consumer *consumer, int rc, const struct error *err)
+{
+	struct consumers *const all = consumer->all;
+	metrics_consumer_state(consumer->metrics, rc < 0 ? METRICS_FAILED : METRICS_ENDED);
+	pthread_mutex_lock(&all->mutex);
+	consumer->rc = rc;
+	if (rc < 0)
+		consumer->error = *err;
+	consumer->ended = true;
+	pthread_cond_broadcast(&all->changed);
+	pthread_mutex_unlock(&all->mutex);
+}
+
+static void do_job(struct consumer *consumer, struct consumer_job *job)
+{
+	struct consumers *const all = consumer->all;
+	struct error err = {0};
+	const int rc = job->run(consumer, job->context, &err);
+	pthread_mutex_lock(&all->mutex);
+	job->rc = rc;
+	job->error = err;
+	job->done = true;
+	consumer->job = NULL;
+	pthread_cond_broadcast(&all->changed);
+	pthread_mutex_unlock(&all->mutex);
+}
+
+static void *run(void *argument)
+{
+	struct consumer *const consumer = argument;
+	struct consumers *const all = consumer->all;
+	bool failed = false;
+	for (;;) {
+		pthread_mutex_lock(&all->mutex);
+		const bool finishing = all->finishing;
+		const bool ready = consumer->ready;
+		const uint64_t seen = all->wakes;
+		const uint64_t wanted = consumer->wanted;
+		struct consumer_job *const job = ready ? consumer->job : NULL;
+		pthread_mutex_unlock(&all->mutex);
+		struct error err = {0};
+		int64_t until_ns = 0;
+		int rc = failed ? try_again(consumer, &err) : 0;
+		if (rc == 0 && !ready)
+			rc = consumer->kind->prepare(consumer, &err);
+		else if (rc == 0 && job)
+			do_job(consumer, job);
+		else if (rc == 0)
+			rc = step(consumer, finishing, wanted, &until_ns, &err);
+		failed = rc < 0;
+		if ((failed && (finishing || !all->continuous)) || rc == ERROR_INTERRUPTED ||
+		    (!failed && ready && !job && finishing && until_ns == INT64_MAX)) {
+			end(consumer, rc, &err);
+			return NULL;
+		}
+		if (failed)
+			until_ns = back_off(consumer, &err);
+		else
+			went_well(consumer);
+		/* No snapshot is held while it waits: the journal could not use the pages of what is trimmed. */
+		journal_reader_rest(consumer->reader);
+		pthread_mutex_lock(&all->mutex);
+		while (until_ns && !all->finishing && !(consumer->job && !failed) &&
+		       (failed || (seen == all->wakes && wanted == consumer->wanted)) &&
+		       (until_ns == INT64_MAX || consumer_now_ns() < until_ns))
+			consumers_wait(all, &all->changed, until_ns);
+		pthread_mutex_unlock(&all->mutex);
+	}
+}
+
+int consumer_start(struct consumer *consumer, struct error *err)
+{
+	const int errnum = pthread_create(&consumer->thread, NULL, run, consumer);
+	if (errnum)
+		return error_errno(err, errnum, "cannot start a thread");
+	consumer->started = true;
+	return 0;
+}
+
+static int fail_ended(struct error *err)
+{
+	return error_set(err, ERROR_INTERRUPTED, "the consumer has ended");
+}
+
+int consumer_run(struct consumer *consumer, struct consumer_job *job, struct error *err)
+{
+	struct consumers *const all = consumer->all;
+	job->done = false;
+	pthread_mutex_lock(&all->mutex);
+	consumer->job = job;
+	pthread_cond_broadcast(&all->changed);
+	while (!job->done && !consumer->ended)
+		pthread_cond_wait(&all->changed, &all->mutex);
+	if (!job->done)
+		consumer->job = NULL;
+	pthread_mutex_unlock(&all->mutex);
+	if (!job->done)
+		return fail_ended(err);
+	return job->rc < 0 ? error_set(err, job->rc, "%s", job->error.message) : 0;
+}
+
+int consumer_wait_for(struct consumer *consumer, uint64_t offset, struct error *err)
+{
+	struct consumers *const all = consumer->all;
+	pthread_mutex_lock(&all->mutex);
+	if (consumer->wanted < offset)
+		consumer->wanted = offset;
+	pthread_cond_broadcast(&all->changed);
+	while (consumer->offset < offset && !consumer->ended && !atomic_load(&all->ending))
+		pthread_cond_wait(&all->changed, &all->mutex);
+	const bool there = consumer->offset >= offset;
+	pthread_mutex_unlock(&all->mutex);
+	return there ? 0 : fail_ended(err);
+}

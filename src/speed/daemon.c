@@ -1,0 +1,280 @@
+#include "speed/daemon.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "batch/swap.h"
+#include "speed/daemon_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+/* A programme.yaml that has just been written may not be whole yet. */
+#define PROGRAMME_QUIET_US INT64_C(1000000)
+
+struct daemon {
+	const char *dir;
+	struct deployment *deployment;
+	struct journal *journal;
+	struct consumers *consumers;
+	struct daemon_sources *sources;
+	struct metrics *metrics;
+	int signal_fd;
+	int64_t watchdog_us;      /* how often; 0: nobody waits */
+	int64_t watchdog_next_us; /* by the monotonic clock */
+	struct stat programme;    /* of programme.yaml when it was looked at last */
+};
+
+/* --- from start to end --- */
+
+static int open_journal(struct daemon *daemon, struct error *err)
+{
+	const struct journal_options options = {.map_gib = daemon->deployment->config->journal_map_gib};
+	return journal_open(daemon->deployment->journal_dir, &options, &daemon->journal, err);
+}
+
+static int start(struct daemon *daemon, struct error *err)
+{
+	const struct consumers_options options = {.continuous = true, .metrics = daemon->metrics};
+	int rc = swap_finish(daemon->deployment, err);
+	if (rc == 0)
+		rc = open_journal(daemon, err);
+	if (rc == 0)
+		rc = consumers_start(daemon->deployment, daemon->journal, &options, &daemon->consumers, err);
+	if (rc == 0)
+		rc = daemon_sources_start(daemon->deployment, daemon->journal, daemon->consumers, daemon->metrics,
+					  &daemon->sources, err);
+	return rc;
+}
+
+/* The sources first: what they took goes on to the consumers. */
+static int stop(struct daemon *daemon, struct error *err)
+{
+	daemon_sources_stop(daemon->sources);
+	daemon->sources = NULL;
+	const int rc = consumers_finish(daemon->consumers, err);
+	daemon->consumers = NULL;
+	journal_close(daemon->journal);
+	daemon->journal = NULL;
+	return rc;
+}
+
+/* --- configuration --- */
+
+static void look_at_programme(const struct daemon *daemon, struct stat *out)
+{
+	_cleanup_free_ char *path = text_printf("%s/programme.yaml", daemon->deployment->dir);
+	*out = (struct stat){0};
+	if (path && stat(path, out) < 0)
+		*out = (struct stat){0};
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static void refuse(const struct error *err)
+{
+	LOG_ERROR("the new configuration is not taken, all goes on with the old one", log_error(err));
+}
+
+/* Starts all again by a new configuration. A negative result ends the daemon. */
+static int restart(struct daemon *daemon, struct deployment *fresh, struct error *err)
+{
+	notify_reloading();
+	int rc = stop(daemon, err);
+	if (rc < 0) {
+		LOG_WARNING("not all of the journal was taken before the restart", log_error(err));
+		rc = 0;
+	}
+	deployment_adopt(daemon->deployment, fresh);
+	rc = start(daemon, err);
+	if (rc == 0) {
+		LOG_INFO("the new configuration is taken", log_uint("sources", daemon->deployment->config->n_sources),
+			 log_text("programme", daemon->deployment->programme->hash_text));
+		notify_send("READY=1");
+	}
+	return rc;
+}
+
+/* only_programme: when nothing else was asked for, a file that says the same is no reason to start again. */
+static int reload(struct daemon *daemon, bool only_programme, struct error *err)
+{
+	struct deployment *fresh = NULL;
+	struct error fault = {0};
+	look_at_programme(daemon, &daemon->programme);
+	int rc = deployment_open(daemon->dir, DEPLOYMENT_READ, "run", &fresh, &fault);
+	if (rc == 0 && fresh->config->customer_id != daemon->deployment->config->customer_id)
+		rc = error_set(&fault, ERROR_CONFIG,
+			       "%s: customer_id has changed: that needs everything loaded and collected "
+			       "again, and a restart",
+			       fresh->config->path);
+	if (rc < 0) {
+		refuse(&fault);
+		deployment_close(fresh);
+		return 0;
+	}
+	const bool same = strcmp(fresh->programme->hash_text, daemon->deployment->programme->hash_text) == 0;
+	rc = only_programme && same ? 0 : restart(daemon, fresh, err);
+	deployment_close(fresh);
+	return rc;
+}
+
+static int check_programme(struct daemon *daemon, struct error *err)
+{
+	struct stat now;
+	look_at_programme(daemon, &now);
+	const int64_t changed_us = (int64_t)now.st_mtim.tv_sec * 1000000 + now.st_mtim.tv_nsec / 1000;
+	const int64_t age_us = clock_now_us() - changed_us;
+	if (is_same_file(&now, &daemon->programme) || (age_us >= 0 && age_us < PROGRAMME_QUIET_US))
+		return 0;
+	LOG_INFO("programme.yaml has changed");
+	return reload(daemon, true, err);
+}
+
+/* --- the main thread --- */
+
+static int64_t monotonic_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void pat_watchdog(struct daemon *daemon)
+{
+	if (!daemon->watchdog_us || monotonic_us() < daemon->watchdog_next_us)
+		return;
+	notify_send("WATCHDOG=1");
+	daemon->watchdog_next_us = monotonic_us() + daemon->watchdog_us;
+}
+
+static int tick(struct daemon *daemon, struct error *err)
+{
+	metrics_heartbeat(daemon->metrics, clock_now_us());
+	consumers_tell(daemon->consumers);
+	log_tick();
+	pat_watchdog(daemon);
+	return check_programme(daemon, err);
+}
+
+/* *asked: the signal that came; 0: none did. */
+static int wait_for_signal(struct daemon *daemon, int timeout_ms, int *asked, struct error *err)
+{
+	struct pollfd fd = {.fd = daemon->signal_fd, .events = POLLIN};
+	struct signalfd_siginfo info;
+	*asked = 0;
+	if (daemon->watchdog_us && daemon->watchdog_us / 1000 < timeout_ms)
+		timeout_ms = (int)(daemon->watchdog_us / 1000);
+	const int n = poll(&fd, 1, timeout_ms);
+	if (n < 0 && errno != EINTR)
+		return error_errno(err, errno, "cannot wait for signals");
+	if (n > 0 && read(daemon->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		*asked = (int)info.ssi_signo;
+	return 0;
+}
+
+static int serve(struct daemon *daemon, struct error *err)
+{
+	for (;;) {
+		int asked = 0;
+		int rc = wait_for_signal(daemon, TICK_MS, &asked, err);
+		if (rc == 0)
+			rc = tick(daemon, err);
+		if (rc == 0 && asked == SIGHUP)
+			rc = reload(daemon, false, err);
+		if (rc < 0 || asked == SIGTERM || asked == SIGINT) {
+			if (asked)
+				LOG_INFO("stopping", log_text("signal", asked == SIGTERM ? "SIGTERM" : "SIGINT"));
+			return rc;
+		}
+	}
+}
+
+/* From now on the first of these is read from *fd; while it stops, the next one of SIGINT and SIGTERM ends the process. */
+static int take_signals(int *fd, struct error *err)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	const int errnum = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	*fd = errnum ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *fd < 0 ? error_errno(err, errnum ? errnum : errno, "cannot take signals") : 0;
+}
+
+static void give_signals_back(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void make_metrics(struct daemon *daemon)
+{
+	struct error err = {0};
+	if (metrics_create(daemon->deployment->data_dir, &daemon->metrics, &err) < 0)
+		LOG_WARNING("`top` and `status` will show nothing of this daemon", log_error(&err));
+}
+
+static int run(struct daemon *daemon, struct error *err)
+{
+	make_metrics(daemon);
+	look_at_programme(daemon, &daemon->programme);
+	daemon->watchdog_us = notify_watchdog_us();
+	int rc = start(daemon, err);
+	if (rc == 0) {
+		LOG_INFO("started", log_text("deployment", daemon->deployment->dir),
+			 log_uint("sources", daemon->deployment->config->n_sources),
+			 log_text("programme", daemon->deployment->programme->hash_text));
+		metrics_daemon_state(daemon->metrics, METRICS_DAEMON_RUNNING);
+		notify_send("READY=1");
+		rc = serve(daemon, err);
+	}
+	notify_send("STOPPING=1");
+	metrics_daemon_state(daemon->metrics, METRICS_DAEMON_STOPPING);
+	give_signals_back();
+	struct error left = {0};
+	const int left_rc = stop(daemon, &left);
+	if (rc == 0 && left_rc < 0) {
+		rc = error_set(err, ERROR_INTERRUPTED,
+			       "stopped with something left in the journal for the next run: %s", left.message);
+	}
+	metrics_close(daemon->metrics, rc < 0 ? METRICS_DAEMON_FAILED : METRICS_DAEMON_STOPPED);
+	if (rc == 0)
+		LOG_INFO("stopped");
+	log_flush();
+	return rc;
+}
+
+int daemon_run(const char *dir, struct error *err)
+{
+	struct daemon daemon = {.dir = dir, .signal_fd = -1};
+	int rc = deployment_open(dir, DEPLOYMENT_COLLECT, "run", &daemon.deployment, err);
+	if (rc == 0 && daemon.deployment->config->n_sources == 0)
+		rc = error_set(err, ERROR_CONFIG,
+			       "%s: there are no sources; add one (the comments there show each type)",
+			       daemon.deployment->config->path);
+	if (rc == 0)
+		rc = take_signals(&daemon.signal_fd, err);
+	if (rc == 0)
+		rc = run(&daemon, err);
+	if (daemon.signal_fd >= 0)
+		close(daemon.signal_fd);
+	deployment_close(daemon.deployment);
+	return rc;
+}

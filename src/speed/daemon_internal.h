@@ -1,0 +1,26 @@
+/*
+ * What the parts of the daemon share.
+ *
+ *     daemon.c           signals, configuration, from start to end
+ *     daemon_sources.c   the sources' threads: again and again, until they are to stop
+ */
+#ifndef PUNCHCARD_SPEED_DAEMON_INTERNAL_H
+#define PUNCHCARD_SPEED_DAEMON_INTERNAL_H
+
+#include "config/deployment.h"
+#include "speed/consumers.h"
+#include "speed/metrics.h"
+#include "speed/source.h"
+
+struct daemon_sources;
+
+/* Opens each driver, in the order of the configuration, and starts its thread. `names` of those that fail stand in the message. */
+int daemon_sources_start(const struct deployment *deployment, struct journal *journal, struct consumers *consumers,
+			 struct metrics *metrics, struct daemon_sources **out, struct error *err);
+/* How many have not ended. */
+unsigned daemon_sources_running(const struct daemon_sources *sources);
+/* Stops all, waits for them, and frees. What they read and is not durable is given up, but for what pipes gave: it is read again.
+ * NULL is fine. */
+void daemon_sources_stop(struct daemon_sources *sources);
+
+#endif
