@@ -332,7 +332,9 @@ static int look_for_run(struct look *look, const char *dir, const struct committ
 {
 	const struct compact_options *const options = &look->compactor->options;
 	__attribute__((cleanup(release_run))) struct run all = {.dir = strdup(dir)};
-	int rc = all.dir ? measure(listing, &all, err) : error_no_memory(err, strlen(dir));
+	if (!all.dir)
+		return error_no_memory(err, strlen(dir));
+	const int rc = measure(listing, &all, err);
 	if (rc < 0)
 		return rc;
 	const int64_t age_us = clock_now_us() - (int64_t)all.newest.tv_sec * MICROS;
