@@ -43,7 +43,7 @@ struct compactor {
 int compactor_open(const struct deployment *deployment, const struct compact_options *options, struct compactor **out,
 		   struct error *err)
 {
-	assert(deployment->mode == DEPLOYMENT_WRITE);
+	assert(deployment->mode == DEPLOYMENT_COLLECT);
 	struct compactor *const compactor = calloc(1, sizeof(*compactor));
 	if (!compactor)
 		return error_no_memory(err, sizeof(*compactor));
@@ -194,6 +194,32 @@ static int set_time(const char *path, const struct timespec *time, uint64_t *byt
 	return 0;
 }
 
+static int remove_file(const char *dir, const struct committed_name *name, unsigned *n, struct error *err)
+{
+	char text[COMMITTED_NAME_BYTES];
+	committed_format_name(name, text);
+	_cleanup_free_ char *path = text_printf("%s/%s", dir, text);
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "cannot remove %s", path);
+	++*n;
+	return 0;
+}
+
+/* At once, if nobody reads: then hardly anybody else who lists the directory finds rows twice. */
+static int remove_merged(struct compactor *compactor, const struct run *run, struct compact_report *report,
+			 struct error *err)
+{
+	bool is_read = true;
+	int rc = files_lock_is_read(&compactor->lock, compactor->until, &is_read, err);
+	if (rc == 0 && is_read)
+		report->covered += (unsigned)run->n;
+	for (size_t i = 0; rc == 0 && !is_read && i < run->n; i++)
+		rc = remove_file(run->dir, &run->files[i].name, &report->removed, err);
+	return rc;
+}
+
 static int merge_staged(struct compactor *compactor, const struct run *run, const char *staged,
 			struct compact_report *report, struct error *err)
 {
@@ -225,8 +251,7 @@ static int merge_staged(struct compactor *compactor, const struct run *run, cons
 	report->bytes_to = bytes;
 	for (size_t i = 0; i < run->n; i++)
 		report->bytes += run->files[i].bytes;
-	report->covered += report->files;
-	return 0;
+	return remove_merged(compactor, run, report, err);
 }
 
 static bool has_failed(const struct compactor *compactor, const char *dir)
@@ -277,19 +302,9 @@ static int remove_covered(const char *dir, const struct committed_listing *listi
 {
 	/* The file that covers them may have its name from a compaction that was killed before it flushed the directory. */
 	int rc = file_sync_dir(dir, err);
-	for (size_t i = 0; rc == 0 && i < listing->n; i++) {
-		char name[COMMITTED_NAME_BYTES];
-		if (!listing->files[i].covered)
-			continue;
-		committed_format_name(&listing->files[i].name, name);
-		_cleanup_free_ char *path = text_printf("%s/%s", dir, name);
-		if (!path)
-			rc = error_no_memory(err, LIMIT_PATH_BYTES);
-		else if (unlink(path) < 0 && errno != ENOENT)
-			rc = error_errno(err, errno, "cannot remove %s", path);
-		else
-			++*n;
-	}
+	for (size_t i = 0; rc == 0 && i < listing->n; i++)
+		if (listing->files[i].covered)
+			rc = remove_file(dir, &listing->files[i].name, n, err);
 	return rc;
 }
 

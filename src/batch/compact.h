@@ -17,7 +17,7 @@
  * for quiet_s, few and less like ones are merged as well. A file that has half of target_bytes is left alone. No file comes to
  * have blocks of before and behind an offset at which a state was made (states.h).
  *
- * A crash leaves a staged file in data/tmp, which nobody reads, or files that are covered, which the next compactor removes.
+ * A crash leaves a staged file in the temporary directory, which nobody reads, or files that are covered, which the next compactor removes.
  * Needs the rows of files to be as they were written: a count that does not agree is ERROR_CORRUPT, and nothing is replaced.
  */
 #ifndef PUNCHCARD_BATCH_COMPACT_H
@@ -43,18 +43,18 @@ struct compact_report {
 	uint64_t rows;     /* of these */
 	uint64_t bytes;    /* before */
 	uint64_t bytes_to; /* of the merged file */
-	unsigned removed;  /* files that were covered */
+	unsigned removed;  /* files that are covered, by this merge or earlier ones */
 	unsigned covered;  /* that are still there, for somebody reads */
 };
 
-/* `options`: NULL is all zero. For who holds the deployment for writing, as its data/tmp is used. The deployment must outlive it. */
+/* `options`: NULL is all zero. For the collector. The deployment must outlive it. */
 int compactor_open(const struct deployment *deployment, const struct compact_options *options, struct compactor **out,
 		   struct error *err);
 /* Not while a step runs. NULL is fine. */
 void compactor_close(struct compactor *compactor);
 /*
- * Removes what is covered and that nobody reads, and merges some files of one directory, if there are any to be merged. `offset`:
- * the table writer's, as it is committed. Takes some seconds at most, in which a refresh, rebuild or audit waits that has
+ * Removes what is covered and that nobody reads, and merges some files of one directory, if there are any to be merged: when
+ * nobody reads, these are removed in the same step. `offset`: the table writer's, as it is committed. Takes some seconds at most, in which a refresh, rebuild or audit waits that has
  * just begun; and uses one core. Blocks; one thread at a time.
  *
  * Errors: ERROR_INTERRUPTED (compactor_interrupt, engine_interrupt_all); ERROR_NO_SPACE, ERROR_IO …; ERROR_CORRUPT for a

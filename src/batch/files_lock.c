@@ -79,7 +79,7 @@ void files_lock_read(const struct deployment *deployment, struct files_lock *loc
 
 int files_lock_pin(const struct deployment *deployment, struct files_lock *lock, struct error *err)
 {
-	const bool writes = deployment->mode == DEPLOYMENT_WRITE;
+	const bool writes = deployment->mode != DEPLOYMENT_READ;
 	_cleanup_close_ int fd = open_file(deployment, writes ? O_RDWR | O_CREAT : O_RDONLY);
 	if (fd < 0 || set_lock(fd, F_RDLCK, BYTE_PIN) < 0)
 		return writes ? fail(err, "lock") : 0;

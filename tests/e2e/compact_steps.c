@@ -1,12 +1,11 @@
 /*
  * Compacts a deployment, as the daemon does now and then: for the tests.
  *
- *     compact_steps DIR [min_files [quiet_s [seconds]]]
+ *     compact_steps DIR [min_files [quiet_s [leave]]]
  *
- * Goes on until there is nothing to merge or to remove, at most so many seconds (0: as long as it takes), and prints how many
- * files were merged, how many removed, and how many covered ones somebody still reads.
+ * Goes on until there is nothing to merge and, without `leave`, nothing to remove, for which it waits for who reads. Prints how
+ * many files were merged, how many removed, and how many covered ones are left.
  */
-#include "base/clock.h"
 #include "batch/committed.h"
 #include "batch/compact.h"
 #include "store/journal.h"
@@ -14,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-#define MICROS 1000000
 
 static int read_offset(const struct deployment *deployment, uint64_t *offset, struct error *err)
 {
@@ -38,8 +35,7 @@ int main(int argc, char **argv)
 		.min_files = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0,
 		.quiet_s = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0,
 	};
-	const int64_t seconds = argc > 4 ? strtol(argv[4], NULL, 10) : 0;
-	const int64_t until_us = seconds ? clock_now_us() + seconds * MICROS : INT64_MAX;
+	const bool waits = argc <= 4;
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct compactor *compactor = NULL;
@@ -47,12 +43,12 @@ int main(int argc, char **argv)
 	uint64_t offset = 0;
 	unsigned merged = 0;
 	unsigned removed = 0;
-	int rc = deployment_open(argc > 1 ? argv[1] : ".", DEPLOYMENT_WRITE, "compact", &deployment, &err);
+	int rc = deployment_open(argc > 1 ? argv[1] : ".", DEPLOYMENT_COLLECT, "compact", &deployment, &err);
 	if (rc == 0)
 		rc = read_offset(deployment, &offset, &err);
 	if (rc == 0)
 		rc = compactor_open(deployment, &options, &compactor, &err);
-	while (rc == 0 && (report.files || report.covered || report.blocked) && clock_now_us() < until_us) {
+	while (rc == 0 && (report.files || report.blocked || (waits && report.covered))) {
 		rc = compactor_step(compactor, offset, &report, &err);
 		merged += rc == 0 ? report.files : 0;
 		removed += rc == 0 ? report.removed : 0;

@@ -157,7 +157,7 @@ def test_who_reads_keeps_the_files(copy):
     process = copy.start("sql", "--csv", "SELECT t.* FROM transactions_cln AS t, range(500)", bufsize=0)
     assert select.select([process.stdout], [], [], 60)[0]
     there = ranges(copy)
-    merged, removed, covered = compact(copy, MIN_FILES, 0, 2)
+    merged, removed, covered = compact(copy, MIN_FILES, 0, "leave")
     assert merged == covered > 20 and removed == 0
     assert all(set(files) <= set(ranges(copy)[name]) for name, files in there.items())
     n = copy.value("SELECT count(*) FROM transactions_cln")

@@ -48,6 +48,7 @@ static void count_call(void)
 		*(void **)&next = dlsym(RTLD_NEXT, #name); \
 	count_call()
 
+/* Instead of the C library's, whose parameters have other names. NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 int fsync(int fd)
 {
 	NEXT(fsync);
@@ -71,6 +72,7 @@ int ftruncate(int fd, off_t len)
 	NEXT(ftruncate);
 	return next(fd, len);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 /* ---- a shop ---- */
 
@@ -88,7 +90,7 @@ static int make_shop(void **state)
 	if (!mkdtemp(base))
 		return -1;
 	(void)snprintf(dir, sizeof(dir), "%s/shop", base);
-	if (deployment_init(dir, &err) < 0 || deployment_open(dir, DEPLOYMENT_WRITE, "test", &shop, &err) < 0)
+	if (deployment_init(dir, &err) < 0 || deployment_open(dir, DEPLOYMENT_COLLECT, "test", &shop, &err) < 0)
 		return -1;
 	return engine_open(&(struct engine_options){.memory_mib = 128, .threads = 1}, &engine, &err);
 }
@@ -207,9 +209,13 @@ static void test_same_rows_same_order(void **state)
 		text_printf("SELECT count(*) FROM (DESCRIBE SELECT * FROM "
 			    "read_parquet('%s/orders-000000000002-000000000005.parquet', hive_partitioning = false))",
 			    path);
+	_cleanup_files_lock_ struct files_lock reader = FILES_LOCK_NONE;
+	ok(compactor_open(shop, &OPTIONS, &compactor, &err));
+	files_lock_read(shop, &reader);
 	const struct compact_report report = step(6);
 	assert_false(report.blocked);
 	assert_int_equal(report.files, 4);
+	assert_int_equal(report.removed, 0);
 	assert_int_equal(report.rows, 40);
 	assert_int_equal(report.covered, 4);
 	assert_true(report.bytes > 0 && report.bytes_to > 0 && report.bytes_to < report.bytes);
@@ -219,6 +225,7 @@ static void test_same_rows_same_order(void **state)
 	/* By each offset all rows once. */
 	for (unsigned offset = 2; offset <= 6; offset++)
 		assert_int_equal(count_rows(offset), (offset - 2) * 10);
+	files_lock_release(&reader);
 	const struct compact_report next = step(6);
 	assert_int_equal(next.files, 0);
 	assert_int_equal(next.removed, 4);
@@ -232,9 +239,9 @@ static void test_only_what_is_committed(void **state)
 	(void)state;
 	put_files(DAY, 1, 4);
 	assert_int_equal(step(4).files, 0);
-	assert_int_equal(step(5).files, 4);
+	assert_int_equal(step(5).removed, 4);
 	put_file(DAY, 5, 6, true);
-	assert_int_equal(step(6).removed, 4);
+	assert_int_equal(step(6).removed, 0);
 	assert_int_equal(count_rows(6), 40);
 	assert_int_equal(count_rows(7), 60);
 	check_names(DAY, " 1-4 5-6");
@@ -268,8 +275,9 @@ static void test_quarantine(void **state)
 		ok(engine_run(engine, sql, &err));
 	}
 	put_text("quarantine/customers-1.parquet", "of the batch layer");
-	assert_int_equal(step(5).files, 4);
-	assert_int_equal(step(5).removed, 4);
+	const struct compact_report report = step(5);
+	assert_int_equal(report.files, 4);
+	assert_int_equal(report.removed, 4);
 	_cleanup_buf_ struct buf files = {0};
 	unsigned n = 0;
 	ok(committed_quarantine(shop, 5, &files, &n, &err));
@@ -284,7 +292,7 @@ static void test_not_across_a_state(void **state)
 	assert_int_equal(step(6).files, 0);
 	put_file(DAY, 6, 6, true);
 	assert_int_equal(step(7).files, 4);
-	check_names(DAY, " 1-1 2-2 3-3 3-6 4-4 5-5 6-6");
+	check_names(DAY, " 1-1 2-2 3-6");
 	/* What was killed before it was swapped in. */
 	put_files(NEXT_DAY, 11, 14);
 	put_text("swap/tables/account_state/data_dt=2024-02-29/state-0123456789abcdef-000000000013-00.parquet", "");
@@ -342,7 +350,6 @@ static void test_older_journal(void **state)
 	(void)state;
 	put_files(DAY, 1, 4);
 	step(5);
-	step(5);
 	check_names(DAY, " 1-4");
 	ok(committed_clean(shop, 5, 5, &err));
 	assert_int_equal(committed_clean(shop, 3, 9, &err), ERROR_CORRUPT);
@@ -380,10 +387,11 @@ static void test_readers_of_before(void **state)
 	(void)state;
 	_cleanup_files_lock_ struct files_lock before = FILES_LOCK_NONE;
 	put_files(DAY, 1, 4);
+	ok(compactor_open(shop, &OPTIONS, &compactor, &err));
+	files_lock_read(shop, &before);
 	step(5);
 	compactor_close(compactor);
 	compactor = NULL;
-	files_lock_read(shop, &before);
 	assert_int_equal(step(5).removed, 0);
 	files_lock_release(&before);
 	assert_int_equal(step(5).removed, 4);
@@ -404,7 +412,7 @@ static void test_pinned(void **state)
 	assert_int_equal(step(5).files, 4);
 	ok(files_lock_pin(shop, &one, &err));
 	assert_true(step(5).blocked);
-	check_names(DAY, " 1-1 1-4 2-2 3-3 4-4");
+	check_names(DAY, " 1-4");
 }
 
 static void *pin(void *argument)
@@ -508,7 +516,7 @@ static void test_killed_at_any_call(void **state)
 		assert_int_equal(run_apart(is_whole, 0), 0);
 		check_names(DAY, " 1-8");
 	}
-	/* Flush and rename of the file, flush of the directory twice, eight files removed, the lock's number. */
+	/* Flush and rename of the file, flush of the directory, eight files removed, the lock's number twice. */
 	assert_in_range(at, 13, 20);
 }
 
