@@ -1,6 +1,7 @@
 """Small files of orders are merged: nobody sees a difference, whoever reads meanwhile, and whenever it is killed."""
 
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import random
@@ -8,6 +9,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -165,6 +167,26 @@ def test_who_reads_keeps_the_files(copy):
     assert result.code == 0, result
     assert result.out.count("\n") == 1 + 500 * n
     assert compact(copy)[1] == covered
+
+
+def flock(kind, byte):
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
+
+
+@pytest.mark.parametrize("command", [("refresh", "--data-dt", DAYS[1]), ("rebuild", "--data-dt", DAYS[1]), ("audit",)])
+def test_batch_commands_and_a_merge(copy, command):
+    """Who may record the offset that is read waits for the merge that is going on; others do not."""
+    with open(copy.dir / "data/compact.lock", "r+b") as file:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, flock(fcntl.F_WRLCK, 0))  # a merge
+        process = copy.start(*command)
+        limit = time.monotonic() + 60
+        while struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_OFD_GETLK, flock(fcntl.F_WRLCK, 1)))[0] == fcntl.F_UNLCK:
+            assert process.poll() is None and time.monotonic() < limit
+            time.sleep(0.01)
+        assert copy.sql(ORDERS)
+        assert process.poll() is None
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, flock(fcntl.F_UNLCK, 0))
+        assert copy.pc.end(process).code == 0
 
 
 def read_always(shop, expected, stop, reads):
