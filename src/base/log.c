@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/json.h"
 #include "base/tz.h"
 #include "base/utf8.h"
@@ -18,8 +19,9 @@
 
 #define MINUTE_US INT64_C(60000000)
 
-/* How long a thread waits for a log that is not read, or for another thread that does. */
-#define PATIENCE_MS 100
+/* How long a thread waits for a log that is not read; and for other threads, each of which may wait so long, once. */
+#define PATIENCE_MS     100
+#define LOCK_PATIENCE_S 1
 
 /* What ends every line that lost something stays free until the end: ` cut=true\n`, `,"cut":true}\n`. */
 #define END_BYTES   16u
@@ -36,7 +38,7 @@ _Atomic int log_level_now = LOG_LEVEL_INFO;
 
 /* All below is the lock's, but for `lost`. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct log_options options;
+static struct log_options current;
 static bool configured;
 static bool is_journal; /* the fd is systemd's */
 static bool stuck;      /* the last line could not be written for want of room */
@@ -58,38 +60,34 @@ static bool is_journal_fd(int fd)
 	return strcmp(text, stream) == 0;
 }
 
-static void configure(const struct log_options *with)
+static void configure(const struct log_options *options)
 {
-	options = *with;
-	if (!options.now_us)
-		options.now_us = clock_now_us;
-	is_journal = is_journal_fd(options.fd);
+	current = *options;
+	if (!current.now_us)
+		current.now_us = clock_now_us;
+	is_journal = is_journal_fd(current.fd);
 	stuck = false;
 	configured = true;
-	atomic_store_explicit(&log_level_now, (int)options.level, memory_order_relaxed);
+	atomic_store_explicit(&log_level_now, (int)current.level, memory_order_relaxed);
 }
 
-/* False when the lock is not to be had for PATIENCE_MS: whoever has it writes to a log that is not read. */
+/* False when the lock is not to be had: whoever has it hangs in a write. */
 static bool take_lock(void)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += PATIENCE_MS * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	if (pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until) != 0)
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += LOCK_PATIENCE_S;
+	if (pthread_mutex_timedlock(&lock, &until) != 0)
 		return false;
 	if (!configured)
 		configure(&(struct log_options)LOG_DEFAULTS);
 	return true;
 }
 
-void log_configure(const struct log_options *with)
+void log_configure(const struct log_options *options)
 {
 	pthread_mutex_lock(&lock);
-	configure(with);
+	configure(options);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -168,25 +166,6 @@ static void put_visible(struct line *line, struct slice text, bool quoted)
 	}
 }
 
-/* Three digits, in the greatest unit that is not more than the duration. */
-static void duration_text(int64_t us, char out[32])
-{
-	const uint64_t size = us < 0 ? 0 - (uint64_t)us : (uint64_t)us;
-	const char *const sign = us < 0 ? "-" : "";
-	if (size < 1000)
-		snprintf(out, 32, "%s%" PRIu64 "us", sign, size);
-	else if (size < 100000)
-		snprintf(out, 32, "%s%" PRIu64 ".%" PRIu64 "ms", sign, size / 1000, size / 100 % 10);
-	else if (size < 1000000)
-		snprintf(out, 32, "%s%" PRIu64 "ms", sign, size / 1000);
-	else if (size < 60000000)
-		snprintf(out, 32, "%s%" PRIu64 ".%02" PRIu64 "s", sign, size / 1000000, size / 10000 % 100);
-	else if (size < 3600000000)
-		snprintf(out, 32, "%s%" PRIu64 "m%02" PRIu64 "s", sign, size / 60000000, size / 1000000 % 60);
-	else
-		snprintf(out, 32, "%s%" PRIu64 "h%02" PRIu64 "m", sign, size / 3600000000, size / 60000000 % 60);
-}
-
 /* The first `most` bytes of a text, without a part of a character at the end, and "…". */
 static struct slice shorten(struct slice text, size_t most)
 {
@@ -202,7 +181,7 @@ static struct slice shorten(struct slice text, size_t most)
 
 static void put_field_text(struct line *line, const struct log_field *field, struct slice text)
 {
-	char number[32];
+	char number[DURATION_TEXT_MAX];
 	put_text(line, " ");
 	put_text(line, field->key);
 	put_text(line, "=");
@@ -254,7 +233,7 @@ static void put_field(struct line *line, const struct log_field *field)
 	const struct slice whole = field->type == LOG_TYPE_TEXT ? field->value.text : (struct slice){NULL, 0};
 	for (size_t most = LOG_LINE_BYTES; most >= TEXT_MIN; most /= 2) {
 		const struct slice text = shorten(whole, most);
-		if (options.format == LOG_FORMAT_JSON)
+		if (current.format == LOG_FORMAT_JSON)
 			put_field_json(line, field, text);
 		else
 			put_field_text(line, field, text);
@@ -275,7 +254,7 @@ static void put_time(struct line *line, int64_t now_us)
 	civil_format_time(NULL, now_us, when);
 	when[10] = 'T';
 	snprintf(iso, sizeof(iso), "%s.%03dZ", when, (int)(now_us / 1000 % 1000));
-	if (options.format == LOG_FORMAT_JSON) {
+	if (current.format == LOG_FORMAT_JSON) {
 		json_key(&line->json, "time");
 		json_text(&line->json, iso);
 	} else {
@@ -288,7 +267,7 @@ static void begin_line(struct line *line, enum log_level level, const char *mess
 {
 	static const char *const PRIORITIES[] = {"<3>", "<4>", "<6>", "<7>"};
 	*line = (struct line){.buf = {.data = line_room, .cap = sizeof(line_room)}};
-	if (options.format == LOG_FORMAT_JSON) {
+	if (current.format == LOG_FORMAT_JSON) {
 		json_to_limited_buf(&line->json, &line->buf, LOG_LINE_BYTES - END_BYTES);
 		json_object(&line->json);
 		put_time(line, now_us);
@@ -311,7 +290,7 @@ static void begin_line(struct line *line, enum log_level level, const char *mess
 /* Waits until the log takes a line; once it did not, no longer waits. */
 static bool has_room(void)
 {
-	struct pollfd poll_fd = {.fd = options.fd, .events = POLLOUT};
+	struct pollfd poll_fd = {.fd = current.fd, .events = POLLOUT};
 	int n;
 	do
 		n = poll(&poll_fd, 1, stuck ? 0 : PATIENCE_MS);
@@ -323,7 +302,7 @@ static bool has_room(void)
 static bool write_out(const char *data, size_t len)
 {
 	while (len > 0) {
-		const ssize_t n = write(options.fd, data, len);
+		const ssize_t n = write(current.fd, data, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -338,7 +317,7 @@ static bool end_line(struct line *line)
 {
 	/* From here on the room that was kept free is there. */
 	line->json.limit = LOG_LINE_BYTES;
-	if (options.format == LOG_FORMAT_JSON) {
+	if (current.format == LOG_FORMAT_JSON) {
 		if (line->cut) {
 			json_key(&line->json, "cut");
 			json_bool(&line->json, true);
@@ -384,13 +363,13 @@ static void say(enum log_level level, const char *message, const struct log_fiel
 static void say_left_out(struct log_site *site, int64_t now_us)
 {
 	char message[MESSAGE_MAX];
-	if (options.format == LOG_FORMAT_JSON)
+	if (current.format == LOG_FORMAT_JSON)
 		snprintf(message, sizeof(message), "%.200s", site->message);
 	else
 		snprintf(message, sizeof(message), "%.200s %s repeated %" PRIu64 " time%s", site->message, ELLIPSIS,
 			 site->left_out, site->left_out == 1 ? "" : "s");
 	const struct log_field fields[] = {
-		{.type = options.format == LOG_FORMAT_JSON ? LOG_TYPE_UINT : LOG_TYPE_END,
+		{.type = current.format == LOG_FORMAT_JSON ? LOG_TYPE_UINT : LOG_TYPE_END,
 		 .key = "repeated",
 		 .value.natural = site->left_out},
 		{.type = LOG_TYPE_END},
@@ -415,7 +394,7 @@ static bool may_say(struct log_site *site, enum log_level level, const char *mes
 		site->minute_us = now_us;
 		site->said = 0;
 	}
-	if (options.per_minute == 0 || site->said < options.per_minute) {
+	if (current.per_minute == 0 || site->said < current.per_minute) {
 		site->said++;
 		return true;
 	}
@@ -432,7 +411,7 @@ void log_write(struct log_site *site, enum log_level level, const char *message,
 {
 	const int old_errno = errno;
 	if (take_lock()) {
-		const int64_t now_us = options.now_us();
+		const int64_t now_us = current.now_us();
 		if (may_say(site, level, message, now_us))
 			say(level, message, fields, now_us);
 		pthread_mutex_unlock(&lock);
@@ -446,7 +425,7 @@ static void tell_left_out(bool all)
 {
 	if (!take_lock())
 		return;
-	const int64_t now_us = options.now_us();
+	const int64_t now_us = current.now_us();
 	for (struct log_site **at = &sites; *at;) {
 		struct log_site *const site = *at;
 		if (!all && !minute_is_over(site, now_us)) {

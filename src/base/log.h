@@ -15,7 +15,8 @@
  * A line is one write(2) of at most LOG_LINE_BYTES, which a pipe takes whole; a longer one loses the ends of its texts ("…"),
  * then fields, and says so (cut=true). A call site that says the same more often than `per_minute` is silent for the rest of
  * that minute; then, when it speaks again or at log_tick, it says how often it was. Nobody waits long for a log that is not
- * read: after a tenth of a second lines are dropped, until there is room, and then their number is told.
+ * read: after a tenth of a second (a second, if another thread hangs in a write) lines are dropped, until there is room; then
+ * their number is told.
  *
  * Thread: any, all functions. No allocation.
  */
@@ -115,7 +116,7 @@ static inline struct log_field log_bool(const char *key, bool value)
 	return (struct log_field){.type = LOG_TYPE_BOOL, .key = key, .value.natural = value};
 }
 
-/* A duration in microseconds: took=850us, 12.3ms, 4.56s, 3m12s, 5h07m; in JSON the number, under the key with "_us". */
+/* A duration in microseconds: took=12.3ms, as duration_text has it; in JSON the number, under the key with "_us". */
 static inline struct log_field log_us(const char *key, int64_t value)
 {
 	return (struct log_field){.type = LOG_TYPE_US, .key = key, .value.number = value};

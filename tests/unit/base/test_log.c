@@ -136,7 +136,7 @@ static void test_durations(void **state)
 		{850999, "850ms"},    {1000000, "1.00s"},
 		{4567890, "4.56s"},   {60000000, "1m00s"},
 		{192000000, "3m12s"}, {INT64_C(18420000000), "5h07m"},
-		{-1500, "-1.5ms"},
+		{-1500, "-1.5ms"},    {INT64_C(273600000000), "3d04h"},
 	};
 	for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
 		LOG_INFO("m", log_us("took", CASES[i].us));
