@@ -59,6 +59,24 @@ const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX])
 	return out;
 }
 
+const char *bytes_text(uint64_t bytes, char out[BYTES_TEXT_MAX])
+{
+	static const char *const UNITS[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	unsigned unit = 0;
+	while (unit < 6 && bytes >> 10 * unit >= 1000)
+		unit++;
+	const uint64_t hundredths = (uint64_t)((__uint128_t)bytes * 100 >> 10 * unit);
+	if (unit == 0 || hundredths >= 10000)
+		snprintf(out, BYTES_TEXT_MAX, "%" PRIu64 " %s", hundredths / 100, UNITS[unit]);
+	else if (hundredths >= 1000)
+		snprintf(out, BYTES_TEXT_MAX, "%" PRIu64 ".%" PRIu64 " %s", hundredths / 100, hundredths / 10 % 10,
+			 UNITS[unit]);
+	else
+		snprintf(out, BYTES_TEXT_MAX, "%" PRIu64 ".%02" PRIu64 " %s", hundredths / 100, hundredths % 100,
+			 UNITS[unit]);
+	return out;
+}
+
 void show_text(FILE *out, struct slice text)
 {
 	for (size_t i = 0; i < text.len;) {

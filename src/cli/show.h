@@ -22,6 +22,9 @@ const char *count_text(uint64_t n, const char *thing, char out[COUNT_TEXT_MAX]);
 const char *decimal_text(int64_t value, unsigned scale, unsigned digits, char out[NUMBER_TEXT_MAX]);
 /* Trailing zeros behind the point are dropped: 12500 at scale 3 is "12.5". */
 const char *points_text(int64_t points_milli, char out[NUMBER_TEXT_MAX]);
+/* In binary units, three digits: "512 B", "1.50 KiB", "12.3 MiB", "999 GiB". Returns out. */
+#define BYTES_TEXT_MAX 32
+const char *bytes_text(uint64_t bytes, char out[BYTES_TEXT_MAX]);
 
 /* Prints text with \n, \t, \r or \xHH for its control characters and for bytes that are no UTF-8: a name or a path may hold
  * escape sequences. Needs no memory. */

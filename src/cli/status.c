@@ -4,6 +4,7 @@
 #include "base/tz.h"
 #include "cli/command.h"
 #include "cli/show.h"
+#include "cli/top_show.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -13,7 +14,9 @@ static const char USAGE[] =
 	"\n"
 	"Shows what came in from each source, what the tables hold, and how far each consumer of the journal is. A lag "
 	"is\n"
-	"what is durable but not yet in the table or the view: `punchcard collect --once` catches up.\n"
+	"what is durable but not yet in the table or the view: the daemon (`punchcard run`), or `punchcard collect "
+	"--once`,\n"
+	"catches up. What the daemon does at this moment, `punchcard top` shows.\n"
 	"\n"
 	"exit codes: 0 shown; 1 it could not be read; 2 usage or configuration\n";
 
@@ -71,9 +74,12 @@ static void print_sources(const struct deployment *deployment, const struct stat
 
 static void print_status(const struct deployment *deployment, const struct status *status)
 {
-	char n[3][NUMBER_TEXT_MAX];
+	char n[2][NUMBER_TEXT_MAX];
+	char size[3][BYTES_TEXT_MAX];
 	char when[20];
 	printf("%s: %s\n\n", deployment->dir, deployment->programme->name);
+	top_status(deployment, &status->daemon, &status->daemon_err);
+	putchar('\n');
 	print_sources(deployment, status);
 	puts("\ntables");
 	printf("  customers_cln     %15s customer%s\n", number_text(status->customers, n[0]),
@@ -97,8 +103,11 @@ static void print_status(const struct deployment *deployment, const struct statu
 	else
 		puts("  loyalty                         0 days; punchcard refresh --data-dt DATE makes one");
 	puts("\njournal");
-	printf("  blocks            %15s written, %s kept (%s KiB)\n", number_text(status->next_block - 1, n[0]),
-	       number_text(status->blocks, n[1]), number_text(status->journal_bytes / 1024, n[2]));
+	printf("  blocks            %15s written, %s kept\n", number_text(status->next_block - 1, n[0]),
+	       number_text(status->blocks, n[1]));
+	printf("  size              %15s used, of a file of %s; %s not taken by both:\n",
+	       bytes_text(status->journal_bytes, size[0]), bytes_text(status->journal_file_bytes, size[1]),
+	       bytes_text(status->backlog_bytes, size[2]));
 	for (unsigned i = 0; i < 2; i++)
 		printf("  %-17s %15s line%s behind, at block %s\n", status->consumers[i].name,
 		       number_text(status->consumers[i].lag_lines, n[0]), plural(status->consumers[i].lag_lines),
@@ -148,6 +157,23 @@ static void json_sources(struct json *out, const struct status *status)
 	json_end_array(out);
 }
 
+/* null: none ever ran. */
+static void json_daemon(struct json *out, const struct status *status)
+{
+	json_key(out, "daemon");
+	if (status->daemon_err.code) {
+		json_object(out);
+		json_key(out, "state");
+		json_text(out, "unknown");
+		json_key(out, "error");
+		json_text(out, status->daemon_err.message);
+		json_end_object(out);
+	} else if (status->daemon.now)
+		top_json(out, &status->daemon, false);
+	else
+		json_null(out);
+}
+
 static int print_json(const struct deployment *deployment, const struct status *status)
 {
 	static const char *const CONSUMER_KEYS[] = {"transactions_cln", "view"};
@@ -158,6 +184,7 @@ static int print_json(const struct deployment *deployment, const struct status *
 	json_text(&out, deployment->dir);
 	json_key(&out, "programme");
 	json_text(&out, deployment->programme->name);
+	json_daemon(&out, status);
 	json_sources(&out, status);
 	json_key(&out, "tables");
 	json_object(&out);
@@ -185,6 +212,8 @@ static int print_json(const struct deployment *deployment, const struct status *
 	key_uint(&out, "blocks_written", status->next_block - 1);
 	key_uint(&out, "blocks_kept", status->blocks);
 	key_uint(&out, "bytes", status->journal_bytes);
+	key_uint(&out, "file_bytes", status->journal_file_bytes);
+	key_uint(&out, "backlog_bytes", status->backlog_bytes);
 	json_key(&out, "consumers");
 	json_object(&out);
 	for (unsigned i = 0; i < 2; i++) {

@@ -97,6 +97,26 @@ static int lag(struct journal_reader *reader, uint64_t offset, uint64_t first, u
 	return rc;
 }
 
+/* The blocks that the slower consumer has not taken. */
+static int backlog(struct journal_reader *reader, const struct status *status, uint64_t first, uint64_t *bytes,
+		   struct error *err)
+{
+	uint64_t seq = status->next_block;
+	for (unsigned i = 0; i < 2; i++)
+		if (status->consumers[i].offset < seq)
+			seq = status->consumers[i].offset;
+	uint64_t sum = 0;
+	for (seq = seq < first ? first : seq; seq < status->next_block; seq++) {
+		struct slice block;
+		const int rc = journal_reader_block(reader, seq, &block, err);
+		if (rc < 0)
+			return rc;
+		sum += block.len;
+	}
+	*bytes = sum;
+	return 0;
+}
+
 static int read_journal(const struct deployment *deployment, struct status *status, struct error *err)
 {
 	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib, .read_only = true};
@@ -104,7 +124,6 @@ static int read_journal(const struct deployment *deployment, struct status *stat
 	struct journal_reader *reader = NULL;
 	struct journal_totals totals;
 	uint64_t first;
-	uint64_t file_bytes;
 	int rc = journal_open(deployment->journal_dir, &options, &journal, err);
 	if (rc == ERROR_NOT_FOUND)
 		return 0;
@@ -115,12 +134,14 @@ static int read_journal(const struct deployment *deployment, struct status *stat
 	if (rc == 0)
 		rc = journal_reader_totals(reader, &totals, err);
 	if (rc == 0)
-		rc = journal_reader_sizes(reader, &status->journal_bytes, &file_bytes, err);
+		rc = journal_reader_sizes(reader, &status->journal_bytes, &status->journal_file_bytes, err);
 	if (rc == 0)
 		rc = journal_reader_offset(reader, TABLE_CONSUMER, &status->consumers[0].offset, err);
 	for (unsigned i = 0; rc == 0 && i < 2; i++)
 		rc = lag(reader, status->consumers[i].offset, first, status->next_block,
 			 &status->consumers[i].lag_lines, err);
+	if (rc == 0)
+		rc = backlog(reader, status, first, &status->backlog_bytes, err);
 	for (unsigned i = 0; rc == 0 && i < status->n_sources; i++)
 		rc = read_positions(reader, &status->sources[i], err);
 	if (rc == 0) {
@@ -202,6 +223,8 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 		return rc;
 	}
 	read_loyalty(loyalty, &status);
+	if (live_update(&status.daemon, deployment->data_dir, &status.daemon_err) == ERROR_NOT_FOUND)
+		status.daemon_err.code = 0;
 	*out = status;
 	return 0;
 }
@@ -209,5 +232,6 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 void status_release(struct status *status)
 {
 	free(status->sources);
+	live_release(&status->daemon);
 	*status = (struct status){0};
 }

@@ -12,6 +12,7 @@
 #define PUNCHCARD_SERVING_STATUS_H
 
 #include "config/deployment.h"
+#include "serving/live.h"
 #include "speed/intake.h"
 
 struct status_source {
@@ -35,9 +36,11 @@ struct status {
 	struct status_source *sources; /* as in the configuration */
 	unsigned n_sources;
 	uint64_t next_block;
-	uint64_t blocks; /* kept */
-	uint64_t journal_bytes;
-	uint64_t transactions; /* rows of transactions_cln */
+	uint64_t blocks;             /* kept */
+	uint64_t journal_bytes;      /* used */
+	uint64_t journal_file_bytes; /* of the file: what was used at most */
+	uint64_t backlog_bytes;      /* of blocks that not both consumers have */
+	uint64_t transactions;       /* rows of transactions_cln */
 	uint64_t orders;
 	uint64_t quarantined;                /* lines of orders */
 	struct status_consumer consumers[2]; /* table, view */
@@ -48,6 +51,8 @@ struct status {
 	unsigned loyalty_partitions;
 	char loyalty_last[16];   /* newest data_dt; "" when there is none */
 	int64_t loyalty_last_us; /* when a partition was last made; 0: never */
+	struct live daemon;      /* since its start; daemon.now is NULL when none ever ran */
+	struct error daemon_err; /* its code is set when what the daemon tells cannot be read: the rest can */
 };
 
 /* Reads one moment. Parts that are not there yet are zero. ERROR_CORRUPT, ERROR_IO. */
