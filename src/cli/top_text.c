@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Columns of the tables, the more important ones first: a narrow window cuts at the right, and 80 columns show the first ten. */
-#define NAME_COLUMNS  12u
+/* Columns of the tables, the more important ones first: a narrow window cuts at the right, and 80 columns end behind the
+ * third time. */
+#define NAME_COLUMNS  14u
 #define TYPE_COLUMNS  5u
 #define STATE_COLUMNS 11u
 #define RATE_COLUMNS  9u
 #define FEW_COLUMNS   6u
-#define TIME_COLUMNS  7u
+#define TIME_COLUMNS  6u
 
 struct page {
 	const struct deployment *deployment;

@@ -316,7 +316,10 @@ def test_the_screen_and_how_it_ends(terminal, key):
     t.wait_for(ENTER)
     t.wait_for("LAST ERROR")
     t.wait_for("\x1b[J")
-    t.wait_for("LAST ERROR")  # drawn again
+    rows = rows_of(t.wait_for("LAST ERROR"))  # drawn again
+    for name, last in ("SOURCE", "LAST"), ("CONSUMER", "MAX"):
+        (row,) = [row for row in rows if row.startswith(name)]
+        assert row[80 - len(last) :] == last
     assert not termios.tcgetattr(t.slave)[3] & (termios.ICANON | termios.ECHO)
     t.press(b"x")  # means nothing
     t.press(key)
