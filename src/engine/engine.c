@@ -1,8 +1,12 @@
 #include "engine/engine_internal.h"
 
+#include "base/buf.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define DEFAULT_MEMORY_MIB 512u
 
@@ -64,14 +68,30 @@ static int set_number(duckdb_config config, const char *name, uint32_t value, co
 	return set_option(config, name, text, err);
 }
 
-static int set_options(duckdb_config config, const struct engine_options *options, struct error *err)
+/* Each engine spills into a directory of its own: they give their files the same names. One that cannot be made is told when it
+ * is needed. */
+static int make_spill_dir(struct engine *engine, const struct engine_options *options, struct error *err)
+{
+	static atomic_uint made;
+	if (!options->tmp_dir)
+		return 0;
+	engine->spill_dir = text_printf("%s/engine-%u", options->tmp_dir, atomic_fetch_add(&made, 1));
+	if (!engine->spill_dir)
+		return error_no_memory(err, strlen(options->tmp_dir));
+	mkdir(options->tmp_dir, 0777);
+	mkdir(engine->spill_dir, 0777);
+	return 0;
+}
+
+static int set_options(duckdb_config config, const struct engine_options *options, const char *spill_dir,
+		       struct error *err)
 {
 	int rc = set_number(config, "memory_limit", options->memory_mib ? options->memory_mib : DEFAULT_MEMORY_MIB,
 			    "MiB", err);
 	if (rc == 0 && options->threads)
 		rc = set_number(config, "threads", options->threads, "", err);
 	if (rc == 0)
-		rc = set_option(config, "temp_directory", options->tmp_dir ? options->tmp_dir : "", err);
+		rc = set_option(config, "temp_directory", spill_dir ? spill_dir : "", err);
 	if (rc == 0)
 		rc = set_option(config, "autoinstall_known_extensions", "false", err);
 	if (rc == 0)
@@ -83,9 +103,12 @@ static int set_options(duckdb_config config, const struct engine_options *option
 static int open_database(struct engine *engine, const struct engine_options *options, struct error *err)
 {
 	duckdb_config config = NULL;
+	int rc = make_spill_dir(engine, options, err);
+	if (rc < 0)
+		return rc;
 	if (duckdb_create_config(&config) != DuckDBSuccess)
 		return error_set(err, ERROR_NO_MEMORY, "out of memory opening the SQL engine");
-	int rc = set_options(config, options, err);
+	rc = set_options(config, options, engine->spill_dir, err);
 	if (rc == 0) {
 		char *message = NULL;
 		if (duckdb_open_ext(NULL, &engine->database, config, &message) != DuckDBSuccess)
@@ -136,6 +159,9 @@ void engine_close(struct engine *engine)
 	remove_from_all(engine);
 	duckdb_disconnect(&engine->connection);
 	duckdb_close(&engine->database);
+	if (engine->spill_dir)
+		rmdir(engine->spill_dir); /* not empty: whoever made the directory around it empties that */
+	free(engine->spill_dir);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }

@@ -30,7 +30,7 @@ struct engine;
 struct engine_options {
 	uint32_t memory_mib;  /* of DuckDB's buffers; 0: 512 */
 	uint32_t threads;     /* 0: all cores */
-	const char *tmp_dir;  /* where it spills; NULL: it may not */
+	const char *tmp_dir;  /* it spills into a directory of its own below this one; NULL: it may not spill */
 	uint32_t tmp_max_mib; /* most it may spill; 0: 90 % of what is free on that disk */
 };
 

@@ -15,6 +15,7 @@ struct registered;
 struct engine {
 	duckdb_database database;
 	duckdb_connection connection;
+	char *spill_dir;     /* NULL: it may not spill */
 	atomic_bool stopped; /* engine_interrupt was called */
 	struct engine *next; /* of all that are open, under their lock */
 	uint32_t macros;     /* of the prelude: a bit for each that is made */
