@@ -79,19 +79,14 @@ static inline struct reader reader_of(struct slice s)
 	return (struct reader){data, data + s.len, false};
 }
 
+/* read_varint of more than one byte, and of what is none. */
+uint64_t read_long_varint(struct reader *r);
+
 static inline uint64_t read_varint(struct reader *r)
 {
-	uint64_t value = 0;
-	for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
-		const unsigned char byte = *r->at++;
-		if ((shift == 63 && byte > 1) || (shift && byte == 0))
-			break;
-		value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return value;
-	}
-	r->bad = true;
-	return 0;
+	if (r->at < r->end && *r->at < 0x80)
+		return *r->at++;
+	return read_long_varint(r);
 }
 
 /* A varint from 0 to max; else the reader is bad, and it is 0. */

@@ -73,7 +73,7 @@ static int index_block(struct making *making, struct slice bytes, struct error *
 	while (rc == 0) {
 		struct block_place place = block_reader_place(&block);
 		struct block_record record;
-		rc = block_reader_next(&block, &record, err);
+		rc = block_reader_skim(&block, &record, err);
 		if (rc != 1)
 			break;
 		/* The place was before the file's name; from there the name is read again. */

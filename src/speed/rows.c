@@ -282,7 +282,9 @@ static int next_event(struct scan *scan, struct error *err)
 			scan->n_rows = block_event_rows(&scan->record.event);
 	} while (rc == 1 && scan->n_rows == 0);
 	if (rc == 1)
-		scan->day = tz_local_day(scan->rows->deployment->programme->timezone, scan->record.event.time_us);
+		scan->day = scan->rows->days ? scan->rows->days->first_day + (int32_t)scan->rows->day
+					     : tz_local_day(scan->rows->deployment->programme->timezone,
+							    scan->record.event.time_us);
 	return rc;
 }
 

@@ -123,6 +123,7 @@ struct block_record {
 	struct slice file; /* label; empty before the first */
 	uint64_t line;
 	struct event event;            /* BLOCK_EVENT; id is set for implicit ids, too */
+	bool implicit_id;              /* of the event: it is "<file>:<line>" */
 	enum quarantine_reason reason; /* BLOCK_QUARANTINED, also text and time_us */
 	struct slice text;
 	int64_t time_us;
@@ -137,13 +138,19 @@ struct block_reader {
 	uint64_t last_line;
 	struct order_line *lines; /* grows to the largest order */
 	uint32_t lines_cap;
-	char id[BLOCK_ID_MAX];
+	char id[BLOCK_ID_MAX]; /* the last implicit id that was made … */
+	size_t id_len;         /* 0: none yet */
+	const char *id_label;  /* … of which label … */
+	uint64_t id_line;      /* … and line */
 };
 
 /* ERROR_CORRUPT: damaged, or of another version. On success block_reader_release frees what it allocated. */
 int block_reader_open(struct block_reader *r, struct slice block, struct error *err);
 /* 1 and *record; 0 at the end; ERROR_CORRUPT, ERROR_NO_MEMORY. */
 int block_reader_next(struct block_reader *r, struct block_record *record, struct error *err);
+/* The same, but of an event only its kind and time are read (and `line`); the rest of the record is not set. Faster; whether an
+ * event is as it should be tells only block_reader_next. */
+int block_reader_skim(struct block_reader *r, struct block_record *record, struct error *err);
 void block_reader_release(struct block_reader *r);
 
 /* A place between two records, to come back to: what block_reader_next would read next. Lives as long as the block. */
