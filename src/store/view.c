@@ -37,7 +37,8 @@ struct view {
 	enum view_id_type id_type;
 	MDB_txn *read;
 	MDB_txn *write;
-	struct buf value; /* scratch of puts */
+	MDB_cursor *accounts_cursor; /* of the write transaction; NULL: none was needed yet */
+	struct buf value;            /* scratch of puts */
 };
 
 struct view_walk {
@@ -213,6 +214,13 @@ static MDB_txn *any_txn(const struct view *view)
 	return txn;
 }
 
+static int not_found(const struct view *view, const struct customer_id *id, struct error *err)
+{
+	if (view->id_type == VIEW_ID_INTEGER)
+		return error_set(err, ERROR_NOT_FOUND, "there is no customer %lld", (long long)id->number);
+	return error_set(err, ERROR_NOT_FOUND, "there is no customer '%.*s'", (int)id->text.len, id->text.data);
+}
+
 static int get(struct view *view, MDB_dbi dbi, const struct customer_id *id, struct slice *value, struct error *err)
 {
 	struct key key;
@@ -222,14 +230,18 @@ static int get(struct view *view, MDB_dbi dbi, const struct customer_id *id, str
 	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
 	MDB_val v;
 	rc = mdb_get(any_txn(view), dbi, &k, &v);
-	if (rc == MDB_NOTFOUND) {
-		if (view->id_type == VIEW_ID_INTEGER)
-			return error_set(err, ERROR_NOT_FOUND, "there is no customer %lld", (long long)id->number);
-		return error_set(err, ERROR_NOT_FOUND, "there is no customer '%.*s'", (int)id->text.len, id->text.data);
-	}
+	if (rc == MDB_NOTFOUND)
+		return not_found(view, id, err);
 	if (rc != 0)
 		return view_error(view, rc, err, "read the customer view");
 	return checked((struct slice){key.bytes, key.len}, &v, value, err);
+}
+
+/* Fills in a value that was reserved. */
+static void fill(const struct key *key, const MDB_val *reserved, struct slice value)
+{
+	char *const p = put_u32(reserved->mv_data, checksum((struct slice){key->bytes, key->len}, value));
+	memcpy(p, value.data, value.len);
 }
 
 static int put(struct view *view, MDB_dbi dbi, const struct customer_id *id, struct slice value, unsigned flags,
@@ -246,8 +258,7 @@ static int put(struct view *view, MDB_dbi dbi, const struct customer_id *id, str
 		return error_set(err, ERROR_INPUT, "customers are not in ascending order");
 	if (rc != 0)
 		return view_error(view, rc, err, "write the customer view");
-	char *const p = put_u32(v.mv_data, checksum((struct slice){key.bytes, key.len}, value));
-	memcpy(p, value.data, value.len);
+	fill(&key, &v, value);
 	return 0;
 }
 
@@ -303,8 +314,16 @@ int view_write_begin(struct view *view, struct error *err)
 	return rc == 0 ? 0 : view_error(view, rc, err, "begin to write the customer view");
 }
 
+static void close_cursor(struct view *view)
+{
+	if (view->accounts_cursor)
+		mdb_cursor_close(view->accounts_cursor);
+	view->accounts_cursor = NULL;
+}
+
 void view_write_abort(struct view *view)
 {
+	close_cursor(view);
 	if (view->write)
 		mdb_txn_abort(view->write);
 	view->write = NULL;
@@ -313,6 +332,7 @@ void view_write_abort(struct view *view)
 static int commit(struct view *view, struct error *err)
 {
 	MDB_txn *const txn = view->write;
+	close_cursor(view);
 	view->write = NULL;
 	const int rc = mdb_txn_commit(txn);
 	return rc == 0 ? 0 : view_error(view, rc, err, "write the customer view");
@@ -423,14 +443,51 @@ int view_profiles_version(struct view *view, struct buf *out, struct error *err)
 	return buf_append(out, version.data, version.len) < 0 ? error_no_memory(err, version.len) : 0;
 }
 
+/* One cursor reads and writes: in ascending order the next account is nearly always in the page where it stands, and no way down
+ * the tree is gone twice. */
+static int open_cursor(struct view *view, struct error *err)
+{
+	if (view->accounts_cursor)
+		return 0;
+	const int rc = mdb_cursor_open(view->write, view->accounts, &view->accounts_cursor);
+	return rc == 0 ? 0 : view_error(view, rc, err, "write the customer view");
+}
+
 int view_account(struct view *view, const struct customer_id *id, struct slice *record, struct error *err)
 {
-	return get(view, view->accounts, id, record, err);
+	if (!view->write)
+		return get(view, view->accounts, id, record, err);
+	struct key key;
+	int rc = key_of(view, id, &key, err);
+	if (rc == 0)
+		rc = open_cursor(view, err);
+	if (rc < 0)
+		return rc;
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	MDB_val v;
+	rc = mdb_cursor_get(view->accounts_cursor, &k, &v, MDB_SET);
+	if (rc == MDB_NOTFOUND)
+		return not_found(view, id, err);
+	if (rc != 0)
+		return view_error(view, rc, err, "read the customer view");
+	return checked((struct slice){key.bytes, key.len}, &v, record, err);
 }
 
 int view_account_put(struct view *view, const struct customer_id *id, struct slice record, struct error *err)
 {
-	return put(view, view->accounts, id, record, 0, err);
+	struct key key;
+	int rc = key_of(view, id, &key, err);
+	if (rc == 0)
+		rc = open_cursor(view, err);
+	if (rc < 0)
+		return rc;
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	MDB_val v = {.mv_size = CHECKSUM_BYTES + record.len};
+	rc = mdb_cursor_put(view->accounts_cursor, &k, &v, MDB_RESERVE);
+	if (rc != 0)
+		return view_error(view, rc, err, "write the customer view");
+	fill(&key, &v, record);
+	return 0;
 }
 
 int view_account_append(struct view *view, const struct customer_id *id, struct slice record, struct error *err)
