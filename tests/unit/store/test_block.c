@@ -246,6 +246,26 @@ static void open_block(struct block_reader *r, struct slice block)
 		fail_msg("%s", err.message);
 }
 
+/* Skimming comes by the same records. */
+static void assert_skims(struct slice block, unsigned n)
+{
+	struct block_reader r;
+	open_block(&r, block);
+	struct block_record record;
+	for (unsigned i = 0; i < n; i++) {
+		const struct block_record *const want = &made[i].record;
+		assert_int_equal(block_reader_skim(&r, &record, NULL), 1);
+		assert_int_equal(record.kind, want->kind);
+		assert_int_equal(record.line, want->line);
+		if (want->kind != BLOCK_EVENT)
+			continue;
+		assert_int_equal(record.event.kind, want->event.kind);
+		assert_int_equal(record.event.time_us, want->event.time_us);
+	}
+	assert_int_equal(block_reader_skim(&r, &record, NULL), 0);
+	block_reader_release(&r);
+}
+
 static void test_round_trip(void **state)
 {
 	(void)state;
@@ -271,9 +291,12 @@ static void test_round_trip(void **state)
 			files[i] = r.file;
 			assert_int_equal(block_reader_next(&r, &record, NULL), 1);
 			assert_record(&record, &made[i].record);
+			if (record.kind == BLOCK_EVENT)
+				assert_int_equal(record.implicit_id, made[i].implicit_id);
 		}
 		assert_int_equal(block_reader_next(&r, &record, NULL), 0);
 		assert_int_equal(block_reader_next(&r, &record, NULL), 0);
+		assert_skims(block, n);
 		/* From any place. */
 		for (unsigned i = 0; n && i < 20; i++) {
 			const unsigned at = (unsigned)random_below(&random, n);
@@ -287,6 +310,35 @@ static void test_round_trip(void **state)
 	}
 	block_writer_release(&w);
 	block_reader_release(NULL);
+}
+
+/* An id is made of the one before where it can be. */
+static void test_implicit_ids(void **state)
+{
+	(void)state;
+	static const char *const FILES[] = {"a.txt", "b.txt"};
+	const struct order_line line = {.menu = SLICE("tea"), .qty_milli = 1000, .price_minor = 1, .amount_minor = 1};
+	const struct event event = {.customer.number = 7, .time_us = 10, .lines = &line, .n_lines = 1};
+	struct block_writer w = {0};
+	assert_int_equal(block_writer_begin(&w, SLICE("till"), 1), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(block_writer_file(&w, slice_of(FILES[i])), 0);
+		for (uint64_t at = 1, step = 0; at < 12000; at += 1 + step++ % 13 % (i + 7))
+			assert_int_equal(block_writer_event(&w, &event, true, at), 0);
+	}
+	struct block_reader r;
+	struct block_record record;
+	open_block(&r, block_writer_finish(&w));
+	for (unsigned i = 0; i < 2; i++)
+		for (uint64_t at = 1, step = 0; at < 12000; at += 1 + step++ % 13 % (i + 7)) {
+			char id[32];
+			snprintf(id, sizeof(id), "%s:%llu", FILES[i], (unsigned long long)at);
+			assert_int_equal(block_reader_next(&r, &record, NULL), 1);
+			assert_slice(record.event.id, slice_of(id));
+		}
+	assert_int_equal(block_reader_next(&r, &record, NULL), 0);
+	block_reader_release(&r);
+	block_writer_release(&w);
 }
 
 /* What was written behind a mark is forgotten, and what follows reads as if it had never been. */
@@ -700,6 +752,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_implicit_ids),
 		cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_events_that_cannot_be),
 		cmocka_unit_test(test_every_damage_is_seen),
