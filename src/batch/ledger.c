@@ -195,6 +195,11 @@ struct ledger_writer {
 	struct ledger_row first;      /* asked for before it is known that there is one */
 	bool has_first;
 	uint64_t rows;
+	/* What ledgers, kinds and programmes are called in the table: few, and so written as names. */
+	const char *ledgers[PROGRAMME_LEDGERS_MAX];
+	const char *kinds[POSTING_KIND_MAX + 1];
+	const char *programme;
+	struct engine_names names[N_COLUMNS];
 };
 
 static void put_text(struct engine_batch *batch, unsigned column, uint32_t at, struct slice text)
@@ -205,26 +210,44 @@ static void put_text(struct engine_batch *batch, unsigned column, uint32_t at, s
 		engine_batch_null(batch, column, at);
 }
 
-static void put_row(struct engine_batch *batch, enum customer_id_type id_type, uint32_t at,
-		    const struct ledger_row *row)
+static int put_name(const struct ledger_writer *writer, struct engine_batch *batch, enum column column, uint32_t at,
+		    struct slice text, struct error *err)
+{
+	const struct engine_names *const names = &writer->names[column];
+	for (unsigned i = 0; i < names->n; i++) {
+		/* Rows that come from a fold have the programme's own texts. */
+		if (text.data != names->texts[i] && !slice_equal(text, slice_of(names->texts[i])))
+			continue;
+		((uint8_t *)engine_batch_values(batch, column))[at] = (uint8_t)i;
+		return 0;
+	}
+	return error_set(err, ERROR_CORRUPT,
+			 "the ledger has a row of '%.*s', which programme.yaml does not have; run `punchcard rebuild`: "
+			 "it makes the table again",
+			 (int)(text.len < LIMIT_PATH_BYTES ? text.len : LIMIT_PATH_BYTES), text.data);
+}
+
+static int put_row(const struct ledger_writer *writer, struct engine_batch *batch, uint32_t at,
+		   const struct ledger_row *row, struct error *err)
 {
 	((int64_t *)engine_batch_values(batch, COLUMN_ENTRY_NO))[at] = row->entry_no;
 	put_text(batch, COLUMN_EVENT_ID, at, row->event_id);
-	if (id_type == CUSTOMER_ID_INTEGER)
+	if (writer->id_type == CUSTOMER_ID_INTEGER)
 		((int64_t *)engine_batch_values(batch, COLUMN_CUSTOMER))[at] = row->customer.number;
 	else
 		engine_batch_text(batch, COLUMN_CUSTOMER, at, row->customer.text);
 	((int64_t *)engine_batch_values(batch, COLUMN_POSTED))[at] = row->posted_us;
-	engine_batch_text(batch, COLUMN_LEDGER, at, row->ledger);
-	engine_batch_text(batch, COLUMN_KIND, at, row->kind);
 	((int64_t *)engine_batch_values(batch, COLUMN_POINTS))[at] = row->points_milli;
 	((int32_t *)engine_batch_values(batch, COLUMN_LOT))[at] = row->lot == DAY_MAX ? never_day() : row->lot;
 	if (row->lot == LOT_NONE)
 		engine_batch_null(batch, COLUMN_LOT, at);
 	put_text(batch, COLUMN_RULE, at, row->rule);
-	engine_batch_text(batch, COLUMN_PROGRAMME, at, row->programme);
 	((int64_t *)engine_batch_values(batch, COLUMN_BALANCE))[at] = row->balance_milli;
 	put_text(batch, COLUMN_NOTE, at, row->note);
+	int rc = put_name(writer, batch, COLUMN_LEDGER, at, row->ledger, err);
+	if (rc == 0)
+		rc = put_name(writer, batch, COLUMN_KIND, at, row->kind, err);
+	return rc < 0 ? rc : put_name(writer, batch, COLUMN_PROGRAMME, at, row->programme, err);
 }
 
 static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
@@ -232,38 +255,45 @@ static int fill_rows(void *context, void *state, struct engine_batch *batch, uin
 	(void)state;
 	struct ledger_writer *const writer = context;
 	uint32_t at = 0;
-	if (writer->has_first)
-		put_row(batch, writer->id_type, at++, &writer->first);
+	int rc = writer->has_first ? put_row(writer, batch, at++, &writer->first, err) : 0;
 	writer->has_first = false;
-	for (; at < ENGINE_BATCH_ROWS; at++) {
+	while (rc == 0 && at < ENGINE_BATCH_ROWS) {
 		struct ledger_row row;
 		bool found = false;
-		const int rc = writer->source->next(writer->source, &row, &found, err);
-		if (rc < 0)
-			return rc;
-		if (!found)
+		rc = writer->source->next(writer->source, &row, &found, err);
+		if (rc < 0 || !found)
 			break;
-		put_row(batch, writer->id_type, at, &row);
+		rc = put_row(writer, batch, at++, &row, err);
 	}
+	if (rc < 0)
+		return rc;
 	writer->rows += at;
 	*rows = at;
 	return 0;
 }
 
-static int register_rows(struct ledger_writer *writer, struct error *err)
+static int register_rows(struct ledger_writer *writer, const struct programme *programme, struct error *err)
 {
+	for (unsigned i = 0; i < programme->n_ledgers; i++)
+		writer->ledgers[i] = programme->ledgers[i].name;
+	for (unsigned i = 0; i <= POSTING_KIND_MAX; i++)
+		writer->kinds[i] = posting_kind_name(i);
+	writer->programme = programme->hash_text;
+	writer->names[COLUMN_LEDGER] = (struct engine_names){writer->ledgers, programme->n_ledgers};
+	writer->names[COLUMN_KIND] = (struct engine_names){writer->kinds, POSTING_KIND_MAX + 1};
+	writer->names[COLUMN_PROGRAMME] = (struct engine_names){&writer->programme, 1};
 	const struct engine_column columns[N_COLUMNS] = {
 		[COLUMN_ENTRY_NO] = {"entry_no", ENGINE_BIGINT},
 		[COLUMN_EVENT_ID] = {"event_id", ENGINE_VARCHAR},
 		[COLUMN_CUSTOMER] = {"cust_id",
 				     writer->id_type == CUSTOMER_ID_INTEGER ? ENGINE_BIGINT : ENGINE_VARCHAR},
 		[COLUMN_POSTED] = {"posted_at", ENGINE_TIMESTAMP},
-		[COLUMN_LEDGER] = {"ledger", ENGINE_VARCHAR},
-		[COLUMN_KIND] = {"kind", ENGINE_VARCHAR},
+		[COLUMN_LEDGER] = {"ledger", ENGINE_NAME},
+		[COLUMN_KIND] = {"kind", ENGINE_NAME},
 		[COLUMN_POINTS] = {"points", ENGINE_DECIMAL_18_3},
 		[COLUMN_LOT] = {"lot", ENGINE_DATE},
 		[COLUMN_RULE] = {"rule", ENGINE_VARCHAR},
-		[COLUMN_PROGRAMME] = {"programme", ENGINE_VARCHAR},
+		[COLUMN_PROGRAMME] = {"programme", ENGINE_NAME},
 		[COLUMN_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},
 		[COLUMN_NOTE] = {"note", ENGINE_VARCHAR},
 	};
@@ -271,6 +301,7 @@ static int register_rows(struct ledger_writer *writer, struct error *err)
 				      &(struct engine_source){.name = ROWS_SOURCE,
 							      .columns = columns,
 							      .n_columns = N_COLUMNS,
+							      .names = writer->names,
 							      .fill = fill_rows,
 							      .context = writer},
 				      err);
@@ -286,7 +317,7 @@ int ledger_writer_open(const struct deployment *deployment, uint32_t memory_mib,
 	const struct engine_options options = {.memory_mib = memory_mib, .threads = 1, .tmp_dir = deployment->tmp_dir};
 	int rc = engine_open(&options, &writer->engine, err);
 	if (rc == 0)
-		rc = register_rows(writer, err);
+		rc = register_rows(writer, deployment->programme, err);
 	if (rc < 0)
 		ledger_writer_close(writer);
 	else

@@ -295,6 +295,7 @@ const char *engine_type_sql(enum engine_type type)
 	case ENGINE_DECIMAL_18_3:
 		return "DECIMAL(18,3)";
 	case ENGINE_VARCHAR:
+	case ENGINE_NAME:
 		return "VARCHAR";
 	case ENGINE_BLOB:
 		return "BLOB";

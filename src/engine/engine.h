@@ -43,12 +43,21 @@ enum engine_type {
 	ENGINE_DECIMAL_18_3, /* int64_t thousandths */
 	ENGINE_VARCHAR,      /* UTF-8 */
 	ENGINE_BLOB,         /* any bytes */
+	ENGINE_NAME,         /* of a source only: uint8_t, which of the column's names it is; SQL sees an ENUM */
 };
 
 struct engine_column {
 	const char *name;
 	enum engine_type type;
 };
+
+/* The names that a column of ENGINE_NAME may have: much less work than texts, where a table has the same few in all its rows.
+ * Written to Parquet they are texts. */
+struct engine_names {
+	const char *const *texts; /* each once */
+	unsigned n;               /* 1 to ENGINE_NAMES_MAX */
+};
+#define ENGINE_NAMES_MAX 255u
 
 int engine_open(const struct engine_options *options, struct engine **out, struct error *err);
 /* All scans and results must be closed before. NULL is fine. */
@@ -98,7 +107,8 @@ struct engine_batch; /* room for ENGINE_BATCH_ROWS rows */
 
 /* Whether the statement reads the column. The same for all batches of a scan. */
 bool engine_batch_wants(const struct engine_batch *batch, unsigned column);
-/* Column pointers of a batch: int64_t* or int32_t* by type, for direct writing; row < ENGINE_BATCH_ROWS. Not for VARCHAR and BLOB.
+/* Column pointers of a batch: int64_t*, int32_t* or uint8_t* by type, for direct writing; row < ENGINE_BATCH_ROWS. Not for VARCHAR
+ * and BLOB.
  * Write-only: unwanted columns share one scratch area. Valid until fill returns. Never NULL. */
 void *engine_batch_values(struct engine_batch *batch, unsigned column);
 /* Copies text into a VARCHAR column, where it must be valid UTF-8, or bytes into a BLOB column. */
@@ -109,6 +119,8 @@ struct engine_source {
 	const char *name; /* function's name in SQL: SELECT … FROM name() */
 	const struct engine_column *columns;
 	unsigned n_columns; /* 1 to ENGINE_SOURCE_COLUMNS_MAX */
+	/* n_columns of them, read where a column is of ENGINE_NAME; NULL: none is. */
+	const struct engine_names *names;
 	/* Called at the start of each scan. *state is the scan's. 0 or a code with err set (the statement fails with it). */
 	int (*start)(void *context, void **state, struct error *err);
 	/* Fills up to ENGINE_BATCH_ROWS rows and sets *rows; 0 rows ends the scan. Called from one thread at a time, but from

@@ -15,6 +15,7 @@ struct registered {
 	struct registered *next; /* in engine->sources */
 	struct engine_source source;
 	struct engine_column columns[ENGINE_SOURCE_COLUMNS_MAX];
+	duckdb_logical_type types[ENGINE_SOURCE_COLUMNS_MAX];
 };
 
 /* One scan of a source. */
@@ -92,8 +93,10 @@ static void free_registered(void *data)
 {
 	struct registered *const registered = data;
 	free((void *)(uintptr_t)registered->source.name);
-	for (unsigned i = 0; i < registered->source.n_columns; i++)
+	for (unsigned i = 0; i < registered->source.n_columns; i++) {
 		free((void *)(uintptr_t)registered->columns[i].name);
+		duckdb_destroy_logical_type(&registered->types[i]);
+	}
 	free(registered);
 }
 
@@ -112,7 +115,15 @@ static void free_scan(void *data)
 	free(scan);
 }
 
-static duckdb_logical_type make_type(enum engine_type type)
+static duckdb_logical_type make_enum(const struct engine_names *names)
+{
+	assert(names->n >= 1 && names->n <= ENGINE_NAMES_MAX);
+	const char *texts[ENGINE_NAMES_MAX];
+	memcpy(texts, names->texts, names->n * sizeof(texts[0]));
+	return duckdb_create_enum_type(texts, names->n);
+}
+
+static duckdb_logical_type make_type(enum engine_type type, const struct engine_names *names)
 {
 	switch (type) {
 	case ENGINE_BIGINT:
@@ -131,6 +142,8 @@ static duckdb_logical_type make_type(enum engine_type type)
 		return duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
 	case ENGINE_BLOB:
 		return duckdb_create_logical_type(DUCKDB_TYPE_BLOB);
+	case ENGINE_NAME:
+		return make_enum(names);
 	}
 	assert(false && "an engine_type");
 	return NULL;
@@ -139,11 +152,8 @@ static duckdb_logical_type make_type(enum engine_type type)
 static void bind_source(duckdb_bind_info info)
 {
 	const struct registered *const registered = duckdb_bind_get_extra_info(info);
-	for (unsigned i = 0; i < registered->source.n_columns; i++) {
-		duckdb_logical_type type = make_type(registered->columns[i].type);
-		duckdb_bind_add_result_column(info, registered->columns[i].name, type);
-		duckdb_destroy_logical_type(&type);
-	}
+	for (unsigned i = 0; i < registered->source.n_columns; i++)
+		duckdb_bind_add_result_column(info, registered->columns[i].name, registered->types[i]);
 }
 
 static void init_source(duckdb_init_info info)
@@ -221,12 +231,14 @@ static struct registered *copy_source(struct engine *engine, const struct engine
 	registered->engine = engine;
 	registered->source = *source;
 	registered->source.columns = registered->columns;
+	registered->source.names = NULL;
 	registered->source.name = strdup(source->name);
 	bool complete = registered->source.name != NULL;
 	for (unsigned i = 0; i < source->n_columns; i++) {
 		registered->columns[i].type = source->columns[i].type;
 		registered->columns[i].name = strdup(source->columns[i].name);
-		complete = complete && registered->columns[i].name;
+		registered->types[i] = make_type(source->columns[i].type, source->names ? &source->names[i] : NULL);
+		complete = complete && registered->columns[i].name && registered->types[i];
 	}
 	if (complete)
 		return registered;

@@ -341,6 +341,46 @@ static void test_blob(void **state)
 	engine_scan_close(scan);
 }
 
+/* Names stand in the batch as numbers, and are texts in SQL and in Parquet. */
+static int fill_names(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *e)
+{
+	(void)state;
+	(void)e;
+	bool *const done = context;
+	*rows = *done ? 0 : 4;
+	for (uint32_t row = 0; row < *rows; row++)
+		((uint8_t *)engine_batch_values(batch, 1))[row] = (uint8_t)(row % 3);
+	if (!*done)
+		engine_batch_null(batch, 1, 3);
+	for (uint32_t row = 0; row < *rows; row++)
+		((int64_t *)engine_batch_values(batch, 0))[row] = row;
+	*done = true;
+	return 0;
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	bool done = false;
+	const struct engine_column columns[] = {{"id", ENGINE_BIGINT}, {"kind", ENGINE_NAME}};
+	const char *const texts[] = {"earn", "a name of more than twelve bytes", "tier"};
+	const struct engine_names names[] = {{NULL, 0}, {texts, 3}};
+	const struct engine_source source = {.name = "named",
+					     .columns = columns,
+					     .n_columns = 2,
+					     .names = names,
+					     .fill = fill_names,
+					     .context = &done};
+	assert_int_equal(engine_register_source(engine, &source, &err), 0);
+	run("CREATE TABLE kinds AS SELECT * FROM named()");
+	assert_int_equal(
+		run_int64("SELECT count(*) FROM kinds WHERE kind = 'earn' AND id = 0 OR "
+			  "kind = 'a name of more than twelve bytes' AND id = 1 OR kind = 'tier' AND id = 2 OR "
+			  "kind IS NULL AND id = 3"),
+		4);
+	assert_string_equal(engine_type_sql(ENGINE_NAME), "VARCHAR");
+}
+
 static void test_source_projection(void **state)
 {
 	(void)state;
@@ -587,6 +627,7 @@ int main(void)
 		WITH_ENGINE(test_source),
 		WITH_ENGINE(test_source_projection),
 		WITH_ENGINE(test_blob),
+		WITH_ENGINE(test_names),
 		WITH_ENGINE(test_source_empty_and_twice),
 		WITH_ENGINE(test_source_errors),
 		WITH_ENGINE(test_scan),
