@@ -12,58 +12,74 @@
 #define DIGIT_BITS 11u
 #define DIGITS     (1u << DIGIT_BITS)
 #define KEY_BYTES  8u
-/* Sorted rows are looked up all over the run: fetched as many ahead. */
-#define AHEAD 12u
-/* A run's offsets have 32 bits. */
-#define RUN_BYTES_MAX ((size_t)1 << 31)
-#define RUN_BYTES_MIN ((size_t)1 << 20)
-#define ENTRIES_MIN   4096u
+/*
+ * A piece is sorted by looking its rows up all over it, so it is as small as a core's caches and its address translation bear:
+ * of a piece of hundreds of MiB each row costs more than all else that the sort does. From there on all is read and written
+ * from front to back.
+ */
+#define PIECE_BYTES_MAX ((size_t)8 << 20)
+#define PIECE_BYTES_MIN ((size_t)1 << 19)
+/* Of the memory, so much is a piece, which needs as much again for what sorts it. */
+#define PIECE_PART 8u
+/* All pieces in memory: the first of the rows' customers is looked for in each of them. */
+#define ARENA_BYTES_MAX ((size_t)1 << 31)
+/* Rows of a piece: one in so many bytes. */
+#define ROW_BYTES    32u
+#define LENGTH_BYTES 4u
 
-/* A row of the run in memory: what it is sorted by, and where it stands. */
+/* A row of the piece: what it is sorted by, and where it stands. */
 struct entry {
 	uint64_t key;
 	uint32_t at;
 	uint32_t len;
 };
 
-/* A sorted run, and its next row. */
+/* A sorted run, and its next row: of records as a spool has them, in memory or in the spool. */
 struct run {
-	struct spool_reader reader; /* unless it is the one in memory */
-	bool in_memory;
-	bool found;
-	struct customer_id id; /* of the next row, as is … */
-	struct slice row;
+	const char *at; /* in memory: what is behind the next row; NULL: in the spool */
+	const char *end;
+	struct spool_reader reader;
+	struct slice record; /* the next row: the customer, and … */
+	struct customer_id id;
+	struct slice row; /* … what is behind it */
 };
 
 struct row_sorter {
 	enum customer_id_type id_type;
 	const char *tmp_dir;
-	size_t memory_bytes;
-	/* The run in memory. */
+	/* The piece that rows are written to. */
 	char *bytes; /* per row: the customer (a number, or length and bytes), then the row */
 	size_t len;
+	size_t cap;
 	struct entry *entries;
 	struct entry *scratch;
 	size_t n;
-	size_t row_at; /* of the row that is being written */
-	size_t taken;
-	/* Those before it. */
+	size_t n_max;
+	size_t row_at;     /* of the row that is being written */
+	struct buf prefix; /* that all text ids begin with */
+	bool has_prefix;
+	/* Pieces that were sorted, as runs in memory, one behind the other. When there is no room, all are merged into a run of
+	 * the spool. */
+	char *arena;
+	size_t arena_len;
+	size_t arena_cap;
 	struct spool spool;
 	bool has_spool;
-	struct run *runs; /* the last one is the run in memory */
+	/* Runs that have a row left. While rows come in, those of the spool, then those in memory. */
+	struct run *runs;
+	uint64_t *keys; /* of each one's next row: the order of the customers, but for text ids that are equal here */
 	size_t n_runs;
 	size_t runs_cap;
+	size_t first; /* of those that are merged: behind the ones of the spool while rows come in, 0 in the end */
 	/* The customer whose rows are taken. */
 	struct buf text;
 	struct customer_id id;
+	uint64_t key;
 	size_t at;  /* run */
 	bool given; /* the run's row, which lives until the next call */
 };
 
-/*
- * Memory of the largest size, of which only pages that are touched count. Sorted rows are looked up all over it, so the pages
- * should be large ones, where the kernel has them.
- */
+/* Memory of the largest size, of which only pages that are touched count. */
 static void *map(size_t bytes)
 {
 	void *const at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -79,10 +95,9 @@ static void unmap(void *at, size_t bytes)
 		munmap(at, bytes);
 }
 
-/* Room for as many rows as may be in memory: each has two entries and some bytes. */
-static size_t entries_bytes(const struct row_sorter *sorter)
+static size_t clamp(size_t n, size_t least, size_t most)
 {
-	return sorter->memory_bytes / 2;
+	return n < least ? least : n > most ? most : n;
 }
 
 int row_sorter_open(enum customer_id_type id_type, const char *tmp_dir, size_t memory_bytes, struct row_sorter **out,
@@ -93,15 +108,17 @@ int row_sorter_open(enum customer_id_type id_type, const char *tmp_dir, size_t m
 		return error_no_memory(err, sizeof(*sorter));
 	sorter->id_type = id_type;
 	sorter->tmp_dir = tmp_dir;
-	sorter->memory_bytes = memory_bytes < RUN_BYTES_MIN   ? RUN_BYTES_MIN
-			       : memory_bytes > RUN_BYTES_MAX ? RUN_BYTES_MAX
-							      : memory_bytes;
-	sorter->bytes = map(sorter->memory_bytes);
-	sorter->entries = map(entries_bytes(sorter));
-	sorter->scratch = map(entries_bytes(sorter));
-	if (!sorter->bytes || !sorter->entries || !sorter->scratch) {
+	sorter->cap = clamp(memory_bytes / PIECE_PART, PIECE_BYTES_MIN, PIECE_BYTES_MAX);
+	sorter->n_max = sorter->cap / ROW_BYTES;
+	/* At least a piece, with a length in front of each row. */
+	sorter->arena_cap = clamp(memory_bytes, 4 * sorter->cap, ARENA_BYTES_MAX) - 2 * sorter->cap;
+	sorter->bytes = map(sorter->cap);
+	sorter->entries = map(sorter->n_max * sizeof(*sorter->entries));
+	sorter->scratch = map(sorter->n_max * sizeof(*sorter->scratch));
+	sorter->arena = map(sorter->arena_cap);
+	if (!sorter->bytes || !sorter->entries || !sorter->scratch || !sorter->arena) {
 		row_sorter_close(sorter);
-		return error_no_memory(err, sorter->memory_bytes);
+		return error_no_memory(err, memory_bytes);
 	}
 	*out = sorter;
 	return 0;
@@ -116,14 +133,17 @@ void row_sorter_close(struct row_sorter *sorter)
 	if (sorter->has_spool)
 		spool_close(&sorter->spool);
 	free(sorter->runs);
-	unmap(sorter->bytes, sorter->memory_bytes);
-	unmap(sorter->entries, entries_bytes(sorter));
-	unmap(sorter->scratch, entries_bytes(sorter));
+	free(sorter->keys);
+	unmap(sorter->bytes, sorter->cap);
+	unmap(sorter->entries, sorter->n_max * sizeof(*sorter->entries));
+	unmap(sorter->scratch, sorter->n_max * sizeof(*sorter->scratch));
+	unmap(sorter->arena, sorter->arena_cap);
+	buf_release(&sorter->prefix);
 	buf_release(&sorter->text);
 	free(sorter);
 }
 
-/* ---- the run in memory ---- */
+/* ---- a piece ---- */
 
 static struct customer_id read_id(const struct row_sorter *sorter, struct reader *r)
 {
@@ -146,24 +166,35 @@ static struct slice text_of(const struct row_sorter *sorter, const struct entry 
 	return read_slice(&r);
 }
 
-/* Keys of text ids: the bytes behind what all have in common, as a number. Ids that differ behind these are equal here. */
-static void make_text_keys(struct row_sorter *sorter)
+/* The bytes behind what all text ids have in common, as a number. Ids that differ behind these are equal here. */
+static uint64_t key_of(const struct row_sorter *sorter, const struct customer_id *id)
 {
+	if (sorter->id_type == CUSTOMER_ID_INTEGER)
+		return (uint64_t)id->number ^ UINT64_C(1) << 63;
+	uint64_t key = 0;
+	for (size_t at = sorter->prefix.len; at < sorter->prefix.len + KEY_BYTES; at++)
+		key = key << 8 | (at < id->text.len ? (unsigned char)id->text.data[at] : 0);
+	return key;
+}
+
+static int make_text_keys(struct row_sorter *sorter, struct error *err)
+{
+	struct buf *const prefix = &sorter->prefix;
 	const struct slice first = text_of(sorter, &sorter->entries[0]);
-	size_t prefix = first.len;
-	for (size_t i = 1; i < sorter->n && prefix; i++) {
+	if (!sorter->has_prefix && first.len && buf_append(prefix, first.data, first.len) < 0)
+		return error_no_memory(err, first.len);
+	sorter->has_prefix = true;
+	for (size_t i = 0; i < sorter->n && prefix->len; i++) {
 		const struct slice text = text_of(sorter, &sorter->entries[i]);
-		prefix = text.len < prefix ? text.len : prefix;
-		while (prefix && memcmp(text.data, first.data, prefix) != 0)
-			prefix--;
+		prefix->len = text.len < prefix->len ? text.len : prefix->len;
+		while (prefix->len && memcmp(text.data, prefix->data, prefix->len) != 0)
+			prefix->len--;
 	}
 	for (size_t i = 0; i < sorter->n; i++) {
-		const struct slice text = text_of(sorter, &sorter->entries[i]);
-		uint64_t key = 0;
-		for (size_t at = prefix; at < prefix + KEY_BYTES; at++)
-			key = key << 8 | (at < text.len ? (unsigned char)text.data[at] : 0);
-		sorter->entries[i].key = key;
+		const struct customer_id id = {.text = text_of(sorter, &sorter->entries[i])};
+		sorter->entries[i].key = key_of(sorter, &id);
 	}
+	return 0;
 }
 
 /* By the digits in which keys differ, least significant first. */
@@ -215,40 +246,87 @@ static void sort_same_keys(struct row_sorter *sorter)
 	}
 }
 
-static void sort_run(struct row_sorter *sorter)
+/* ---- runs ---- */
+
+/* Goes to the run's next row. */
+static int step(struct row_sorter *sorter, struct run *run, bool *found, struct error *err)
 {
-	if (sorter->n == 0)
-		return;
-	if (sorter->id_type == CUSTOMER_ID_TEXT)
-		make_text_keys(sorter);
-	sort_by_keys(sorter);
-	if (sorter->id_type == CUSTOMER_ID_TEXT)
-		sort_same_keys(sorter);
+	if (run->at) {
+		*found = run->at < run->end;
+		if (*found) {
+			struct reader length = reader_of((struct slice){run->at, LENGTH_BYTES});
+			run->record = (struct slice){run->at + LENGTH_BYTES, read_u32(&length)};
+			run->at = run->record.data + run->record.len;
+		}
+	} else {
+		const int rc = spool_next(&run->reader, &run->record, found, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (!*found)
+		return 0;
+	struct reader r = reader_of(run->record);
+	run->id = read_id(sorter, &r);
+	run->row = (struct slice){(const char *)r.at, (size_t)(r.end - r.at)};
+	return r.bad ? error_set(err, ERROR_CORRUPT, "a temporary file in %s was changed while it was in use",
+				 sorter->tmp_dir)
+		     : 0;
 }
 
-static void fetch_ahead(const struct row_sorter *sorter, size_t i)
+/* Goes on with run i; when it has ended, the last run takes its place. */
+static int step_run(struct row_sorter *sorter, size_t i, struct error *err)
 {
-	if (i + AHEAD < sorter->n) {
-		const char *const at = sorter->bytes + sorter->entries[i + AHEAD].at;
-		__builtin_prefetch(at);
-		__builtin_prefetch(at + 64);
+	bool found = false;
+	const int rc = step(sorter, &sorter->runs[i], &found, err);
+	if (rc < 0)
+		return rc;
+	if (found) {
+		sorter->keys[i] = key_of(sorter, &sorter->runs[i].id);
+		return 0;
 	}
+	spool_reader_release(&sorter->runs[i].reader);
+	sorter->n_runs--;
+	sorter->runs[i] = sorter->runs[sorter->n_runs];
+	sorter->keys[i] = sorter->keys[sorter->n_runs];
+	return 0;
 }
 
 static int add_run(struct row_sorter *sorter, struct run run, struct error *err)
 {
 	if (sorter->n_runs == sorter->runs_cap) {
-		const size_t cap = sorter->runs_cap ? sorter->runs_cap * 2 : 16;
+		const size_t cap = sorter->runs_cap ? sorter->runs_cap * 2 : 64;
 		struct run *const runs = realloc(sorter->runs, cap * sizeof(*runs));
 		if (!runs)
 			return error_no_memory(err, cap * sizeof(*runs));
 		sorter->runs = runs;
+		uint64_t *const keys = realloc(sorter->keys, cap * sizeof(*keys));
+		if (!keys)
+			return error_no_memory(err, cap * sizeof(*keys));
+		sorter->keys = keys;
 		sorter->runs_cap = cap;
 	}
 	sorter->runs[sorter->n_runs++] = run;
 	return 0;
 }
 
+/* Goes to the first row of each run; none is empty. */
+static int begin_merge(struct row_sorter *sorter, struct error *err)
+{
+	int rc = 0;
+	for (size_t i = sorter->first; rc == 0 && i < sorter->n_runs; i++)
+		rc = step_run(sorter, i, err);
+	sorter->at = sorter->n_runs;
+	return rc;
+}
+
+static int compare_runs(const struct row_sorter *sorter, size_t a, size_t b)
+{
+	if (sorter->keys[a] != sorter->keys[b])
+		return sorter->keys[a] < sorter->keys[b] ? -1 : 1;
+	return sorter->id_type == CUSTOMER_ID_TEXT ? customer_compare(&sorter->runs[a].id, &sorter->runs[b].id) : 0;
+}
+
+/* All pieces that are in memory become a run of the spool. */
 static int spill(struct row_sorter *sorter, struct error *err)
 {
 	int rc = sorter->has_spool ? 0 : spool_open(&sorter->spool, sorter->tmp_dir, err);
@@ -256,18 +334,46 @@ static int spill(struct row_sorter *sorter, struct error *err)
 		return rc;
 	sorter->has_spool = true;
 	const uint64_t at = sorter->spool.size;
-	sort_run(sorter);
-	for (size_t i = 0; rc == 0 && i < sorter->n; i++) {
-		fetch_ahead(sorter, i);
-		rc = spool_append(&sorter->spool, bytes_of(sorter, &sorter->entries[i]), err);
-	}
+	struct customer_id id;
+	struct slice row;
+	bool found = true;
+	rc = begin_merge(sorter, err);
+	while (rc == 0 && (rc = row_sorter_customer(sorter, &id, &found, err)) == 0 && found)
+		while (rc == 0 && (rc = row_sorter_row(sorter, &row, &found, err)) == 0 && found)
+			rc = spool_append(&sorter->spool, sorter->runs[sorter->at].record, err);
 	if (rc == 0)
 		rc = spool_flush(&sorter->spool, err);
+	if (rc == 0)
+		rc = add_run(sorter, (struct run){.reader = spool_read(&sorter->spool, at, sorter->spool.size)}, err);
+	sorter->first = sorter->n_runs;
+	sorter->arena_len = 0;
+	return rc;
+}
+
+/* The piece becomes a run in memory. */
+static int sort_piece(struct row_sorter *sorter, struct error *err)
+{
+	const size_t most = sorter->len + sorter->n * LENGTH_BYTES;
+	int rc = sorter->arena_len + most > sorter->arena_cap ? spill(sorter, err) : 0;
+	if (rc == 0 && sorter->id_type == CUSTOMER_ID_TEXT)
+		rc = make_text_keys(sorter, err);
+	if (rc < 0)
+		return rc;
+	sort_by_keys(sorter);
+	if (sorter->id_type == CUSTOMER_ID_TEXT)
+		sort_same_keys(sorter);
+	const char *const begin = sorter->arena + sorter->arena_len;
+	char *p = sorter->arena + sorter->arena_len;
+	for (size_t i = 0; i < sorter->n; i++) {
+		const struct slice bytes = bytes_of(sorter, &sorter->entries[i]);
+		p = put_u32(p, (uint32_t)bytes.len);
+		memcpy(p, bytes.data, bytes.len);
+		p += bytes.len;
+	}
+	sorter->arena_len += most;
 	sorter->n = 0;
 	sorter->len = 0;
-	return rc < 0 ? rc
-		      : add_run(sorter, (struct run){.reader = spool_read(&sorter->spool, at, sorter->spool.size)},
-				err);
+	return add_run(sorter, (struct run){.at = begin, .end = p}, err);
 }
 
 /* ---- rows in ---- */
@@ -276,11 +382,11 @@ int row_sorter_room(struct row_sorter *sorter, const struct customer_id *id, siz
 		    struct error *err)
 {
 	const size_t most = VARINT_MAX_BYTES + id->text.len + most_bytes;
-	const size_t used = sorter->len + (sorter->n + 1) * 2 * sizeof(*sorter->entries);
-	const int rc = sorter->n && used + most > sorter->memory_bytes ? spill(sorter, err) : 0;
+	const bool full = sorter->n == sorter->n_max || sorter->len + most > sorter->cap;
+	const int rc = sorter->n && full ? sort_piece(sorter, err) : 0;
 	if (rc < 0)
 		return rc;
-	assert(most <= sorter->memory_bytes);
+	assert(most <= sorter->cap);
 	sorter->row_at = sorter->len;
 	char *const at = sorter->bytes + sorter->row_at;
 	*out = sorter->id_type == CUSTOMER_ID_INTEGER ? put_signed(at, id->number) : put_slice(at, id->text);
@@ -299,57 +405,30 @@ void row_sorter_add(struct row_sorter *sorter, const struct customer_id *id, con
 
 /* ---- rows out ---- */
 
-/* Goes to the run's next row. */
-static int step(struct row_sorter *sorter, struct run *run, struct error *err)
-{
-	struct slice bytes = {0};
-	int rc = 0;
-	if (run->in_memory) {
-		run->found = sorter->taken < sorter->n;
-		if (run->found) {
-			fetch_ahead(sorter, sorter->taken);
-			bytes = bytes_of(sorter, &sorter->entries[sorter->taken++]);
-		}
-	} else {
-		rc = spool_next(&run->reader, &bytes, &run->found, err);
-	}
-	if (rc < 0 || !run->found)
-		return rc;
-	struct reader r = reader_of(bytes);
-	run->id = read_id(sorter, &r);
-	run->row = (struct slice){(const char *)r.at, (size_t)(r.end - r.at)};
-	return r.bad ? error_set(err, ERROR_CORRUPT, "a temporary file in %s was changed while it was in use",
-				 sorter->tmp_dir)
-		     : 0;
-}
-
 int row_sorter_finish(struct row_sorter *sorter, struct error *err)
 {
-	sort_run(sorter);
-	int rc = add_run(sorter, (struct run){.in_memory = true}, err);
-	for (size_t i = 0; rc == 0 && i < sorter->n_runs; i++)
-		rc = step(sorter, &sorter->runs[i], err);
-	sorter->at = sorter->n_runs;
-	return rc;
+	const int rc = sorter->n ? sort_piece(sorter, err) : 0;
+	sorter->first = 0;
+	return rc < 0 ? rc : begin_merge(sorter, err);
 }
 
 int row_sorter_customer(struct row_sorter *sorter, struct customer_id *id, bool *found, struct error *err)
 {
-	const struct run *least = NULL;
-	for (size_t i = 0; i < sorter->n_runs; i++) {
-		const struct run *const run = &sorter->runs[i];
-		if (run->found && (!least || customer_compare(&run->id, &least->id) < 0))
-			least = run;
-	}
-	*found = least != NULL;
-	if (!least)
+	*found = sorter->n_runs > sorter->first;
+	if (!*found)
 		return 0;
+	size_t least = sorter->first;
+	for (size_t i = least + 1; i < sorter->n_runs; i++)
+		if (sorter->keys[i] <= sorter->keys[least] && compare_runs(sorter, i, least) < 0)
+			least = i;
+	const struct customer_id *const next = &sorter->runs[least].id;
 	buf_clear(&sorter->text);
-	if (least->id.text.len && buf_append(&sorter->text, least->id.text.data, least->id.text.len) < 0)
-		return error_no_memory(err, least->id.text.len);
-	sorter->id = (struct customer_id){.number = least->id.number, .text = {sorter->text.data, least->id.text.len}};
+	if (next->text.len && buf_append(&sorter->text, next->text.data, next->text.len) < 0)
+		return error_no_memory(err, next->text.len);
+	sorter->id = (struct customer_id){.number = next->number, .text = {sorter->text.data, next->text.len}};
+	sorter->key = sorter->keys[least];
 	*id = sorter->id;
-	sorter->at = 0;
+	sorter->at = least;
 	return 0;
 }
 
@@ -357,18 +436,19 @@ int row_sorter_row(struct row_sorter *sorter, struct slice *row, bool *found, st
 {
 	if (sorter->given) {
 		sorter->given = false;
-		const int rc = step(sorter, &sorter->runs[sorter->at], err);
+		const int rc = step_run(sorter, sorter->at, err);
 		if (rc < 0)
 			return rc;
 	}
 	*found = false;
 	for (; sorter->at < sorter->n_runs; sorter->at++) {
-		const struct run *const run = &sorter->runs[sorter->at];
-		if (run->found && customer_compare(&run->id, &sorter->id) == 0) {
-			*row = run->row;
-			*found = sorter->given = true;
-			break;
-		}
+		if (sorter->keys[sorter->at] != sorter->key ||
+		    (sorter->id_type == CUSTOMER_ID_TEXT &&
+		     customer_compare(&sorter->runs[sorter->at].id, &sorter->id) != 0))
+			continue;
+		*row = sorter->runs[sorter->at].row;
+		*found = sorter->given = true;
+		break;
 	}
 	return 0;
 }

@@ -9,9 +9,9 @@
  *     while ((rc = row_sorter_customer(sorter, &id, &found, err)) == 0 && found)
  *             while ((rc = row_sorter_row(sorter, &row, &found, err)) == 0 && found) …
  *
- * Rows stand in memory until they are memory_bytes (with what sorts them); then they are written as a sorted run into a
- * temporary file without a name, and runs are merged in the end. So memory is bounded whatever the number of rows, and of rows of
- * one customer. Belongs to one thread at a time.
+ * Rows stand in memory, in pieces of some MiB that are sorted as they get full, until they are memory_bytes; then they are merged
+ * into a run in a temporary file without a name, and runs are merged in the end. So memory is bounded whatever the number of
+ * rows, and of rows of one customer. Belongs to one thread at a time.
  */
 #ifndef PUNCHCARD_BATCH_HISTORY_SORT_H
 #define PUNCHCARD_BATCH_HISTORY_SORT_H

@@ -107,10 +107,13 @@ static void test_sort(void **state)
 		{CUSTOMER_ID_INTEGER, "", 3000, 100, 8, mib},
 		{CUSTOMER_ID_INTEGER, "", 3000, 1, 8, mib},
 		{CUSTOMER_ID_INTEGER, "", 200000, 5000, 30, mib},
+		{CUSTOMER_ID_INTEGER, "", 200000, 5000, 30, 4 * mib},
 		{CUSTOMER_ID_INTEGER, "", 200000, 5000, 30, 64 * mib},
 		{CUSTOMER_ID_INTEGER, "", 40, 7, 300000, mib},
 		{CUSTOMER_ID_TEXT, "", 3000, 500, 8, mib},
 		{CUSTOMER_ID_TEXT, "customer-000000-", 100000, 3000, 20, mib},
+		{CUSTOMER_ID_TEXT, "customer-000000-", 100000, 3000, 20, 3 * mib},
+		{CUSTOMER_ID_TEXT, "", 100000, 90000, 20, 3 * mib},
 		{CUSTOMER_ID_TEXT, "customer-000000-", 100000, 3000, 20, 64 * mib},
 		{CUSTOMER_ID_TEXT, "", 2000, 1, 8, mib},
 	};
