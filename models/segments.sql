@@ -78,31 +78,32 @@ cuts AS (
     FROM quantiles
 ),
 scores AS (
-    -- The most recent are 5.
+    -- The most recent are 5. There is one row of cuts, so that no customers are joined with each other.
     SELECT
         a.cust_id,
-        5 - CASE WHEN 5 * a.recency > c.r1 THEN 1 ELSE 0 END
-            - CASE WHEN 5 * a.recency > c.r2 THEN 1 ELSE 0 END
-            - CASE WHEN 5 * a.recency > c.r3 THEN 1 ELSE 0 END
-            - CASE WHEN 5 * a.recency > c.r4 THEN 1 ELSE 0 END AS r,
-        1 + CASE WHEN 5 * a.visits > c.f1 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.visits > c.f2 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.visits > c.f3 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.visits > c.f4 THEN 1 ELSE 0 END AS f,
-        1 + CASE WHEN 5 * a.spend > c.m1 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.spend > c.m2 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.spend > c.m3 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.spend > c.m4 THEN 1 ELSE 0 END AS m
-    FROM active AS a
+        a.window_visits > 0 AS is_active,
+        5 - CASE WHEN 5 * a.days_since_order > c.r1 THEN 1 ELSE 0 END
+            - CASE WHEN 5 * a.days_since_order > c.r2 THEN 1 ELSE 0 END
+            - CASE WHEN 5 * a.days_since_order > c.r3 THEN 1 ELSE 0 END
+            - CASE WHEN 5 * a.days_since_order > c.r4 THEN 1 ELSE 0 END AS r,
+        1 + CASE WHEN 5 * a.window_visits > c.f1 THEN 1 ELSE 0 END
+            + CASE WHEN 5 * a.window_visits > c.f2 THEN 1 ELSE 0 END
+            + CASE WHEN 5 * a.window_visits > c.f3 THEN 1 ELSE 0 END
+            + CASE WHEN 5 * a.window_visits > c.f4 THEN 1 ELSE 0 END AS f,
+        1 + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m1 THEN 1 ELSE 0 END
+            + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m2 THEN 1 ELSE 0 END
+            + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m3 THEN 1 ELSE 0 END
+            + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m4 THEN 1 ELSE 0 END AS m
+    FROM accounts AS a
     CROSS JOIN cuts AS c
 )
 SELECT
-    a.cust_id,
-    CAST(s.r AS INT) AS r,
-    CAST(s.f AS INT) AS f,
-    CAST(s.m AS INT) AS m,
+    s.cust_id,
+    CASE WHEN s.is_active THEN CAST(s.r AS INT) END AS r,
+    CASE WHEN s.is_active THEN CAST(s.f AS INT) END AS f,
+    CASE WHEN s.is_active THEN CAST(s.m AS INT) END AS m,
     CASE
-        WHEN s.r IS NULL THEN 'Prospect'
+        WHEN NOT s.is_active THEN 'Prospect'
         WHEN s.r <= 2 AND s.f <= 2 THEN 'Hibernating'
         WHEN s.r <= 2 AND s.f <= 4 THEN 'At Risk'
         WHEN s.r <= 2 THEN concat('Can', chr(39), 't Lose')
@@ -115,5 +116,4 @@ SELECT
         WHEN s.r = 4 THEN 'Loyal'
         ELSE 'Champions'
     END AS segment
-FROM accounts AS a
-LEFT JOIN scores AS s ON s.cust_id = a.cust_id
+FROM scores AS s
