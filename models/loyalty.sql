@@ -9,8 +9,8 @@
 --                  points_pending, points_expiring_30d DECIMAL(18,3); tier (NULL: the programme has none), tier_valid_to DATE
 --                  (of the next review; NULL: none), to_next_tier DECIMAL(18,3) in the unit of the tiers' metric (NULL at the
 --                  top); first_order, last_order TIMESTAMP (UTC; NULL without orders), days_since_order; window_visits and
---                  window_spend DECIMAL(18,2) over the months of `segments`
---   favourites     cust_id, favourite: the item ordered most, by quantity, whatever came back
+--                  window_spend DECIMAL(18,2) over the months of `segments`; favourite: the item ordered most, by quantity,
+--                  whatever came back (also as a table `favourites` of cust_id and favourite)
 --   segments       cust_id, r, f, m, segment, by models/segments.sql
 --   customers_cln  who they are
 -- A customer that no customer file names has an account, too: name and card number are NULL until a file brings them.
@@ -34,13 +34,12 @@ SELECT
     a.to_next_tier        AS to_next_tier,
     a.first_order         AS first_order,
     a.last_order          AS last_order,
-    f.favourite           AS favourite,
+    a.favourite           AS favourite,
     s.r                   AS r,
     s.f                   AS f,
     s.m                   AS m,
     s.segment             AS segment
 FROM accounts AS a
 LEFT JOIN customers_cln AS c ON c.cust_id = a.cust_id
-LEFT JOIN favourites AS f ON f.cust_id = a.cust_id
 LEFT JOIN segments AS s ON s.cust_id = a.cust_id
 ORDER BY a.cust_id

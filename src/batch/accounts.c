@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "batch/history_items.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -11,13 +12,14 @@
 #define MILLI           1000
 
 /* A record of folding->accounts, as it is in memory: it does not outlive the process. Behind it stand the ledgers' balances,
- * and the bytes of a text id. */
+ * the bytes of a text id, and those of the favourite. */
 struct account_head {
 	int64_t number;
 	struct account_totals totals;
 	struct account_tier tier;
 	int64_t to_next_milli;
 	size_t text_len;
+	size_t favourite_len;
 };
 
 struct ledger_balance {
@@ -46,13 +48,14 @@ static int scale_metric(const struct programme *programme, int64_t value, int64_
 }
 
 int accounts_encode(const struct programme *programme, const struct customer_id *id, const struct account *account,
-		    struct buf *out)
+		    struct slice favourite, struct buf *out)
 {
 	struct account_head head;
 	/* Padding, too: it is written to a file. */
 	memset(&head, 0, sizeof(head));
 	head.number = id->number;
 	head.text_len = id->text.len;
+	head.favourite_len = favourite.len;
 	account_totals(account, &head.totals);
 	account_tier(account, &head.tier);
 	int rc = scale_metric(programme, head.tier.to_next, &head.to_next_milli);
@@ -65,7 +68,7 @@ int accounts_encode(const struct programme *programme, const struct customer_id 
 		balances[i].expiring_milli = account_expiring(account, i, head.totals.day + EXPIRING_DAYS);
 	}
 	const size_t balances_len = programme->n_ledgers * sizeof(balances[0]);
-	const size_t len = sizeof(head) + balances_len + id->text.len;
+	const size_t len = sizeof(head) + balances_len + id->text.len + favourite.len;
 	char length[4];
 	put_u32(length, (uint32_t)len);
 	rc = buf_reserve(out, sizeof(length) + len);
@@ -77,6 +80,8 @@ int accounts_encode(const struct programme *programme, const struct customer_id 
 		rc = buf_append(out, balances, balances_len);
 	if (rc == 0 && id->text.len)
 		rc = buf_append(out, id->text.data, id->text.len);
+	if (rc == 0 && favourite.len)
+		rc = buf_append(out, favourite.data, favourite.len);
 	return rc;
 }
 
@@ -85,7 +90,9 @@ int accounts_encode(const struct programme *programme, const struct customer_id 
 /* A record of one of the spools. */
 struct entry {
 	struct customer_id id;
-	struct slice record;
+	struct slice record; /* of the states: the state */
+	struct slice items;  /* of the states */
+	struct slice favourite;
 };
 
 /* Both parts of one spool, merged by customer. */
@@ -106,10 +113,11 @@ static int decode_account(const struct accounts *accounts, struct entry *entry)
 	if (entry->record.len < sizeof(head) + balances_len)
 		return ERROR_CORRUPT;
 	memcpy(&head, entry->record.data, sizeof(head));
-	if (entry->record.len != sizeof(head) + balances_len + head.text_len)
+	if (entry->record.len != sizeof(head) + balances_len + head.text_len + head.favourite_len)
 		return ERROR_CORRUPT;
 	entry->id.number = head.number;
 	entry->id.text = (struct slice){entry->record.data + sizeof(head) + balances_len, head.text_len};
+	entry->favourite = (struct slice){entry->id.text.data + head.text_len, head.favourite_len};
 	return 0;
 }
 
@@ -121,17 +129,17 @@ static int decode_state(const struct accounts *accounts, struct entry *entry)
 		entry->id.number = read_signed(&r);
 	else
 		entry->id.text = read_slice(&r);
-	if (r.bad)
-		return ERROR_CORRUPT;
-	entry->record = (struct slice){(const char *)r.at, (size_t)(r.end - r.at)};
-	return 0;
+	entry->record = read_slice(&r);
+	entry->items = (struct slice){(const char *)r.at, (size_t)(r.end - r.at)};
+	entry->favourite = item_favourite(entry->items);
+	return r.bad ? ERROR_CORRUPT : 0;
 }
 
-enum spool_of { OF_ACCOUNTS, OF_STATES, OF_FAVOURITES };
+enum spool_of { OF_ACCOUNTS, OF_STATES };
 
 static const struct spool *spool_of(const struct folding *part, enum spool_of which)
 {
-	return which == OF_ACCOUNTS ? &part->accounts : which == OF_STATES ? &part->states : &part->favourites;
+	return which == OF_ACCOUNTS ? &part->accounts : &part->states;
 }
 
 static int open_scan(const struct accounts *accounts, enum spool_of which, struct scan **out, struct error *err)
@@ -175,15 +183,6 @@ static int start_states(void *context, void **state, struct error *err)
 {
 	struct scan *scan = NULL;
 	const int rc = open_scan(context, OF_STATES, &scan, err);
-	if (rc == 0)
-		*state = scan;
-	return rc;
-}
-
-static int start_favourites(void *context, void **state, struct error *err)
-{
-	struct scan *scan = NULL;
-	const int rc = open_scan(context, OF_FAVOURITES, &scan, err);
 	if (rc == 0)
 		*state = scan;
 	return rc;
@@ -289,10 +288,11 @@ enum account_column {
 	ACCOUNT_SINCE_LAST,
 	ACCOUNT_WINDOW_VISITS,
 	ACCOUNT_WINDOW_SPEND,
+	ACCOUNT_FAVOURITE,
 	N_ACCOUNT_COLUMNS,
 };
 
-static void put_account(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+static bool put_account(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
 			const struct entry *entry)
 {
 	const struct programme *const programme = accounts->programme;
@@ -324,22 +324,27 @@ static void put_account(const struct accounts *accounts, struct engine_batch *ba
 		  (int64_t)accounts->day - tz_local_day(programme->timezone, head.totals.last_us));
 	set_number(batch, ACCOUNT_WINDOW_VISITS, row, head.totals.window_visits);
 	set_number(batch, ACCOUNT_WINDOW_SPEND, row, head.totals.window_spend_minor);
+	if (entry->favourite.len)
+		engine_batch_text(batch, ACCOUNT_FAVOURITE, row, entry->favourite);
+	else
+		engine_batch_null(batch, ACCOUNT_FAVOURITE, row);
+	return true;
 }
 
-/* Rows of a scan that has one row an entry. */
+/* Rows of a scan that has a row an entry, or none. `put` says whether it has. */
 static int fill_entries(const struct accounts *accounts, void *scan, struct engine_batch *batch, uint32_t *rows,
-			void (*put)(const struct accounts *, struct engine_batch *, uint32_t, const struct entry *),
+			bool (*put)(const struct accounts *, struct engine_batch *, uint32_t, const struct entry *),
 			struct error *err)
 {
 	uint32_t row = 0;
-	for (; row < ENGINE_BATCH_ROWS; row++) {
+	while (row < ENGINE_BATCH_ROWS) {
 		const struct entry *entry;
 		const int rc = next_entry(scan, &entry, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
 			break;
-		put(accounts, batch, row, entry);
+		row += put(accounts, batch, row, entry);
 	}
 	*rows = row;
 	return 0;
@@ -401,17 +406,33 @@ static int fill_balances(void *context, void *state, struct engine_batch *batch,
 	return 0;
 }
 
-/* The record as it is: a state, or a favourite's name. */
-static void put_record(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
-		       const struct entry *entry)
+static bool put_state(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+		      const struct entry *entry)
 {
 	set_id(accounts, batch, row, &entry->id);
 	engine_batch_text(batch, 1, row, entry->record);
+	engine_batch_text(batch, 2, row, entry->items);
+	return true;
 }
 
-static int fill_records(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+static int fill_states(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
-	return fill_entries(context, state, batch, rows, put_record, err);
+	return fill_entries(context, state, batch, rows, put_state, err);
+}
+
+static bool put_favourite(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
+			  const struct entry *entry)
+{
+	if (!entry->favourite.len)
+		return false;
+	set_id(accounts, batch, row, &entry->id);
+	engine_batch_text(batch, 1, row, entry->favourite);
+	return true;
+}
+
+static int fill_favourites(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
+{
+	return fill_entries(context, state, batch, rows, put_favourite, err);
 }
 
 /* The first column is the customer's id, of the deployment's type. */
@@ -436,6 +457,7 @@ static const struct engine_column ACCOUNT_COLUMNS[N_ACCOUNT_COLUMNS] = {
 	[ACCOUNT_SINCE_LAST] = {"days_since_order", ENGINE_BIGINT},
 	[ACCOUNT_WINDOW_VISITS] = {"window_visits", ENGINE_BIGINT},
 	[ACCOUNT_WINDOW_SPEND] = {"window_spend", ENGINE_DECIMAL_18_2},
+	[ACCOUNT_FAVOURITE] = {"favourite", ENGINE_VARCHAR},
 };
 
 static const struct engine_column BALANCE_COLUMNS[N_BALANCE_COLUMNS] = {
@@ -451,7 +473,8 @@ static const struct engine_column BALANCE_COLUMNS[N_BALANCE_COLUMNS] = {
 	[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},
 };
 
-static const struct engine_column STATE_COLUMNS[] = {{"cust_id", ENGINE_BIGINT}, {"state", ENGINE_BLOB}};
+static const struct engine_column STATE_COLUMNS[] = {
+	{"cust_id", ENGINE_BIGINT}, {"state", ENGINE_BLOB}, {"items", ENGINE_BLOB}};
 
 static const struct engine_column FAVOURITE_COLUMNS[] = {{"cust_id", ENGINE_BIGINT}, {"favourite", ENGINE_VARCHAR}};
 
@@ -466,16 +489,12 @@ static const struct engine_source SOURCES[] = {
 	 .n_columns = N_BALANCE_COLUMNS,
 	 .start = start_accounts,
 	 .fill = fill_balances},
-	{.name = "kernel_states",
-	 .columns = STATE_COLUMNS,
-	 .n_columns = 2,
-	 .start = start_states,
-	 .fill = fill_records},
+	{.name = "kernel_states", .columns = STATE_COLUMNS, .n_columns = 3, .start = start_states, .fill = fill_states},
 	{.name = "kernel_favourites",
 	 .columns = FAVOURITE_COLUMNS,
 	 .n_columns = 2,
-	 .start = start_favourites,
-	 .fill = fill_records},
+	 .start = start_states,
+	 .fill = fill_favourites},
 };
 
 int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err)

@@ -3,8 +3,8 @@
  *
  *     kernel_accounts()   a row a customer: the columns of the table `accounts` that models read (models/loyalty.sql)
  *     kernel_balances()   a row a customer and ledger: the table `balances`
- *     kernel_states()     a row a customer: cust_id, state BLOB
- *     kernel_favourites() a row a customer who has one: cust_id, favourite (of foldings whose history says them)
+ *     kernel_states()     a row a customer: cust_id, state BLOB, items BLOB (history_items.h)
+ *     kernel_favourites() a row a customer who has one: cust_id, favourite (of foldings whose history says items)
  *
  * Rows are in order of the customers. Any number of engines and threads may scan the same accounts at once.
  */
@@ -26,10 +26,10 @@ struct accounts {
 	const struct folding *parts[2];
 };
 
-/* What folding keeps of an account: appended to out as a record of folding->accounts. ERROR_OVERFLOW: a number that does not
- * fit its column; ERROR_NO_MEMORY. */
+/* What folding keeps of an account: appended to out as a record of folding->accounts. `favourite` may be empty. ERROR_OVERFLOW: a
+ * number that does not fit its column; ERROR_NO_MEMORY. */
 int accounts_encode(const struct programme *programme, const struct customer_id *id, const struct account *account,
-		    struct buf *out);
+		    struct slice favourite, struct buf *out);
 /* `accounts` must outlive the engine. */
 int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err);
 

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/tz.h"
 #include "batch/committed.h"
+#include "batch/states.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -286,7 +287,7 @@ static int read_state(const struct audit *audit, int32_t day, struct audit_state
 	const int rc = dir ? list_names(dir, &names, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 	*found = false;
 	for (int i = 0; rc == 0 && i < names.n; i++) {
-		if (!is_parquet(names.entries[i]->d_name, "state-") ||
+		if (!is_parquet(names.entries[i]->d_name, STATES_PREFIX) ||
 		    !states_parse_name(names.entries[i]->d_name, &state->name))
 			continue;
 		state->day = day;

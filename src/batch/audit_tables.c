@@ -3,6 +3,7 @@
 
 #include "base/tz.h"
 #include "batch/accounts.h"
+#include "batch/states.h"
 
 #include <stdlib.h>
 
@@ -279,7 +280,8 @@ struct day_table {
 };
 
 static const struct day_table DAY_TABLES[] = {
-	{AUDIT_ACCOUNT_STATE, "account_state", "state-", "kernel_states()", STATES, COLUMNS_OF(STATES), 1, 0, false},
+	{AUDIT_ACCOUNT_STATE, "account_state", STATES_PREFIX, "kernel_states()", STATES, COLUMNS_OF(STATES), 1, 0,
+	 false},
 	{AUDIT_BALANCES, "balances", "", "kernel_balances()", BALANCES, COLUMNS_OF(BALANCES), 2, 1, false},
 	{AUDIT_LOYALTY, "loyalty", "", "(SELECT *, spend AS spnd_amt FROM kernel_accounts())", LOYALTY,
 	 COLUMNS_OF(LOYALTY), 1, 0, true},

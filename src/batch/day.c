@@ -2,8 +2,8 @@
 
 #include "base/file.h"
 #include "base/limits.h"
-#include "batch/committed.h"
 #include "batch/parquet.h"
+#include "batch/states.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,8 +22,8 @@ struct writing {
 static int write_states(const struct day_tables *tables, struct error *err)
 {
 	const struct accounts *const accounts = tables->accounts;
-	_cleanup_free_ char *prefix =
-		text_printf("state-%s-%012llu", accounts->programme->hash_text, (unsigned long long)tables->offset);
+	_cleanup_free_ char *prefix = text_printf(STATES_PREFIX "%s-%012llu", accounts->programme->hash_text,
+						  (unsigned long long)tables->offset);
 	if (!prefix)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	const struct engine_options options = {
@@ -33,9 +33,11 @@ static int write_states(const struct day_tables *tables, struct error *err)
 	if (rc == 0)
 		rc = accounts_register(accounts, engine, err);
 	if (rc == 0)
-		rc = parquet_write(engine, "SELECT * FROM kernel_states()", tables->state_dir, prefix, err);
+		rc = parquet_write(engine, "SELECT * FROM kernel_states()", PARQUET_FAST_OPTIONS, tables->state_dir,
+				   prefix, err);
 	if (rc == 0)
-		rc = parquet_write(engine, "SELECT * FROM kernel_balances()", tables->balances_dir, "balances", err);
+		rc = parquet_write(engine, "SELECT * FROM kernel_balances()", PARQUET_OPTIONS, tables->balances_dir,
+				   "balances", err);
 	engine_close(engine);
 	return rc;
 }
@@ -78,62 +80,6 @@ static int make_customers(const struct deployment *deployment, struct engine *en
 	return engine_run(engine, sql.data, err);
 }
 
-/* What was ordered most by quantity, whatever came back; of equal ones the last ordered, then the first by name. */
-static int append_count(const struct day_tables *tables, const char *files, struct buf *sql)
-{
-	const struct accounts *const accounts = tables->accounts;
-	return buf_printf(
-		sql,
-		"SELECT cust_id, item AS favourite FROM (SELECT cust_id, item, row_number() OVER (PARTITION BY "
-		"cust_id ORDER BY qty DESC, last DESC, item) AS place FROM (SELECT cust_id, "
-		"coalesce(nullif(odr_menu, ''), nullif(odr_sku, '')) AS item, sum(odr_qty) AS qty, max(odr_tms) "
-		"AS last FROM read_parquet(%s, union_by_name = true) WHERE cust_id IS "
-		"NOT NULL AND kind = 'order' AND odr_tms < make_timestamp(%lld) AND cust_id IN (SELECT cust_id "
-		"FROM changed_customers()) GROUP BY 1, 2) "
-		"WHERE item IS NOT NULL AND qty > 0) WHERE place = 1",
-		files, (long long)history_day_start(accounts->programme, accounts->day + 1));
-}
-
-static int append_kept(const struct day_tables *tables, struct buf *sql)
-{
-	int rc = buf_append_text(sql, " UNION ALL SELECT cust_id, favourite FROM read_parquet(");
-	if (rc == 0)
-		rc = engine_quote(sql, tables->favourites);
-	return rc < 0 ? rc : buf_append_text(sql, ") WHERE cust_id NOT IN (SELECT cust_id FROM changed_customers())");
-}
-
-static int make_favourites(const struct day_tables *tables, struct engine *engine, struct error *err)
-{
-	if (!tables->favourites)
-		return engine_run(engine, "CREATE TABLE favourites AS SELECT * FROM kernel_favourites()", err);
-	const struct deployment *const deployment = tables->accounts->deployment;
-	const struct committed_range range = {.offset = tables->offset,
-					      .first_day = DAY_MIN,
-					      .last_day = tables->accounts->day + COMMITTED_ZONE_DAYS};
-	_cleanup_buf_ struct buf files = {0};
-	_cleanup_buf_ struct buf sql = {0};
-	unsigned n = 0;
-	int rc = committed_files(deployment, &range, &files, &n, err);
-	if (rc < 0)
-		return rc;
-	rc = buf_append_text(&sql, "CREATE TABLE favourites AS SELECT * FROM (");
-	if (rc == 0 && !buf_text(&files))
-		rc = ERROR_NO_MEMORY;
-	if (rc == 0 && n)
-		rc = append_count(tables, files.data, &sql);
-	else if (rc == 0)
-		rc = buf_printf(&sql, "SELECT NULL::%s AS cust_id, NULL::VARCHAR AS favourite WHERE false",
-				deployment->config->customer_id == CUSTOMER_ID_TEXT ? "VARCHAR" : "BIGINT");
-	if (rc == 0)
-		rc = append_kept(tables, &sql);
-	if (rc == 0)
-		rc = buf_append_text(&sql, ") ORDER BY cust_id");
-	if (rc < 0 || !buf_text(&sql))
-		return error_no_memory(err, sql.len);
-	rc = id_list_register(tables->changed, "changed_customers", engine, err);
-	return rc < 0 ? rc : engine_run(engine, sql.data, err);
-}
-
 static int write_loyalty(const struct day_tables *tables, struct engine *engine, struct error *err)
 {
 	_cleanup_free_ char *staged = parquet_staged(tables->loyalty_dir, "loyalty");
@@ -163,9 +109,7 @@ static int write_models(const struct day_tables *tables, struct error *err)
 	if (rc == 0)
 		rc = make_customers(deployment, engine, err);
 	if (rc == 0)
-		rc = make_favourites(tables, engine, err);
-	if (rc == 0)
-		rc = parquet_write(engine, "SELECT * FROM favourites", tables->state_dir, "favourites", err);
+		rc = engine_run(engine, "CREATE VIEW favourites AS SELECT * FROM kernel_favourites()", err);
 	if (rc == 0)
 		rc = write_loyalty(tables, engine, err);
 	engine_close(engine);

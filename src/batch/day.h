@@ -1,8 +1,8 @@
 /*
  * The tables of one day: what rebuild and refresh write of the accounts at its end.
  *
- *     account_state   <dir>/state-<programme>-<offset>-<hash>.parquet: cust_id, state BLOB, from which the next refresh goes
- *                     on, and <dir>/favourites-<hash>.parquet: cust_id, favourite
+ *     account_state   <dir>/account-<programme>-<offset>-<hash>.parquet: cust_id, state BLOB, items BLOB (history_items.h),
+ *                     from which the next refresh goes on
  *     balances        <dir>/balances-<hash>.parquet
  *     loyalty         <dir>/loyalty-<hash>.parquet, by models/segments.sql and models/loyalty.sql
  *
@@ -21,10 +21,6 @@ struct day_tables {
 	const char *state_dir;
 	const char *balances_dir;
 	const char *loyalty_dir;
-	/* The favourites of an earlier day (a Parquet file), which hold for all but the customers of `changed` (settled). NULL:
-	 * they are those of the accounts' foldings. */
-	const char *favourites;
-	const struct id_list *changed;
 };
 
 /* Files are not flushed. ERROR_SQL names file and line of a model. */

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "batch/accounts.h"
+#include "batch/history_items.h"
 
 #include <stdlib.h>
 
@@ -29,9 +30,8 @@ struct place {
 	size_t runs_cap;
 	struct buf accounts;
 	struct buf states;
-	struct buf favourites;
-	struct buf state; /* of one account */
-	struct id_list changed;
+	struct buf state; /* of one account, as is … */
+	struct buf record;
 	struct id_list marked;
 	struct folding_counts counts;
 	struct start_of_day starts[STARTS_SLOTS]; /* lately asked for */
@@ -47,9 +47,8 @@ static void close_place(void *context, void *state)
 	free(place->runs);
 	buf_release(&place->accounts);
 	buf_release(&place->states);
-	buf_release(&place->favourites);
 	buf_release(&place->state);
-	id_list_release(&place->changed);
+	buf_release(&place->record);
 	id_list_release(&place->marked);
 	free(place);
 }
@@ -61,7 +60,7 @@ static int open_place(void *context, void **state, struct error *err)
 	if (!place)
 		return error_no_memory(err, sizeof(*place));
 	place->account = account_new(folding->programme);
-	place->changed.id_type = place->marked.id_type = folding->deployment->config->customer_id;
+	place->marked.id_type = folding->deployment->config->customer_id;
 	for (unsigned i = 0; i < STARTS_SLOTS; i++)
 		place->starts[i].day = DAY_MAX;
 	if (!place->account) {
@@ -78,8 +77,6 @@ static void clear_place(struct place *place)
 	place->n_runs = 0;
 	buf_clear(&place->accounts);
 	buf_clear(&place->states);
-	buf_clear(&place->favourites);
-	id_list_clear(&place->changed);
 	id_list_clear(&place->marked);
 	place->counts = (struct folding_counts){0};
 }
@@ -142,32 +139,24 @@ static int keep_postings(const struct folding *folding, struct place *place, con
 
 /* ---- accounts ---- */
 
-/* The customer, in front of a record. */
-static int begin_record(struct buf *record, const struct customer_id *id, enum customer_id_type id_type)
+/* The customer, the state with its length in front, and the items. */
+static int keep_state(const struct folding *folding, struct place *place, const struct history_customer *customer)
 {
-	char head[VARINT_MAX_BYTES + LIMIT_CUSTOMER_ID_BYTES];
-	const char *const end =
-		id_type == CUSTOMER_ID_INTEGER ? put_signed(head, id->number) : put_slice(head, id->text);
-	buf_clear(record);
-	return buf_append(record, head, (size_t)(end - head));
-}
-
-static int keep_favourite(struct place *place, const struct history_customer *customer, enum customer_id_type id_type)
-{
-	if (!customer->favourite.len)
-		return 0;
-	int rc = begin_record(&place->state, &customer->id, id_type);
+	struct buf *const record = &place->record;
+	buf_clear(&place->state);
+	int rc = account_encode(place->account, &place->state);
 	if (rc == 0)
-		rc = buf_append(&place->state, customer->favourite.data, customer->favourite.len);
-	return rc < 0 ? rc : spool_record(&place->favourites, (struct slice){place->state.data, place->state.len});
-}
-
-static int keep_state(struct place *place, const struct customer_id *id, enum customer_id_type id_type)
-{
-	int rc = begin_record(&place->state, id, id_type);
-	if (rc == 0)
-		rc = account_encode(place->account, &place->state);
-	return rc < 0 ? rc : spool_record(&place->states, (struct slice){place->state.data, place->state.len});
+		rc = buf_reserve(record, 3 * (size_t)VARINT_MAX_BYTES + LIMIT_CUSTOMER_ID_BYTES + place->state.len +
+						 customer->items.len);
+	if (rc < 0)
+		return rc;
+	char *p = folding->deployment->config->customer_id == CUSTOMER_ID_INTEGER
+			  ? put_signed(record->data, customer->id.number)
+			  : put_slice(record->data, customer->id.text);
+	p = put_slice(p, (struct slice){place->state.data, place->state.len});
+	if (customer->items.len)
+		p = mempcpy(p, customer->items.data, customer->items.len);
+	return spool_record(&place->states, (struct slice){record->data, (size_t)(p - record->data)});
 }
 
 static int fold_facts(const struct folding *folding, struct place *place, const struct history_customer *customer,
@@ -191,22 +180,20 @@ static int fold_customer(const struct folding *folding, struct place *place, con
 	int rc = fold_facts(folding, place, customer, err);
 	if (rc < 0)
 		return rc;
-	const enum customer_id_type id_type = folding->deployment->config->customer_id;
 	rc = keep_postings(folding, place, &customer->id);
 	if (rc == 0)
-		rc = keep_state(place, &customer->id, id_type);
-	if (rc == 0)
-		rc = keep_favourite(place, customer, id_type);
+		rc = keep_state(folding, place, customer);
 	if (rc < 0)
 		return error_no_memory(err, place->ledger.len);
-	rc = accounts_encode(folding->programme, &customer->id, place->account, &place->accounts);
+	rc = accounts_encode(folding->programme, &customer->id, place->account, item_favourite(customer->items),
+			     &place->accounts);
 	if (rc == ERROR_OVERFLOW)
 		return error_set(err, rc, "a number of an account does not fit its column");
 	if (rc < 0)
 		return error_no_memory(err, place->accounts.len);
 	place->counts.customers++;
 	place->counts.events += customer->n_facts;
-	return customer->n_facts ? id_list_add(&place->changed, &customer->id, err) : 0;
+	return 0;
 }
 
 /* Whether a refund's order came before the state. */
@@ -239,7 +226,6 @@ static int work(void *context, void *state, const struct history_batch *batch, s
 		else
 			rc = fold_customer(folding, place, customer, err);
 	}
-	id_list_settle(&place->changed);
 	id_list_settle(&place->marked);
 	return rc;
 }
@@ -272,11 +258,6 @@ static int commit(void *context, void *state, struct error *err)
 	if (rc == 0)
 		rc = spool_append_records(&folding->states, (struct slice){place->states.data, place->states.len}, err);
 	if (rc == 0)
-		rc = spool_append_records(&folding->favourites,
-					  (struct slice){place->favourites.data, place->favourites.len}, err);
-	if (rc == 0 && folding->from_states)
-		rc = take_ids(&folding->changed, &place->changed, err);
-	if (rc == 0)
 		rc = take_ids(&folding->marked, &place->marked, err);
 	folding->counts.customers += place->counts.customers;
 	folding->counts.events += place->counts.events;
@@ -295,8 +276,6 @@ int folding_init(struct folding *folding, const struct deployment *deployment, i
 		.day = day,
 		.accounts.fd = -1,
 		.states.fd = -1,
-		.favourites.fd = -1,
-		.changed.id_type = deployment->config->customer_id,
 		.marked.id_type = deployment->config->customer_id,
 	};
 	int rc = ledger_spool_open(deployment->tmp_dir, &folding->ledger, err);
@@ -304,8 +283,6 @@ int folding_init(struct folding *folding, const struct deployment *deployment, i
 		rc = spool_open(&folding->accounts, deployment->tmp_dir, err);
 	if (rc == 0)
 		rc = spool_open(&folding->states, deployment->tmp_dir, err);
-	if (rc == 0)
-		rc = spool_open(&folding->favourites, deployment->tmp_dir, err);
 	return rc;
 }
 
@@ -316,9 +293,6 @@ int folding_finish(struct folding *folding, struct error *err)
 		rc = spool_flush(&folding->accounts, err);
 	if (rc == 0)
 		rc = spool_flush(&folding->states, err);
-	if (rc == 0)
-		rc = spool_flush(&folding->favourites, err);
-	id_list_settle(&folding->changed);
 	id_list_settle(&folding->marked);
 	return rc;
 }
@@ -328,8 +302,6 @@ void folding_release(struct folding *folding)
 	ledger_spool_close(folding->ledger);
 	spool_close(&folding->accounts);
 	spool_close(&folding->states);
-	spool_close(&folding->favourites);
-	id_list_release(&folding->changed);
 	id_list_release(&folding->marked);
 	*folding = (struct folding){0};
 }

@@ -38,10 +38,9 @@ struct folding {
 	bool from_states;
 	/* Results. */
 	struct ledger_spool *ledger;
-	struct spool accounts;   /* for accounts.h, in order of the customers, as are … */
-	struct spool states;     /* … the customer and the account's state, and … */
-	struct spool favourites; /* … the customer and the favourite; empty unless the history says them */
-	struct id_list changed;  /* who had events */
+	struct spool accounts; /* for accounts.h, in order of the customers, as are … */
+	struct spool
+		states; /* … the customer, the account's state, and what was ordered (history_items.h), if the history says it */
 	struct id_list marked;
 	struct folding_counts counts;
 };

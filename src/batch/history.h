@@ -33,7 +33,7 @@ struct history_customer {
 	size_t n_facts;                 /* 0 only with options->states */
 	const struct fact *other_facts; /* the same events, n_facts of them, by options->other; NULL without one */
 	struct slice state;             /* what options->states has of the customer; empty: nothing */
-	struct slice favourite; /* with options->favourites: what was ordered most (history_items.h); empty: nothing */
+	struct slice items; /* with options->items: what was ordered, most first (history_items.h); empty: nothing */
 };
 
 struct history_batch {
@@ -68,10 +68,10 @@ struct history_options {
 	/* Only these, in any order; NULL: all. A few are found without sorting all rows. */
 	const struct customer_id *customers;
 	size_t n_customers;
-	/* A Parquet file of cust_id and state BLOB, in order of cust_id, whose customers come besides, with their state and with
-	 * or without facts; NULL: none. With `customers`, only theirs. */
+	/* A Parquet file of cust_id, state BLOB and items BLOB, in order of cust_id, whose customers come besides, with their state
+	 * and with or without facts; NULL: none. With `customers`, only theirs. */
 	const char *states;
-	bool favourites;     /* say what customers order most */
+	bool items;          /* say what customers order: with `states`, on top of what these have */
 	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
 	const char *tmp_dir; /* where the engine spills; NULL: the deployment's, which a writer has */
 	/* Another programme (prepared): of each event there is a fact by that one, too. The days above stay those of the first

@@ -257,7 +257,7 @@ static int reserve(struct fact_maker *maker, const struct row_batch *batch, cons
 			return error_no_memory(err, batch->n_first_rows * sizeof(*maker->facts));
 		maker->facts_cap = batch->n_first_rows;
 	}
-	if (options->favourites && !maker->items && !(maker->items = calloc(1, sizeof(*maker->items))))
+	if (options->items && !maker->items && !(maker->items = calloc(1, sizeof(*maker->items))))
 		return error_no_memory(err, sizeof(*maker->items));
 	return 0;
 }
@@ -270,7 +270,38 @@ void fact_maker_release(struct fact_maker *maker)
 	if (maker->items)
 		item_counter_release(maker->items);
 	free(maker->items);
+	buf_release(&maker->item_lists);
 	*maker = (struct fact_maker){0};
+}
+
+/* The lists of a batch stand in one buffer, which may move as it grows: pointers are right when all are there. */
+static int count_items(struct fact_maker *maker, const struct row_batch *rows, struct error *err)
+{
+	struct buf *const lists = &maker->item_lists;
+	buf_clear(lists);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < rows->n_customers; i++) {
+		const struct row_customer *const from = &rows->customers[i];
+		const struct slice kept = {rows->texts.data + from->text_at + from->id_len + from->state_len,
+					   from->items_len};
+		const size_t before = lists->len;
+		if (from->n_rows == 0)
+			rc = kept.len ? buf_append(lists, kept.data, kept.len) : 0;
+		else
+			rc = item_counter_run(maker->items, kept, rows, rows->rows + from->first_row, from->n_rows,
+					      lists);
+		maker->customers[i].items.len = lists->len - before;
+	}
+	if (rc == ERROR_CORRUPT)
+		return error_set(err, rc, "account_state has items that are damaged");
+	if (rc < 0)
+		return error_no_memory(err, lists->len);
+	size_t at = 0;
+	for (size_t i = 0; i < rows->n_customers; i++) {
+		maker->customers[i].items.data = lists->data + at;
+		at += maker->customers[i].items.len;
+	}
+	return 0;
 }
 
 int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct history_options *options,
@@ -298,12 +329,10 @@ int fact_maker_run(struct fact_maker *maker, const struct programme *programme, 
 			rc = make_facts(other, rows, rows->rows + from->first_row, from->n_rows,
 					maker->other_facts + n_facts, rows->n_first_rows - n_facts, &to->n_facts, err);
 		}
-		if (rc == 0 && options->favourites &&
-		    item_counter_run(maker->items, rows, rows->rows + from->first_row, from->n_rows, &to->favourite) <
-			    0)
-			rc = error_no_memory(err, from->n_rows * sizeof(struct item));
 		n_facts += to->n_facts;
 	}
+	if (rc == 0 && options->items)
+		rc = count_items(maker, rows, err);
 	if (rc < 0)
 		return rc;
 	*out = (struct history_batch){maker->customers, rows->n_customers, n_facts};

@@ -37,8 +37,9 @@ struct row {
 
 struct row_customer {
 	int64_t number;
-	size_t text_at; /* of a text id, and the state behind it */
+	size_t text_at; /* of a text id, and the state and the items behind it */
 	size_t state_len;
+	size_t items_len;
 	size_t first_row;
 	size_t n_rows;
 	uint32_t id_len; /* of a text id */
@@ -80,11 +81,12 @@ struct fact_maker {
 	struct fact *facts;
 	struct fact *other_facts; /* as many, where there is another programme */
 	size_t facts_cap;
-	struct item_counter *items; /* where favourites are asked for */
+	struct item_counter *items; /* where they are asked for */
+	struct buf item_lists;
 };
 
 void fact_maker_release(struct fact_maker *maker);
-/* Makes the facts of a batch, whose texts they borrow; by options->other besides, and favourites, as these say. ERROR_CORRUPT,
+/* Makes the facts of a batch, whose texts they borrow; by options->other besides, and items, as these say. ERROR_CORRUPT,
  * ERROR_NO_MEMORY. */
 int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct history_options *options,
 		   enum customer_id_type id_type, const struct row_batch *rows, struct history_batch *out,

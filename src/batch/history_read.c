@@ -46,7 +46,7 @@ struct cursor {
 
 struct history_reader {
 	enum customer_id_type id_type;
-	bool items;         /* the programme names items, or favourites are asked for */
+	bool items;         /* the programme names items, or they are asked for */
 	struct cursor rows; /* until all are in the sorter */
 	struct row_sorter *sorter;
 	struct customer_id customer; /* the sorter's, when there is one */
@@ -202,7 +202,7 @@ static int open_states(struct history_reader *reader, const struct deployment *d
 	int rc = open_engine(reader, deployment, options, STATES_MEMORY_MIB, &reader->states, err);
 	if (rc < 0)
 		return rc;
-	if (buf_append_text(sql, "SELECT cust_id, state FROM read_parquet(") < 0 ||
+	if (buf_append_text(sql, "SELECT cust_id, state, items FROM read_parquet(") < 0 ||
 	    engine_quote(sql, options->states) < 0 || buf_append_text(sql, ")") < 0 ||
 	    (options->customers &&
 	     buf_append_text(sql, " WHERE cust_id IN (SELECT cust_id FROM history_customers()) ORDER BY cust_id") <
@@ -222,8 +222,7 @@ int history_reader_open(const struct deployment *deployment, const struct progra
 	reader->id_type = deployment->config->customer_id;
 	reader->rows.id_type = reader->id_type;
 	reader->states.id_type = reader->id_type;
-	reader->items =
-		options->favourites || programme->n_items > 0 || (options->other && options->other->n_items > 0);
+	reader->items = options->items || programme->n_items > 0 || (options->other && options->other->n_items > 0);
 	/* Borrowed, as the ids' bytes are: nothing is added. */
 	reader->customers = (struct id_list){
 		.id_type = reader->id_type,
@@ -423,8 +422,11 @@ static int add_state(struct history_reader *reader, struct row_batch *batch, con
 	if (rc < 0)
 		return rc;
 	const struct slice state = engine_scan_text(states->scan, 1, states->at);
+	const struct slice items = engine_scan_text(states->scan, 2, states->at);
 	batch->customers[batch->n_customers - 1].state_len = state.len;
-	if (state.len && buf_append(&batch->texts, state.data, state.len) < 0)
+	batch->customers[batch->n_customers - 1].items_len = items.len;
+	if ((state.len && buf_append(&batch->texts, state.data, state.len) < 0) ||
+	    (items.len && buf_append(&batch->texts, items.data, items.len) < 0))
 		return error_no_memory(err, batch->texts.len * 2);
 	states->at++;
 	return 0;

@@ -340,7 +340,8 @@ int ledger_writer_write(struct ledger_writer *writer, struct ledger_source *sour
 	writer->rows = 0;
 	int rc = source->next(source, &writer->first, &writer->has_first, err);
 	if (rc == 0 && writer->has_first)
-		rc = parquet_write(writer->engine, "SELECT * FROM " ROWS_SOURCE "()", dir, "ledger", err);
+		rc = parquet_write(writer->engine, "SELECT * FROM " ROWS_SOURCE "()", PARQUET_OPTIONS, dir, "ledger",
+				   err);
 	if (rc == 0)
 		*rows = writer->rows;
 	return rc;

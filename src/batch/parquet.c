@@ -53,12 +53,13 @@ int parquet_name(const char *dir, const char *prefix, struct error *err)
 	return rename(staged, path) < 0 ? error_errno(err, errno, "cannot rename %s", staged) : 0;
 }
 
-int parquet_write(struct engine *engine, const char *select, const char *dir, const char *prefix, struct error *err)
+int parquet_write(struct engine *engine, const char *select, const char *options, const char *dir, const char *prefix,
+		  struct error *err)
 {
 	_cleanup_free_ char *staged = parquet_staged(dir, prefix);
 	_cleanup_buf_ struct buf sql = {0};
 	if (!staged || buf_printf(&sql, "COPY (%s) TO ", select) < 0 || engine_quote(&sql, staged) < 0 ||
-	    buf_append_text(&sql, " (" PARQUET_OPTIONS ")") < 0 || !buf_text(&sql))
+	    buf_printf(&sql, " (%s)", options) < 0 || !buf_text(&sql))
 		return error_no_memory(err, strlen(select));
 	const int rc = engine_run(engine, sql.data, err);
 	return rc < 0 ? rc : parquet_name(dir, prefix, err);

@@ -39,7 +39,7 @@ static int fold(struct rebuild *rebuild, struct error *err)
 		.offset = rebuild->offset,
 		.from_day = DAY_MIN,
 		.until_day = rebuild->day,
-		.favourites = true,
+		.items = true,
 		.progress = rebuild->hooks && rebuild->hooks->progress ? tell_progress : NULL,
 		.progress_context = rebuild,
 	};

@@ -92,6 +92,7 @@ static int fold_days(struct refresh *refresh, struct error *err)
 		.from_day = refresh->from.day + 1,
 		.until_day = refresh->data_dt,
 		.states = refresh->from.path,
+		.items = true,
 	};
 	struct folding *const folding = &refresh->days;
 	int rc = folding_init(folding, refresh->deployment, refresh->data_dt, err);
@@ -106,8 +107,6 @@ static int fold_days(struct refresh *refresh, struct error *err)
 static int fold_marked(struct refresh *refresh, struct error *err)
 {
 	int rc = id_list_union(&refresh->late, &refresh->days.marked, &refresh->marked, err);
-	if (rc == 0)
-		rc = id_list_union(&refresh->marked, &refresh->days.changed, &refresh->changed, err);
 	if (rc < 0 || refresh->marked.n == 0)
 		return rc;
 	const struct history_options options = {
@@ -116,6 +115,7 @@ static int fold_marked(struct refresh *refresh, struct error *err)
 		.until_day = refresh->data_dt,
 		.customers = refresh->marked.ids,
 		.n_customers = refresh->marked.n,
+		.items = true,
 	};
 	refresh->has_whole = true;
 	rc = folding_init(&refresh->whole, refresh->deployment, refresh->data_dt, err);
@@ -151,8 +151,6 @@ static int write_day(const struct refresh *refresh, struct error *err)
 		.state_dir = state,
 		.balances_dir = balances,
 		.loyalty_dir = loyalty,
-		.favourites = refresh->from.found ? refresh->from.favourites : NULL,
-		.changed = &refresh->changed,
 	};
 	return day_write(&tables, err);
 }
@@ -164,6 +162,7 @@ static int fold_history(struct refresh *refresh, struct error *err)
 		.offset = refresh->offset,
 		.from_day = DAY_MIN,
 		.until_day = refresh->data_dt,
+		.items = true,
 	};
 	int rc = folding_init(&refresh->days, refresh->deployment, refresh->data_dt, err);
 	if (rc == 0)
@@ -227,7 +226,6 @@ static void drop_work(struct refresh *refresh)
 	folding_release(&refresh->whole);
 	id_list_release(&refresh->late);
 	id_list_release(&refresh->marked);
-	id_list_release(&refresh->changed);
 	swap_end(refresh->swap);
 	refresh->swap = NULL;
 	refresh->has_whole = false;
@@ -325,7 +323,6 @@ int refresh_loyalty(const struct deployment *deployment, int32_t data_dt, struct
 		.data_dt = data_dt,
 		.late.id_type = id_type,
 		.marked.id_type = id_type,
-		.changed.id_type = id_type,
 	};
 	/* Its offset is recorded with the state: until then no file may come to lie across it. */
 	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;

@@ -13,8 +13,7 @@
  * Without a state, or when the programme has changed, the whole history is folded, as by a rebuild.
  *
  * So what the kernel does grows with the days behind S. What is read does not quite: every account's state is, for all of them are
- * written again; and when a customer is folded whole, and for the favourites of all who had events, the files of the whole history are looked through
- * for theirs.
+ * written again; and when a customer is folded whole, the files of the whole history are looked through for theirs.
  *
  * When a later day was refreshed already, the ledger is that day's and stays as it is: it is always of the events of the newest
  * state. Only the day's loyalty, balances and account_state are made then.

@@ -15,11 +15,10 @@ struct refresh {
 	bool is_older; /* a later day was refreshed: the ledger is that day's, and stays as it is */
 	struct states_found from;
 	struct swap *swap;
-	struct id_list late;    /* an event of from.day or before came in since the state was made */
-	struct id_list marked;  /* late ones, and those whose refunds need it */
-	struct id_list changed; /* marked ones, and those with events behind the state */
-	struct folding days;    /* from the state, without the marked */
-	struct folding whole;   /* of the marked; empty when there are none */
+	struct id_list late;   /* an event of from.day or before came in since the state was made */
+	struct id_list marked; /* late ones, and those whose refunds need it */
+	struct folding days;   /* from the state, without the marked */
+	struct folding whole;  /* of the marked; empty when there are none */
 	bool has_whole;
 };
 

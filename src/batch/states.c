@@ -44,14 +44,14 @@ bool states_parse_name(const char *name, struct state_name *out)
 {
 	char programme[PROGRAMME_HASH_TEXT];
 	unsigned long long offset;
-	if (sscanf(name, "state-%16[0-9a-f]-%12llu-", programme, &offset) != 2)
+	if (sscanf(name, STATES_PREFIX "%16[0-9a-f]-%12llu-", programme, &offset) != 2)
 		return false;
 	memcpy(out->programme, programme, sizeof(programme));
 	out->offset = offset;
 	return true;
 }
 
-/* One day's files. Half of them is none: somebody removed a file. */
+/* One day's file, if it is there. */
 static int read_day(const char *dir, const char *programme, struct states_found *out, bool *is_other, struct error *err)
 {
 	DIR *const open_dir = opendir(dir);
@@ -61,19 +61,13 @@ static int read_day(const char *dir, const char *programme, struct states_found 
 	int rc = 0;
 	while (rc == 0 && (errno = 0, entry = readdir(open_dir))) {
 		struct state_name name;
-		char **path = NULL;
-		if (states_parse_name(entry->d_name, &name)) {
-			*is_other = strcmp(name.programme, programme) != 0;
-			out->offset = name.offset;
-			path = &out->path;
-		} else if (strncmp(entry->d_name, "favourites-", 11) == 0) {
-			path = &out->favourites;
-		}
-		if (!path)
+		if (!states_parse_name(entry->d_name, &name))
 			continue;
-		free(*path);
-		*path = text_printf("%s/%s", dir, entry->d_name);
-		rc = *path ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
+		*is_other = strcmp(name.programme, programme) != 0;
+		out->offset = name.offset;
+		free(out->path);
+		out->path = text_printf("%s/%s", dir, entry->d_name);
+		rc = out->path ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 	}
 	if (rc == 0 && errno)
 		rc = error_errno(err, errno, "cannot list %s", dir);
@@ -84,9 +78,7 @@ static int read_day(const char *dir, const char *programme, struct states_found 
 static void forget_day(struct states_found *found)
 {
 	free(found->path);
-	free(found->favourites);
 	found->path = NULL;
-	found->favourites = NULL;
 }
 
 static int look_at_day(const char *table, const char *programme, int32_t day, int32_t until, uint64_t offset,
@@ -95,7 +87,7 @@ static int look_at_day(const char *table, const char *programme, int32_t day, in
 	_cleanup_free_ char *dir = partition(table, day);
 	bool is_other = false;
 	const int rc = dir ? read_day(dir, programme, found, &is_other, err) : error_no_memory(err, LIMIT_PATH_BYTES);
-	const bool whole = rc == 0 && found->path && found->favourites && found->offset <= offset;
+	const bool whole = rc == 0 && found->path && found->offset <= offset;
 	found->other = found->other || (whole && is_other);
 	if (whole && !is_other && !found->any) {
 		found->any = true;

@@ -1,7 +1,7 @@
 /*
  * The table account_state: where a refresh goes on. It is the batch layer's own, in no catalog.
  *
- *     data_dt=<day>/state-<programme>-<offset>-<hash>.parquet and favourites-<hash>.parquet (day.h)
+ *     data_dt=<day>/account-<programme>-<offset>-<hash>.parquet (day.h)
  *
  * All states are of one programme: who folds the whole history by another one replaces the table. The newest one is also that
  * of the ledger: the whole ledger was made of the same events.
@@ -16,7 +16,9 @@
 #include <stdint.h>
 
 /* Days whose states are kept, besides the one that was made last. */
-#define STATES_KEPT 3u
+#define STATES_KEPT   3u
+
+#define STATES_PREFIX "account-"
 
 /* What the name of a state's file says. */
 struct state_name {
@@ -37,7 +39,6 @@ struct states_found {
 	int32_t day;
 	uint64_t offset;
 	char *path;
-	char *favourites;
 };
 
 /* Looks for the states to go on from to `day`. `offset`: the table writer's today; a state beyond it is of another journal, and

@@ -360,7 +360,7 @@ CHANGES = [
 
 def test_rows_of_the_day(copy):
     for table, _, statement, _ in CHANGES:
-        parquet.change(part(copy, table, newest(copy), "state-" if table == "account_state" else ""), statement)
+        parquet.change(part(copy, table, newest(copy), "account-" if table == "account_state" else ""), statement)
     report = audit(copy)
     assert tables(report) == {"balances", "loyalty", "account_state", "ledger"}
     there = {(one["table"], one["cust_id"], one["kind"]) for one in report["findings"] if one["table"] != "ledger"}
@@ -702,6 +702,6 @@ def test_reserve(pc, tmp_path):
 
 
 def test_reserve_of_a_damaged_state(copy):
-    parquet.change(part(copy, "account_state", newest(copy), "state-"), "UPDATE t SET state = 'x'::BLOB")
+    parquet.change(part(copy, "account_state", newest(copy), "account-"), "UPDATE t SET state = 'x'::BLOB")
     result = copy.ok("audit", "--reserve", code=1)
     assert "rebuild" in result.err

@@ -373,7 +373,7 @@ def test_a_damaged_state_is_no_loss(shop):
     shop.put("a.txt", lines(50, step=7200))
     shop.collect()
     refresh(shop, "2023-11-16")
-    for path in (shop.warehouse / "account_state").rglob("state-*"):
+    for path in (shop.warehouse / "account_state").rglob("account-*"):
         content = bytearray(path.read_bytes())
         content[len(content) // 3 : len(content) // 2] = b"x" * (len(content) // 2 - len(content) // 3)
         path.write_bytes(content)

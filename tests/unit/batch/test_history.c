@@ -1,6 +1,8 @@
 /* The history's fold: which customers and facts come out of the table's files, in which order, and what is refused. */
-#include "base/file.h"
 #include "batch/history.h"
+
+#include "base/bytes.h"
+#include "base/file.h"
 #include "engine/engine.h"
 #include "loyalty/account.h"
 
@@ -119,6 +121,21 @@ static void close_note(void *context, void *place)
 	free(place);
 }
 
+/* " tea 2000 @60000000": thousandths and microseconds, the best first. */
+static void note_items(struct buf *text, struct slice items)
+{
+	struct reader r = reader_of(items);
+	while (r.at < r.end) {
+		const struct slice name = read_slice(&r);
+		const int64_t qty_milli = read_signed(&r);
+		const int64_t last = read_signed(&r);
+		const int64_t last_us = last & 1 ? (last - 1) / 2 : last / 2 * 1000000;
+		assert_false(r.bad);
+		buf_printf(text, " %.*s %lld @%lld", (int)name.len, name.data, (long long)qty_milli,
+			   (long long)last_us);
+	}
+}
+
 static int note(void *context, void *place, const struct history_batch *batch, struct error *e)
 {
 	const struct notes *const notes = context;
@@ -147,6 +164,8 @@ static int note(void *context, void *place, const struct history_batch *batch, s
 					   fact->reject ? reject_reason_name(fact->reject) : "");
 			assert_true(fact->kind != EVENT_REFUND || fact->order_hash == fact_id_hash(SLICE("o")));
 		}
+		if (customer->items.len)
+			note_items(text, customer->items);
 		buf_append_text(text, "\n");
 		n_facts += customer->n_facts;
 	}
@@ -326,8 +345,9 @@ static void test_some_customers_and_states(void **state)
 	expect(&(struct history_options){.offset = 2, .customers = some, .n_customers = 3},
 	       "B: c(100/100)\nbb: d(100/100)\n");
 	_cleanup_free_ char *path = text_printf("%s/states.parquet", shop->tmp_dir);
-	_cleanup_free_ char *sql = text_printf("COPY (SELECT * FROM (VALUES ('A', 'one'::BLOB), ('b', 'two'::BLOB), "
-					       "('Å', ''::BLOB)) t(cust_id, state)) TO '%s' "
+	_cleanup_free_ char *sql = text_printf("COPY (SELECT * FROM (VALUES ('A', 'one'::BLOB, ''::BLOB), "
+					       "('b', 'two'::BLOB, ''::BLOB), ('Å', ''::BLOB, ''::BLOB)) "
+					       "t(cust_id, state, items)) TO '%s' "
 					       "(FORMAT parquet)",
 					       path);
 	struct engine *engine = NULL;
@@ -337,14 +357,68 @@ static void test_some_customers_and_states(void **state)
 	       "A: state one\nB: c(100/100)\nb: state two b(100/100)\nbb: d(100/100)\nÄ: a(100/100)\nÅ:\n");
 	/* Without any event. */
 	expect(&(struct history_options){.offset = 1, .states = path}, "A: state one\nb: state two\nÅ:\n");
-	_cleanup_free_ char *wrong = text_printf("COPY (SELECT * FROM (VALUES ('b', 'one'::BLOB), ('A', 'two'::BLOB)) "
-						 "t(cust_id, state)) TO '%s' (FORMAT parquet)",
-						 path);
+	_cleanup_free_ char *wrong =
+		text_printf("COPY (SELECT * FROM (VALUES ('b', 'one'::BLOB, ''::BLOB), ('A', "
+			    "'two'::BLOB, ''::BLOB)) t(cust_id, state, items)) TO '%s' (FORMAT parquet)",
+			    path);
 	assert_int_equal(engine_run(engine, wrong, &err), 0);
 	engine_close(engine);
 	struct notes notes = {0};
 	assert_int_equal(run(&notes, &(struct history_options){.offset = 2, .states = path}), ERROR_CORRUPT);
 	assert_non_null(strstr(err.message, "rebuild"));
+	buf_release(&notes.text);
+}
+
+#define MENU(id, line, kind, cust, menu, qty, time) \
+	ROW(id, line, kind, cust, "'" menu "'", qty, "1", time, "till", "NULL, NULL, NULL, NULL, NULL, NULL")
+
+/* What was ordered is counted, the most first, then the last, then by name; on top of what the states have. */
+static void test_items(void **state)
+{
+	(void)state;
+	open_shop("", PLAIN);
+	put_rows(
+		"1970-01-02", 1, 1, "BIGINT",
+		MENU("a", 1, "order", "1", "tea", "1", "1970-01-01 00:01:00") ", " MENU(
+			"a", 2, "order", "1", "mocha", "2.5",
+			"1970-01-01 00:01:00") ", " MENU("b", 1, "order", "1", "tea", "1",
+							 "1970-01-01 00:02:00") ", " MENU("c", 1, "order", "2", "latte",
+											  "1",
+											  "1970-01-01 "
+											  "00:01:00") ", " MENU("c", 2,
+														"order",
+														"2",
+														"cake",
+														"1",
+														"1970-"
+														"01-01 "
+														"00:01:"
+														"00"));
+	expect(&(struct history_options){.offset = 2, .items = true},
+	       "1: a(200/200) b(100/100) mocha 2500 @60000000 tea 2000 @120000000\n"
+	       "2: c(200/200) cake 1000 @60000000 latte 1000 @60000000\n");
+	/* tea: 0.500 at a later time; milk: 9.000, which customer 3 has only of the state. */
+	_cleanup_free_ char *path = text_printf("%s/states.parquet", shop->tmp_dir);
+	_cleanup_free_ char *sql = text_printf("COPY (SELECT * FROM (VALUES (1::BIGINT, ''::BLOB, "
+					       "'\\x03tea\\xE8\\x07\\x8C\\x05'::BLOB), (3, ''::BLOB, "
+					       "'\\x04milk\\xD0\\x8C\\x01\\x06'::BLOB)) t(cust_id, state, items)) "
+					       "TO '%s' (FORMAT parquet)",
+					       path);
+	struct engine *engine = NULL;
+	assert_int_equal(engine_open(&(struct engine_options){.memory_mib = 128, .threads = 1}, &engine, &err), 0);
+	assert_int_equal(engine_run(engine, sql, &err), 0);
+	expect(&(struct history_options){.offset = 2, .states = path, .items = true},
+	       "1: a(200/200) b(100/100) tea 2500 @163000000 mocha 2500 @60000000\n"
+	       "2: c(200/200) cake 1000 @60000000 latte 1000 @60000000\n"
+	       "3: milk 9000 @1\n");
+	_cleanup_free_ char *wrong = text_printf(
+		"COPY (SELECT 1::BIGINT AS cust_id, ''::BLOB AS state, 'tea'::BLOB AS items) TO '%s' (FORMAT parquet)",
+		path);
+	assert_int_equal(engine_run(engine, wrong, &err), 0);
+	engine_close(engine);
+	struct notes notes = {0};
+	assert_int_equal(run(&notes, &(struct history_options){.offset = 2, .states = path, .items = true}),
+			 ERROR_CORRUPT);
 	buf_release(&notes.text);
 }
 
@@ -441,6 +515,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_files_of_before, make_shop, remove_shop),
 		cmocka_unit_test_setup_teardown(test_days, make_shop, remove_shop),
 		cmocka_unit_test_setup_teardown(test_some_customers_and_states, make_shop, remove_shop),
+		cmocka_unit_test_setup_teardown(test_items, make_shop, remove_shop),
 		cmocka_unit_test_setup_teardown(test_damage, make_shop, remove_shop),
 		cmocka_unit_test_setup_teardown(test_many, make_shop, remove_shop),
 	};
