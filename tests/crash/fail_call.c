@@ -6,9 +6,11 @@
  * Counted are, from 1 and over all threads: write, writev, pwrite, pwritev, fsync, fdatasync, rename, renameat, renameat2,
  * unlink, unlinkat, rmdir, mkdir, ftruncate, and open that makes a file; writes to descriptors up to 2 are not. The n-th does
  * nothing and fails with EIO or ENOSPC, or instead kills the process (KILL); a write that is to be killed in is done by half
- * first. The log then says which call it was; without a fault it stays away. FAIL_AT=0 lets all pass, and at the end the log
- * has how many there were.
+ * first. With EMFILE other calls are counted: those that make a descriptor. The log then says which call it was; without a
+ * fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were. FAIL_FOR=m lets m calls fail
+ * in a row (-1: all that come), and those behind them pass again.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -28,6 +31,7 @@
 
 static atomic_long calls;
 static long fail_at = -1;
+static long fail_for = 1;
 static int fail_errno; /* 0: kill */
 
 /* By the system call itself: what is told here is not counted. */
@@ -47,11 +51,15 @@ __attribute__((constructor)) static void read_environment(void)
 {
 	const char *const at = getenv("PUNCHCARD_FAIL_AT");
 	const char *const how = getenv("PUNCHCARD_FAIL_HOW");
+	const char *const how_long = getenv("PUNCHCARD_FAIL_FOR");
 	fail_at = at ? strtol(at, NULL, 10) : -1;
+	fail_for = how_long ? strtol(how_long, NULL, 10) : 1;
 	if (how && strcmp(how, "EIO") == 0)
 		fail_errno = EIO;
 	else if (how && strcmp(how, "ENOSPC") == 0)
 		fail_errno = ENOSPC;
+	else if (how && strcmp(how, "EMFILE") == 0)
+		fail_errno = EMFILE;
 }
 
 __attribute__((destructor)) static void tell_count(void)
@@ -60,14 +68,15 @@ __attribute__((destructor)) static void tell_count(void)
 		tell("calls", atomic_load(&calls));
 }
 
-/* Counts a call; true when it is the one, and then errno is set. The process is killed in here. `half` (may be NULL) does a
+/* Counts a call; true when it is to fail, and then errno is set. The process is killed in here. `half` (may be NULL) does a
  * part of the work. */
-static bool fails(const char *name, void (*half)(const void *context), const void *context)
+static bool count(const char *name, void (*half)(const void *context), const void *context)
 {
 	const long number = atomic_fetch_add(&calls, 1) + 1;
-	if (number != fail_at)
+	if (fail_at <= 0 || number < fail_at || (fail_for >= 0 && number >= fail_at + fail_for))
 		return false;
-	tell(name, number);
+	if (number == fail_at)
+		tell(name, number);
 	if (fail_errno == 0) {
 		if (half)
 			half(context);
@@ -77,6 +86,18 @@ static bool fails(const char *name, void (*half)(const void *context), const voi
 	}
 	errno = fail_errno;
 	return true;
+}
+
+/* A call that writes. */
+static bool fails(const char *name, void (*half)(const void *context), const void *context)
+{
+	return fail_errno != EMFILE && count(name, half, context);
+}
+
+/* A call that makes a descriptor. */
+static bool has_no_descriptor(const char *name)
+{
+	return fail_errno == EMFILE && count(name, NULL, NULL);
 }
 
 /* The next definition of a function: the C library's. */
@@ -92,13 +113,17 @@ struct part {
 	off_t at; /* -1: where the file stands */
 };
 
+/* By the next library, which may be one that records it. */
 static void write_half(const void *context)
 {
 	const struct part *const part = context;
-	if (part->at < 0)
-		syscall(SYS_write, part->fd, part->data, part->len / 2);
-	else
-		syscall(SYS_pwrite64, part->fd, part->data, part->len / 2, part->at);
+	ssize_t (*here)(int, const void *, size_t);
+	ssize_t (*there)(int, const void *, size_t, off_t);
+	*(void **)&here = dlsym(RTLD_NEXT, "write");
+	*(void **)&there = dlsym(RTLD_NEXT, "pwrite64");
+	if ((part->at < 0 ? here(part->fd, part->data, part->len / 2)
+			  : there(part->fd, part->data, part->len / 2, part->at)) < 0)
+		abort();
 }
 
 API ssize_t write(int fd, const void *data, size_t len)
@@ -155,20 +180,48 @@ SIMPLE(mkdir, (const char *path, mode_t mode), (path, mode))
 SIMPLE(ftruncate, (int fd, off_t len), (fd, len))
 SIMPLE(ftruncate64, (int fd, off_t len), (fd, len))
 
-#define OPEN(name, parameters, arguments)                                                   \
-	API int name parameters                                                             \
-	{                                                                                   \
-		NEXT(name);                                                                 \
-		mode_t mode = 0;                                                            \
-		if (flags & O_CREAT) {                                                      \
-			va_list list;                                                       \
-			va_start(list, flags);                                              \
-			mode = va_arg(list, mode_t);                                        \
-			va_end(list);                                                       \
-		}                                                                           \
-		return (flags & O_CREAT) && fails(#name, NULL, NULL) ? -1 : next arguments; \
+#define OPEN(name, parameters, arguments)                                                        \
+	API int name parameters                                                                  \
+	{                                                                                        \
+		NEXT(name);                                                                      \
+		mode_t mode = 0;                                                                 \
+		if (flags & O_CREAT) {                                                           \
+			va_list list;                                                            \
+			va_start(list, flags);                                                   \
+			mode = va_arg(list, mode_t);                                             \
+			va_end(list);                                                            \
+		}                                                                                \
+		if (((flags & O_CREAT) && fails(#name, NULL, NULL)) || has_no_descriptor(#name)) \
+			return -1;                                                               \
+		return next arguments;                                                           \
 	}
 OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
 OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
 OPEN(openat, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
 OPEN(openat64, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
+
+/* The C library opens these by itself. */
+API DIR *opendir(const char *path)
+{
+	NEXT(opendir);
+	return has_no_descriptor("opendir") ? NULL : next(path);
+}
+
+API int scandir(const char *path, struct dirent ***list, int (*select)(const struct dirent *),
+		int (*compare)(const struct dirent **, const struct dirent **))
+{
+	NEXT(scandir);
+	return has_no_descriptor("scandir") ? -1 : next(path, list, select, compare);
+}
+
+API int socket(int domain, int type, int protocol)
+{
+	NEXT(socket);
+	return has_no_descriptor("socket") ? -1 : next(domain, type, protocol);
+}
+
+API int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	NEXT(accept4);
+	return has_no_descriptor("accept4") ? -1 : next(fd, address, len, flags);
+}

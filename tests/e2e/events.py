@@ -50,14 +50,14 @@ def configure(shop, **changes):
     return shop
 
 
-def make(seed, n, customers, end_s):
-    """n random events (customer, judge.Event) of the 60 days before end_s, in the order of time."""
+def make(seed, n, customers, end_s, days=60):
+    """n random events (customer, judge.Event) of so many days before end_s, in the order of time."""
     chance = random.Random(seed)
     made = []
     for i in range(n):
         customer = chance.randrange(1, customers + 1)
         kind = chance.choice((judge.ORDER, judge.ORDER, judge.ORDER, judge.REFUND, judge.REDEEM, judge.ADJUST))
-        time_s = end_s - 60 * DAY_S + i * 60 * DAY_S // n
+        time_s = end_s - days * DAY_S + i * days * DAY_S // n
         event = judge.Event(kind, f"{judge.KINDS[kind]}-{i}", time_s * 1_000_000, SOURCE)
         if kind == judge.ORDER:
             for _ in range(chance.randrange(1, 4)):
