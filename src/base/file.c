@@ -2,12 +2,14 @@
 
 #include "base/limits.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,6 +44,37 @@ static int sync_opened(const char *path, int flags, struct error *err)
 int file_sync_dir(const char *path, struct error *err)
 {
 	return sync_opened(path, O_DIRECTORY, err);
+}
+
+/* Whether it is a directory itself, not a link to one. */
+static bool is_dir(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int file_sync_dirs(const char *path, const char *except, struct error *err)
+{
+	DIR *const dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot open %s", path);
+	int rc = file_sync(dirfd(dir), path, err);
+	const struct dirent *entry;
+	while (rc == 0 && (errno = 0, entry = readdir(dir))) {
+		const char *const name = entry->d_name;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strncmp(name, except, strlen(except)) == 0 ||
+		    (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+			continue;
+		_cleanup_free_ char *below = text_printf("%s/%s", path, name);
+		if (!below)
+			rc = error_no_memory(err, LIMIT_PATH_BYTES);
+		else if (entry->d_type == DT_DIR || is_dir(below))
+			rc = file_sync_dirs(below, except, err);
+	}
+	if (rc == 0 && errno)
+		rc = error_errno(err, errno, "cannot list %s", path);
+	closedir(dir);
+	return rc;
 }
 
 int file_sync_path(const char *path, struct error *err)

@@ -21,6 +21,9 @@ int file_make_dirs(const char *path, struct error *err);
 int file_sync(int fd, const char *path, struct error *err);
 /* fsync of a directory, so that names made in it survive. */
 int file_sync_dir(const char *path, struct error *err);
+/* fsync of a directory and of all below it, but not of those whose name begins with `except`, nor of what is in them. Links are not
+ * followed; what goes away meanwhile, or is not there, is fine. */
+int file_sync_dirs(const char *path, const char *except, struct error *err);
 /* fsync of a file by name. */
 int file_sync_path(const char *path, struct error *err);
 /* rename(2), then fsync of the target's directory. */

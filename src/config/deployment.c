@@ -149,6 +149,15 @@ static int remove_old_tmp(const struct deployment *d, struct error *err)
 	return rc;
 }
 
+/* A writer that was killed may have made names and not flushed them: what stands on them would be lost with them when the power
+ * goes, though it was flushed itself. So they are flushed before anything stands on them; those in the partitions of a table are
+ * the business of its writer, which makes them again. */
+static int sync_names(const struct deployment *d, struct error *err)
+{
+	const int rc = file_sync_dir(d->dir, err);
+	return rc < 0 ? rc : file_sync_dirs(d->data_dir, "data_dt=", err);
+}
+
 static int make_data_dirs(const struct deployment *d, struct error *err)
 {
 	const char *const dirs[] = {d->journal_dir, d->view_dir, d->warehouse_dir, d->quarantine_dir, d->tmp_dir};
@@ -157,7 +166,7 @@ static int make_data_dirs(const struct deployment *d, struct error *err)
 		rc = file_remove_tree(d->tmp_dir, err);
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]) && rc == 0; i++)
 		rc = file_make_dirs(dirs[i], err);
-	return rc == 0 ? file_sync_dir(d->data_dir, err) : rc;
+	return rc == 0 ? sync_names(d, err) : rc;
 }
 
 static int become_writer(struct deployment *d, struct error *err)

@@ -6,9 +6,10 @@
  * Counted are, from 1 and over all threads: write, writev, pwrite, pwritev, fsync, fdatasync, rename, renameat, renameat2,
  * unlink, unlinkat, rmdir, mkdir, ftruncate, and open that makes a file; writes to descriptors up to 2 are not. The n-th does
  * nothing and fails with EIO or ENOSPC, or instead kills the process (KILL); a write that is to be killed in is done by half
- * first. With EMFILE other calls are counted: those that make a descriptor. The log then says which call it was; without a
- * fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were. FAIL_FOR=m lets m calls fail
- * in a row (-1: all that come), and those behind them pass again.
+ * first. With SHORT a write does its half and says so, as a full disk first does; other calls fail with ENOSPC. With EMFILE
+ * other calls are counted: those that make a descriptor. The log then says which call it was; without a
+ * fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were. FAIL_ONLY=fsync
+ * counts calls of that name alone. FAIL_FOR=m lets m calls fail in a row (-1: all that come), and those behind them pass again.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -32,7 +33,9 @@
 static atomic_long calls;
 static long fail_at = -1;
 static long fail_for = 1;
+static const char *fail_only;
 static int fail_errno; /* 0: kill */
+static bool fail_short;
 
 /* By the system call itself: what is told here is not counted. */
 static void tell(const char *text, long number)
@@ -53,11 +56,14 @@ __attribute__((constructor)) static void read_environment(void)
 	const char *const how = getenv("PUNCHCARD_FAIL_HOW");
 	const char *const how_long = getenv("PUNCHCARD_FAIL_FOR");
 	fail_at = at ? strtol(at, NULL, 10) : -1;
+	fail_only = getenv("PUNCHCARD_FAIL_ONLY");
 	fail_for = how_long ? strtol(how_long, NULL, 10) : 1;
 	if (how && strcmp(how, "EIO") == 0)
 		fail_errno = EIO;
 	else if (how && strcmp(how, "ENOSPC") == 0)
 		fail_errno = ENOSPC;
+	else if (how && strcmp(how, "SHORT") == 0)
+		fail_errno = ENOSPC, fail_short = true;
 	else if (how && strcmp(how, "EMFILE") == 0)
 		fail_errno = EMFILE;
 }
@@ -72,6 +78,8 @@ __attribute__((destructor)) static void tell_count(void)
  * part of the work. */
 static bool count(const char *name, void (*half)(const void *context), const void *context)
 {
+	if (fail_only && strcmp(name, fail_only) != 0)
+		return false;
 	const long number = atomic_fetch_add(&calls, 1) + 1;
 	if (fail_at <= 0 || number < fail_at || (fail_for >= 0 && number >= fail_at + fail_for))
 		return false;
@@ -114,48 +122,58 @@ struct part {
 };
 
 /* By the next library, which may be one that records it. */
-static void write_half(const void *context)
+static ssize_t write_half_of(const struct part *part)
 {
-	const struct part *const part = context;
 	ssize_t (*here)(int, const void *, size_t);
 	ssize_t (*there)(int, const void *, size_t, off_t);
 	*(void **)&here = dlsym(RTLD_NEXT, "write");
 	*(void **)&there = dlsym(RTLD_NEXT, "pwrite64");
-	if ((part->at < 0 ? here(part->fd, part->data, part->len / 2)
-			  : there(part->fd, part->data, part->len / 2, part->at)) < 0)
+	return part->at < 0 ? here(part->fd, part->data, part->len / 2)
+			    : there(part->fd, part->data, part->len / 2, part->at);
+}
+
+static void write_half(const void *context)
+{
+	if (write_half_of(context) < 0)
 		abort();
+}
+
+/* What a write returns that is to fail. */
+static ssize_t failed_write(const struct part *part)
+{
+	return fail_short && part->len > 1 ? write_half_of(part) : -1;
 }
 
 API ssize_t write(int fd, const void *data, size_t len)
 {
 	NEXT(write);
 	const struct part part = {fd, data, len, -1};
-	return fd > STDERR_FILENO && fails("write", write_half, &part) ? -1 : next(fd, data, len);
+	return fd > STDERR_FILENO && fails("write", write_half, &part) ? failed_write(&part) : next(fd, data, len);
 }
 
 API ssize_t writev(int fd, const struct iovec *parts, int n)
 {
 	NEXT(writev);
 	const struct part part = {fd, parts[0].iov_base, parts[0].iov_len, -1};
-	return fd > STDERR_FILENO && fails("writev", write_half, &part) ? -1 : next(fd, parts, n);
+	return fd > STDERR_FILENO && fails("writev", write_half, &part) ? failed_write(&part) : next(fd, parts, n);
 }
 
-#define PWRITE(name)                                                                   \
-	API ssize_t name(int fd, const void *data, size_t len, off_t at)               \
-	{                                                                              \
-		NEXT(name);                                                            \
-		const struct part part = {fd, data, len, at};                          \
-		return fails(#name, write_half, &part) ? -1 : next(fd, data, len, at); \
+#define PWRITE(name)                                                                                    \
+	API ssize_t name(int fd, const void *data, size_t len, off_t at)                                \
+	{                                                                                               \
+		NEXT(name);                                                                             \
+		const struct part part = {fd, data, len, at};                                           \
+		return fails(#name, write_half, &part) ? failed_write(&part) : next(fd, data, len, at); \
 	}
 PWRITE(pwrite)
 PWRITE(pwrite64)
 
-#define PWRITEV(name)                                                                   \
-	API ssize_t name(int fd, const struct iovec *parts, int n, off_t at)            \
-	{                                                                               \
-		NEXT(name);                                                             \
-		const struct part part = {fd, parts[0].iov_base, parts[0].iov_len, at}; \
-		return fails(#name, write_half, &part) ? -1 : next(fd, parts, n, at);   \
+#define PWRITEV(name)                                                                                  \
+	API ssize_t name(int fd, const struct iovec *parts, int n, off_t at)                           \
+	{                                                                                              \
+		NEXT(name);                                                                            \
+		const struct part part = {fd, parts[0].iov_base, parts[0].iov_len, at};                \
+		return fails(#name, write_half, &part) ? failed_write(&part) : next(fd, parts, n, at); \
 	}
 PWRITEV(pwritev)
 PWRITEV(pwritev64)

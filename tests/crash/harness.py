@@ -8,7 +8,7 @@ event that was sent is there exactly once, in the table and in the accounts, and
 
     kill     SIGKILL at a random moment
     call     SIGKILL in the n-th call that writes
-    errno    the n-th such call, or m in a row, fail: EIO, ENOSPC; EMFILE where descriptors are made
+    errno    the n-th such call, or m in a row, fail: EIO, ENOSPC, half a write; EMFILE where descriptors are made
     memory   the n-th request for memory, or m in a row, get none
     slow     flushes that take their time, a clock that is set back or forward, and then a kill
     power    a power loss at several moments of a run that may have been killed or broken before: of what was not flushed a
@@ -25,6 +25,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -47,20 +48,21 @@ CUTS = 4  # power losses of one run
 
 
 class Case:
-    def __init__(self, kind, seed, directory, options):
+    def __init__(self, kind, seed, directory, options, days=None):
         self.kind, self.seed = kind, seed
         self.dir = pathlib.Path(directory)
         self.chance = random.Random(f"{kind} {seed}")
         self.libraries = options.libraries
         self.deaf_to = {"": (), "files": power.File, "directories": power.Directory}[options.deaf_to]
         self.driver = drivers.DRIVERS[options.driver](options.binary)
-        self.world = shops.World(self.chance)
+        self.world = shops.World(self.chance, days)
         self.shop = Shop(self.driver.pc, self.dir / "shop")
         self.shop.dir.mkdir()
         shutil.copytree(ROOT / "models", self.shop.dir / "models")
         self.world.configure(self.shop)
         self.story = []  # what was done, for who reads of a failure
         self.n_runs = 0
+        self.day = None  # that was refreshed
         self.tally = collections.Counter()
 
     # -- disturbances
@@ -78,13 +80,13 @@ class Case:
         made = drivers.Disturbance(self.libraries, self.dir / f"fault-{self.n_runs}.log")
         chance = self.chance
         if kind == "kill":
-            us = chance.randrange(1000, 200_000)
+            us = 1000 * self.number(150)
             made.add("disturb", f"SIGKILL after {us} µs of work", KILL_US=us).fatal = True
         elif kind == "call":
             n = self.number(400)
             made.add("fail_call", f"SIGKILL in call {n}", FAIL_AT=n, FAIL_HOW="KILL").fatal = True
         elif kind == "errno":
-            how, n, m = chance.choice(("EIO", "ENOSPC", "ENOSPC", "EMFILE")), self.number(400), self.how_long()
+            how, n, m = chance.choice(("EIO", "ENOSPC", "ENOSPC", "SHORT", "EMFILE")), self.number(400), self.how_long()
             made.add("fail_call", f"{how} in call {n}, {m} in a row", FAIL_AT=n, FAIL_HOW=how, FAIL_FOR=m)
         elif kind == "memory":
             n, m = self.number(20_000), self.how_long()
@@ -172,10 +174,12 @@ class Case:
         self.settle()
         self.check_all(self.shop)
 
-    def refresh(self):
-        day = time.strftime("%Y-%m-%d", time.gmtime(shops.END_S - self.chance.randrange(5) * 86_400))
-        result = self.shop.run("refresh", "--data-dt", day)
-        self.story.append(f"refresh of {day}: exit {result.code} {result.err.strip()[:200]}")
+    def refresh(self, disturbance=None):
+        """Of a day; of the same again when one was broken off."""
+        self.day = self.day or time.strftime("%Y-%m-%d", time.gmtime(shops.END_S - self.chance.randrange(5) * 86_400))
+        env = (disturbance or drivers.Disturbance(".")).environment()
+        result = self.shop.run("refresh", "--data-dt", self.day, env=env)
+        self.story.append(f"refresh of {self.day}: exit {result.code} {result.err.strip()[:200]}")
         assert result.code == 0, result
 
     def power(self):
@@ -192,6 +196,8 @@ class Case:
         library = ("power", {"POWER_ROOT": shop.dir, "POWER_LOG": log})
         for kind in (*self.chance.choices(("call", "errno", "kill"), k=self.chance.choice((0, 0, 1, 2))), "none"):
             self.run(self.disturbance(kind, library))
+        if self.chance.random() < 0.25:
+            self.refresh(self.disturbance("none", library))
 
     def lose(self, shop, cuts, name):
         """Lets it run, recorded; then, for each of some moments: the power goes, and comes back."""
@@ -232,6 +238,8 @@ class Case:
         if name.count("-") < 2 and self.chance.random() < 0.15:
             self.shop = shop = self.lose(shop, 1, name)
         self.driver.clean(shop)
+        if self.day and self.chance.random() < 0.7:
+            self.refresh()
         self.check_all(shop)
         self.shop = usual
 
@@ -274,6 +282,7 @@ class Plan:
 
 
 def work(tasks, results, options):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for kind, seed in iter(tasks.get, None):
         results.put((kind, seed, *run_case(kind, seed, options)))
 
@@ -282,7 +291,7 @@ def run_all(options):
     """Counts, and reports of failures."""
     plan = Plan(options)
     tasks, results = multiprocessing.Queue(2 * options.jobs), multiprocessing.Queue()
-    workers = [multiprocessing.Process(target=work, args=(tasks, results, options)) for _ in range(options.jobs)]
+    workers = [multiprocessing.Process(target=work, args=(tasks, results, options), daemon=True) for _ in range(options.jobs)]
     for worker in workers:
         worker.start()
     counts, tallies, reports, going = collections.Counter(), collections.Counter(), [], 0
@@ -343,6 +352,7 @@ def parse(arguments):
 
 def main(arguments=None):
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its workers end with it
     memory = pathlib.Path("/dev/shm")
     place = options.place or (memory if os.access(memory, os.W_OK) else pathlib.Path(tempfile.gettempdir()))
     options.place = pathlib.Path(tempfile.mkdtemp(prefix="punchcard-crash-", dir=place))

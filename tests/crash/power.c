@@ -339,3 +339,18 @@ OPEN(open, AT_FDCWD, (const char *path, int flags, ...), (path, flags, mode))
 OPEN(open64, AT_FDCWD, (const char *path, int flags, ...), (path, flags, mode))
 OPEN(openat, dir, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
 OPEN(openat64, dir, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
+
+#define MAKE(name, parameters, arguments)                          \
+	API int name parameters                                    \
+	{                                                          \
+		NEXT(name);                                        \
+		enter();                                           \
+		const int fd = next arguments;                     \
+		note_open(fd, AT_FDCWD, template, O_CREAT, false); \
+		leave();                                           \
+		return fd;                                         \
+	}
+MAKE(mkstemp, (char *template), (template))
+MAKE(mkstemp64, (char *template), (template))
+MAKE(mkostemp, (char *template, int flags), (template, flags))
+MAKE(mkostemp64, (char *template, int flags), (template, flags))

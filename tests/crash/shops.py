@@ -173,8 +173,6 @@ class World:
         return file
 
     def _write(self, shop, file):
-        if file.text.endswith("\n") and not file.bad and self.chance.random() < 0.1:
-            file.text = file.text[:-1]
         content = file.text.encode()
         shop.put(file.name, gzip.compress(content) if file.packed else content, shop.dir / file.source)
 
@@ -183,6 +181,8 @@ class World:
             if self.chance.random() < 0.05:
                 self._add_bad(file)
             self._add(file, customer, event)
+        if not file.bad and self.chance.random() < 0.1:
+            file.text = file.text[:-1]  # its last line has no end
         self._write(shop, file)
 
     def feed(self, shop, share):
