@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
+/* A refresh that drains the journal is waited for. */
+#define LOCK_POLL_MS     200
+#define LOCK_PATIENCE_MS 60000
 /* A programme.yaml that has just been written may not be whole yet. */
 #define PROGRAMME_QUIET_US INT64_C(1000000)
 
@@ -144,19 +147,12 @@ static int check_programme(struct daemon *daemon, struct error *err)
 
 /* --- the main thread --- */
 
-static int64_t monotonic_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void pat_watchdog(struct daemon *daemon)
 {
-	if (!daemon->watchdog_us || monotonic_us() < daemon->watchdog_next_us)
+	if (!daemon->watchdog_us || clock_monotonic_us() < daemon->watchdog_next_us)
 		return;
 	notify_send("WATCHDOG=1");
-	daemon->watchdog_next_us = monotonic_us() + daemon->watchdog_us;
+	daemon->watchdog_next_us = clock_monotonic_us() + daemon->watchdog_us;
 }
 
 static int tick(struct daemon *daemon, struct error *err)
@@ -261,10 +257,32 @@ static int run(struct daemon *daemon, struct error *err)
 	return rc;
 }
 
+/* Whether the collector's lock is held by who only drains the journal, as a refresh does before it begins. */
+static bool is_being_drained(const char *dir)
+{
+	struct deployment *deployment = NULL;
+	struct deployment_holder holder;
+	if (deployment_open(dir, DEPLOYMENT_READ, "run", &deployment, NULL) < 0)
+		return false;
+	const bool held = deployment_holder(deployment, DEPLOYMENT_COLLECT, &holder);
+	deployment_close(deployment);
+	return !held || (strcmp(holder.command, "run") != 0 && strcmp(holder.command, "collect") != 0);
+}
+
+static int open_deployment(const char *dir, struct deployment **out, struct error *err)
+{
+	for (unsigned waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+		const int rc = deployment_open(dir, DEPLOYMENT_COLLECT, "run", out, err);
+		if (rc != ERROR_LOCKED || waited_ms >= LOCK_PATIENCE_MS || !is_being_drained(dir))
+			return rc;
+		nanosleep(&(const struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+	}
+}
+
 int daemon_run(const char *dir, struct error *err)
 {
 	struct daemon daemon = {.dir = dir, .signal_fd = -1};
-	int rc = deployment_open(dir, DEPLOYMENT_COLLECT, "run", &daemon.deployment, err);
+	int rc = open_deployment(dir, &daemon.deployment, err);
 	if (rc == 0 && daemon.deployment->config->n_sources == 0)
 		rc = error_set(err, ERROR_CONFIG,
 			       "%s: there are no sources; add one (the comments there show each type)",

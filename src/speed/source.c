@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 const struct source_driver *source_driver(enum source_type type)
 {
@@ -14,13 +13,6 @@ const struct source_driver *source_driver(enum source_type type)
 		[SOURCE_SPOOL] = &source_spool,
 	};
 	return DRIVERS[type];
-}
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 bool source_must_stop(const struct source *source)
@@ -31,7 +23,7 @@ bool source_must_stop(const struct source *source)
 
 bool source_wait(struct source *source, int fd, int timeout_ms, short events)
 {
-	const int64_t until_ms = timeout_ms < 0 ? -1 : monotonic_ms() + timeout_ms;
+	const int64_t until_ms = timeout_ms < 0 ? -1 : clock_monotonic_us() / 1000 + timeout_ms;
 	struct pollfd fds[] = {{.fd = source->stop_fd, .events = POLLIN}, {.fd = fd, .events = events}};
 	for (;;) {
 		const int n = poll(fds, 2, timeout_ms);
@@ -41,7 +33,7 @@ bool source_wait(struct source *source, int fd, int timeout_ms, short events)
 			return false;
 		if (until_ms < 0)
 			continue;
-		const int64_t left_ms = until_ms - monotonic_ms();
+		const int64_t left_ms = until_ms - clock_monotonic_us() / 1000;
 		timeout_ms = left_ms > 0 ? (int)left_ms : 0;
 	}
 }

@@ -17,7 +17,7 @@ struct view_writer {
 	struct record *record;
 	struct view_batch *batch;
 	const struct id_list *only; /* whose events are taken; NULL: all */
-	struct buf bytes; /* of the record that is written */
+	struct buf bytes;           /* of the record that is written */
 };
 
 int view_writer_open_view(const struct deployment *deployment, bool read_only, struct view **out, struct error *err)
