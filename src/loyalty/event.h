@@ -57,4 +57,27 @@ struct event {
 	bool declined;       /* redeem: it was asked for, and refused */
 };
 
+/* An event of that kind without anything else. One by one, all of it: GCC clears a whole structure of this size with an instruction
+ * that is slow to begin, and events are made by the million. */
+static inline void event_init(struct event *event, enum event_kind kind)
+{
+	const struct slice nothing = {NULL, 0};
+	event->kind = kind;
+	event->id = nothing;
+	event->customer.guest = false;
+	event->customer.number = 0;
+	event->customer.text = nothing;
+	event->time_us = 0;
+	event->store = nothing;
+	event->lines = NULL;
+	event->n_lines = 0;
+	event->order_id = nothing;
+	event->amount_minor = 0;
+	event->points_milli = 0;
+	event->ledger = nothing;
+	event->reward = nothing;
+	event->reason = nothing;
+	event->declined = false;
+}
+
 #endif

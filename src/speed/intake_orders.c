@@ -220,12 +220,13 @@ static int take_order_line(struct intake *intake, int reason, struct error *err)
 		return quarantine(intake, csv->raw, line, (enum quarantine_reason)reason, err);
 	if (row.id.len)
 		return take_row_with_id(intake, &row, line, err);
-	const struct event event = {.kind = EVENT_ORDER,
-				    .customer = row.customer,
-				    .time_us = row.time_us,
-				    .store = row.store,
-				    .lines = &row.line,
-				    .n_lines = 1};
+	struct event event;
+	event_init(&event, EVENT_ORDER);
+	event.customer = row.customer;
+	event.time_us = row.time_us;
+	event.store = row.store;
+	event.lines = &row.line;
+	event.n_lines = 1;
 	return take_event(intake, &event, true, line, err);
 }
 

@@ -192,7 +192,11 @@ static int classic_row(struct order_format *format, const struct slice *fields, 
 {
 	if (n_fields != 3)
 		return REASON_COLUMN_COUNT;
-	*row = (struct order_row){.line.qty_milli = 1000};
+	/* One by one, as in event_init. */
+	const struct slice nothing = {NULL, 0};
+	row->id = row->line_id = row->store = row->line.sku = nothing;
+	row->customer = (struct customer_id){0};
+	row->line.qty_milli = 1000;
 	const struct slice customer = slice_trim(fields[0]);
 	int rc = 0;
 	if (is_guest(format, customer))

@@ -1,12 +1,12 @@
 /*
- * A packed fact, in memory only: varint is LEB128, signed zigzag, u64 as the machine has it.
+ * A packed fact, in memory only: varint is LEB128, signed zigzag, u64 and u32 as the machine has them.
  *
  *     bytes      what
  *     text       the customer's id; only when ids are text
  *     u64        time
  *     1          bits 0-1: kind; 2-4: reason of a rejection; 5: declined; 6: the id is "<label>:<line>"; 7: there are rules by item
+ *     u32        day
  *     varint     its origin
- *     signed     day
  *     varint, varint  total, eligible
  *     varint     line, with bit 6; else text: id
  *     u64        hash of the order's id; only of a refund
@@ -127,8 +127,9 @@ static char *pack(char *p, const struct fact *fact, size_t origin, const uint64_
 	*p++ = (char)((unsigned)fact->kind | (unsigned)fact->reject << REJECT_SHIFT |
 		      (fact->declined ? BIT_DECLINED : 0) | (line ? BIT_IMPLICIT : 0) |
 		      (fact->item_rules ? BIT_ITEMS : 0));
+	memcpy(p, &fact->day, sizeof(fact->day));
+	p += sizeof(fact->day);
 	p = put_varint(p, origin);
-	p = put_signed(p, fact->day);
 	p = put_varint(p, (uint64_t)fact->total_minor);
 	p = put_varint(p, (uint64_t)fact->eligible_minor);
 	p = line ? put_varint(p, *line) : put_slice(p, fact->id);
@@ -229,9 +230,10 @@ static void unpack(const struct view_batch *batch, const struct key_sort_item *i
 	fact->kind = (enum event_kind)(bits & KIND_MASK);
 	fact->reject = (enum reject_reason)(bits >> REJECT_SHIFT & REJECT_MASK);
 	fact->declined = bits & BIT_DECLINED;
+	memcpy(&fact->day, r.at, sizeof(fact->day));
+	r.at += sizeof(fact->day);
 	const struct origin *const origin = &batch->origins[read_varint(&r)];
 	fact->source_hash = origin->source_hash;
-	fact->day = (int32_t)read_signed(&r);
 	fact->total_minor = (int64_t)read_varint(&r);
 	fact->eligible_minor = (int64_t)read_varint(&r);
 	fact->id = bits & BIT_IMPLICIT ? make_id(batch, origin, read_varint(&r), id) : read_slice(&r);

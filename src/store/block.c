@@ -464,14 +464,7 @@ static bool is_event_valid(const struct event *event)
 static int read_event(struct block_reader *r, enum event_kind kind, bool implicit_id, struct block_record *record)
 {
 	struct event *const event = &record->event;
-	/* One by one, all that is not read: GCC clears a whole structure of this size with an instruction that is slow to
-	 * begin. */
-	event->kind = kind;
-	event->lines = NULL;
-	event->n_lines = 0;
-	event->order_id = event->ledger = event->reward = event->reason = (struct slice){NULL, 0};
-	event->amount_minor = event->points_milli = 0;
-	event->declined = false;
+	event_init(event, kind);
 	r->last_line += read_varint(&r->at);
 	int rc = 0;
 	if (implicit_id)
