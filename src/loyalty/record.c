@@ -112,11 +112,9 @@ static int reserve_fact(struct record *record)
 }
 
 /* Of an event that is known to be rejected, only what its entry and its place need. */
-static struct fact essence(const struct fact *fact)
+static void keep_essence(struct fact *fact)
 {
-	if (fact->reject == REJECT_NONE)
-		return *fact;
-	return (struct fact){
+	*fact = (struct fact){
 		.time_us = fact->time_us,
 		.id = fact->id,
 		.source_hash = fact->source_hash,
@@ -127,20 +125,43 @@ static struct fact essence(const struct fact *fact)
 	};
 }
 
+struct fact *record_room(struct record *record)
+{
+	return reserve_fact(record) < 0 ? NULL : &record->facts[record->n];
+}
+
+int record_append(struct record *record)
+{
+	struct slice *const id = &record->facts[record->n].id;
+	if (reserve_id(record, id->len) < 0)
+		return ERROR_NO_MEMORY;
+	char *const copy = record->ids + record->ids_len;
+	memcpy(copy, id->data, id->len);
+	id->data = copy;
+	record->ids_len += id->len;
+	record->n++;
+	return 0;
+}
+
 int record_insert(struct record *record, size_t at, const struct fact *fact)
 {
-	if (reserve_fact(record) < 0 || reserve_id(record, fact->id.len) < 0)
+	struct fact *const last = record_room(record);
+	if (!last)
 		return ERROR_NO_MEMORY;
+	*last = *fact;
+	if (fact->reject != REJECT_NONE)
+		keep_essence(last);
+	if (record_append(record) < 0)
+		return ERROR_NO_MEMORY;
+	if (at + 1 == record->n)
+		return 0;
+	/* It belongs before others: they move on. */
+	const struct fact moved = record->facts[record->n - 1];
 	struct fact *const place = &record->facts[at];
-	memmove(place + 1, place, (record->n - at) * sizeof(*place));
-	*place = essence(fact);
-	char *const id = record->ids + record->ids_len;
-	memcpy(id, fact->id.data, fact->id.len);
-	place->id.data = id;
+	memmove(place + 1, place, (record->n - 1 - at) * sizeof(*place));
+	*place = moved;
 	if (record->hashed > at)
 		record->hashed = at;
-	record->ids_len += fact->id.len;
-	record->n++;
 	return 0;
 }
 

@@ -28,6 +28,10 @@ struct record {
 
 /* Makes `fact` the last one that is settled. */
 void record_set_last(struct record *record, const struct fact *fact);
+/* Room for one more open event, to be filled in; NULL when out of memory. Good until the next call for this record. */
+struct fact *record_room(struct record *record);
+/* The fact in the room is the last one; its id is copied. ERROR_NO_MEMORY. */
+int record_append(struct record *record);
 /* Puts a fact at position `at` of the open ones; its id is copied. ERROR_NO_MEMORY. */
 int record_insert(struct record *record, size_t at, const struct fact *fact);
 /* Reads version 1 behind its version byte (record_v1.c): errors as record_decode. */
