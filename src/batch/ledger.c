@@ -210,15 +210,45 @@ static void put_text(struct engine_batch *batch, unsigned column, uint32_t at, s
 		engine_batch_null(batch, column, at);
 }
 
-static int put_name(const struct ledger_writer *writer, struct engine_batch *batch, enum column column, uint32_t at,
-		    struct slice text, struct error *err)
+/* Where a batch's values go. */
+struct places {
+	struct engine_batch *batch;
+	int64_t *entry_no;
+	int64_t *customer; /* NULL: ids are texts */
+	int64_t *posted;
+	int64_t *points;
+	int64_t *balance;
+	int32_t *lot;
+	uint8_t *ledger;
+	uint8_t *kind;
+	uint8_t *programme;
+	int32_t never_day;
+};
+
+static struct places places_of(const struct ledger_writer *writer, struct engine_batch *batch)
 {
-	const struct engine_names *const names = &writer->names[column];
+	return (struct places){
+		.batch = batch,
+		.entry_no = engine_batch_values(batch, COLUMN_ENTRY_NO),
+		.customer = writer->id_type == CUSTOMER_ID_INTEGER ? engine_batch_values(batch, COLUMN_CUSTOMER) : NULL,
+		.posted = engine_batch_values(batch, COLUMN_POSTED),
+		.points = engine_batch_values(batch, COLUMN_POINTS),
+		.balance = engine_batch_values(batch, COLUMN_BALANCE),
+		.lot = engine_batch_values(batch, COLUMN_LOT),
+		.ledger = engine_batch_values(batch, COLUMN_LEDGER),
+		.kind = engine_batch_values(batch, COLUMN_KIND),
+		.programme = engine_batch_values(batch, COLUMN_PROGRAMME),
+		.never_day = never_day(),
+	};
+}
+
+static int find_name(const struct engine_names *names, struct slice text, uint8_t *out, struct error *err)
+{
 	for (unsigned i = 0; i < names->n; i++) {
 		/* Rows that come from a fold have the programme's own texts. */
 		if (text.data != names->texts[i] && !slice_equal(text, slice_of(names->texts[i])))
 			continue;
-		((uint8_t *)engine_batch_values(batch, column))[at] = (uint8_t)i;
+		*out = (uint8_t)i;
 		return 0;
 	}
 	return error_set(err, ERROR_CORRUPT,
@@ -227,35 +257,36 @@ static int put_name(const struct ledger_writer *writer, struct engine_batch *bat
 			 (int)(text.len < LIMIT_PATH_BYTES ? text.len : LIMIT_PATH_BYTES), text.data);
 }
 
-static int put_row(const struct ledger_writer *writer, struct engine_batch *batch, uint32_t at,
+static int put_row(const struct ledger_writer *writer, const struct places *to, uint32_t at,
 		   const struct ledger_row *row, struct error *err)
 {
-	((int64_t *)engine_batch_values(batch, COLUMN_ENTRY_NO))[at] = row->entry_no;
-	put_text(batch, COLUMN_EVENT_ID, at, row->event_id);
-	if (writer->id_type == CUSTOMER_ID_INTEGER)
-		((int64_t *)engine_batch_values(batch, COLUMN_CUSTOMER))[at] = row->customer.number;
+	to->entry_no[at] = row->entry_no;
+	put_text(to->batch, COLUMN_EVENT_ID, at, row->event_id);
+	if (to->customer)
+		to->customer[at] = row->customer.number;
 	else
-		engine_batch_text(batch, COLUMN_CUSTOMER, at, row->customer.text);
-	((int64_t *)engine_batch_values(batch, COLUMN_POSTED))[at] = row->posted_us;
-	((int64_t *)engine_batch_values(batch, COLUMN_POINTS))[at] = row->points_milli;
-	((int32_t *)engine_batch_values(batch, COLUMN_LOT))[at] = row->lot == DAY_MAX ? never_day() : row->lot;
+		engine_batch_text(to->batch, COLUMN_CUSTOMER, at, row->customer.text);
+	to->posted[at] = row->posted_us;
+	to->points[at] = row->points_milli;
+	to->lot[at] = row->lot == DAY_MAX ? to->never_day : row->lot;
 	if (row->lot == LOT_NONE)
-		engine_batch_null(batch, COLUMN_LOT, at);
-	put_text(batch, COLUMN_RULE, at, row->rule);
-	((int64_t *)engine_batch_values(batch, COLUMN_BALANCE))[at] = row->balance_milli;
-	put_text(batch, COLUMN_NOTE, at, row->note);
-	int rc = put_name(writer, batch, COLUMN_LEDGER, at, row->ledger, err);
+		engine_batch_null(to->batch, COLUMN_LOT, at);
+	put_text(to->batch, COLUMN_RULE, at, row->rule);
+	to->balance[at] = row->balance_milli;
+	put_text(to->batch, COLUMN_NOTE, at, row->note);
+	int rc = find_name(&writer->names[COLUMN_LEDGER], row->ledger, &to->ledger[at], err);
 	if (rc == 0)
-		rc = put_name(writer, batch, COLUMN_KIND, at, row->kind, err);
-	return rc < 0 ? rc : put_name(writer, batch, COLUMN_PROGRAMME, at, row->programme, err);
+		rc = find_name(&writer->names[COLUMN_KIND], row->kind, &to->kind[at], err);
+	return rc < 0 ? rc : find_name(&writer->names[COLUMN_PROGRAMME], row->programme, &to->programme[at], err);
 }
 
 static int fill_rows(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
 {
 	(void)state;
 	struct ledger_writer *const writer = context;
+	const struct places places = places_of(writer, batch);
 	uint32_t at = 0;
-	int rc = writer->has_first ? put_row(writer, batch, at++, &writer->first, err) : 0;
+	int rc = writer->has_first ? put_row(writer, &places, at++, &writer->first, err) : 0;
 	writer->has_first = false;
 	while (rc == 0 && at < ENGINE_BATCH_ROWS) {
 		struct ledger_row row;
@@ -263,7 +294,7 @@ static int fill_rows(void *context, void *state, struct engine_batch *batch, uin
 		rc = writer->source->next(writer->source, &row, &found, err);
 		if (rc < 0 || !found)
 			break;
-		rc = put_row(writer, batch, at++, &row, err);
+		rc = put_row(writer, &places, at++, &row, err);
 	}
 	if (rc < 0)
 		return rc;

@@ -169,14 +169,23 @@ struct rule_text {
 
 struct ledger_names {
 	const struct programme *programme;
+	struct slice programme_text;
+	struct slice ledgers[PROGRAMME_LEDGERS_MAX];
+	struct slice kinds[POSTING_KIND_MAX + 1];
 	struct rule_text slots[NAMES_SLOTS];
 };
 
 struct ledger_names *ledger_names_new(const struct programme *programme)
 {
 	struct ledger_names *const names = calloc(1, sizeof(*names));
-	if (names)
-		names->programme = programme;
+	if (!names)
+		return NULL;
+	names->programme = programme;
+	names->programme_text = slice_of(programme->hash_text);
+	for (unsigned i = 0; i < programme->n_ledgers; i++)
+		names->ledgers[i] = slice_of(programme->ledgers[i].name);
+	for (unsigned i = 0; i <= POSTING_KIND_MAX; i++)
+		names->kinds[i] = slice_of(posting_kind_name(i));
 	return names;
 }
 
@@ -243,7 +252,7 @@ static int decode(struct ledger_spool_source *source, struct slice record, struc
 {
 	const struct programme *const programme = source->names->programme;
 	struct reader r = reader_of(record);
-	*row = (struct ledger_row){.programme = slice_of(programme->hash_text)};
+	*row = (struct ledger_row){.programme = source->names->programme_text};
 	if (source->id_type == CUSTOMER_ID_INTEGER)
 		row->customer.number = read_signed(&r);
 	else
@@ -263,8 +272,8 @@ static int decode(struct ledger_spool_source *source, struct slice record, struc
 	const uint64_t promotions = read_varint(&r);
 	if (r.bad || bytes[0] > POSTING_KIND_MAX || bytes[1] >= programme->n_ledgers)
 		return error_set(err, ERROR_CORRUPT, "a temporary file of the ledger was changed while it was in use");
-	row->kind = slice_of(posting_kind_name(bytes[0]));
-	row->ledger = slice_of(programme->ledgers[bytes[1]].name);
+	row->kind = source->names->kinds[bytes[0]];
+	row->ledger = source->names->ledgers[bytes[1]];
 	int rc = rules || promotions ? rule_text(source->names, rules, promotions, &row->rule) : 0;
 	if (rc == 0)
 		rc = note_text(programme, bytes[0], bytes[2], bytes[3], bytes[4], &source->note, &row->note);

@@ -67,6 +67,15 @@ int spool_append(struct spool *spool, struct slice record, struct error *err)
 
 int spool_append_records(struct spool *spool, struct slice records, struct error *err)
 {
+	/* Much at once is not copied once more. */
+	if (records.len >= PENDING_BYTES) {
+		int rc = spool_flush(spool, err);
+		if (rc == 0)
+			rc = file_write_all(spool->fd, records.data, records.len, spool->dir, err);
+		if (rc == 0)
+			spool->size += records.len;
+		return rc;
+	}
 	if (records.len && buf_append(&spool->pending, records.data, records.len) < 0)
 		return error_no_memory(err, records.len);
 	spool->size += records.len;
