@@ -99,7 +99,7 @@ void intake_close(struct intake *intake);
  */
 int intake_source(struct intake *intake, const struct config_source *source, unsigned *failed, struct error *err);
 
-/* A stored position, for `status`. */
+/* A stored position, for `status`: of a file, or of what another type of source reads. */
 struct intake_position {
 	bool complete;
 	uint64_t bytes;              /* of the unpacked text */

@@ -1,5 +1,5 @@
 /*
- * What the parts of the intake share. No part is used from outside speed/intake*.c and speed/put_away.c.
+ * What the parts of the intake share. No part is used from outside of these files.
  *
  *     intake.c            directories, files and blocks
  *     intake_position.c   how far each text was read, in the journal
@@ -7,6 +7,8 @@
  *     intake_read.c       records one after the other, and what to do at the end of a file
  *     intake_orders.c     records to orders and other events, to the block
  *     put_away.c          what becomes of a file that was taken
+ *
+ * lines.c uses intake_orders.c for streams, which have no input.
  */
 #ifndef PUNCHCARD_SPEED_INTAKE_INTERNAL_H
 #define PUNCHCARD_SPEED_INTAKE_INTERNAL_H
@@ -77,6 +79,9 @@ struct intake {
 	struct pending pending;
 	struct block_writer block;
 	bool begun; /* the journal's transaction */
+	/* Where records come from a stream instead of files (speed/lines.h): called between two orders. 0; 1: not one more in this
+	 * block. NULL: a full block is committed, with the position in the file. */
+	int (*between)(const struct intake *intake);
 	int64_t now_us;
 	int64_t latest_us;
 	uint64_t lines; /* of all files, for progress */
@@ -95,7 +100,8 @@ struct intake {
 	size_t past_cap;
 	struct buf label;
 	bool label_written;
-	uint64_t line; /* physical lines consumed */
+	uint64_t line;   /* physical lines consumed */
+	uint64_t offset; /* of a stream: bytes consumed */
 	struct intake_counts counts;
 	struct intake_counts had; /* of earlier runs, of the same key */
 	bool had_quarantined;
@@ -123,6 +129,15 @@ bool intake_asked_to_stop(const struct intake *intake);
 int intake_interrupted(struct error *err);
 
 /* intake_position.c; all but intake_mark_here need the transaction. */
+
+/* What a position begins with, for all kinds of sources: appends it to out. 0 or ERROR_NO_MEMORY. */
+int intake_position_encode(unsigned version, const struct intake_position *position,
+			   const unsigned char digest[INPUT_DIGEST_BYTES], struct buf *out);
+/* Reads what it begins with. The rest of one of version POSITION_VERSION_STREAM is the source's own; *rest may be NULL. */
+#define POSITION_VERSION_FILE   1u
+#define POSITION_VERSION_STREAM 2u
+int intake_position_decode_rest(struct slice stored, struct intake_position *out,
+				unsigned char digest[INPUT_DIGEST_BYTES], struct slice *rest);
 
 /* Sets key and label for the first text of a name. */
 int intake_set_name(struct intake *intake, const char *name, size_t name_len, struct error *err);
@@ -177,7 +192,7 @@ bool intake_has_settled(const struct intake *intake);
 
 /* intake_orders.c */
 
-/* Takes the record in intake->csv. */
+/* Takes the record in intake->csv. 1: not now, as `between` says. */
 int intake_take_record(struct intake *intake, enum csv_result result, struct error *err);
 /* Ends the order that is pending. */
 int intake_flush_pending(struct intake *intake, struct error *err);

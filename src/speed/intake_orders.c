@@ -26,6 +26,11 @@ static int commit_if_full(struct intake *intake, struct error *err)
 	return rc == 0 ? intake_begin_block(intake, err) : rc;
 }
 
+static int between_orders(struct intake *intake, struct error *err)
+{
+	return intake->between ? intake->between(intake) : commit_if_full(intake, err);
+}
+
 static int write_label(struct intake *intake, struct error *err)
 {
 	if (intake->label_written)
@@ -186,8 +191,8 @@ static int take_event_line(struct intake *intake, int reason, struct error *err)
 		reason = order_format_event(intake->format, raw, intake->latest_us, &event);
 	if (reason < 0)
 		return error_no_memory(err, raw.len);
-	int rc = commit_if_full(intake, err);
-	if (rc < 0)
+	int rc = between_orders(intake, err);
+	if (rc != 0)
 		return rc;
 	intake->counts.lines++;
 	intake->lines++;
@@ -211,8 +216,8 @@ static int take_order_line(struct intake *intake, int reason, struct error *err)
 			: intake->pending.n_lines && intake->order_start.bad_lines++ == BAD_LINES_IN_ORDER)
 		rc = intake_flush_pending(intake, err);
 	if (rc == 0 && intake->pending.n_lines == 0)
-		rc = commit_if_full(intake, err);
-	if (rc < 0)
+		rc = between_orders(intake, err);
+	if (rc != 0)
 		return rc;
 	intake->counts.lines++;
 	intake->lines++;

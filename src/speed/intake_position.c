@@ -2,7 +2,7 @@
  * A position, as journal_position_set stores it:
  *
  *     bytes      what
- *     1          version, 1
+ *     1          version: 1
  *     1          1: read to its end
  *     16         XXH3-128 of the text taken so far (canonical)
  *     varint × 8 bytes of text taken, physical lines taken, size of the file (0: not read to its end), lines, rows, events,
@@ -18,6 +18,9 @@
  *                           text up to there. So a file that was put away then is known by its size. Without bytes of text
  *                           and not read to its end: a file that has the name of one that was put away and is none; digest
  *                           is that of its text, and nothing of it was taken
+ *
+ * Other sources than spools have positions of version 2, which begin in the same way and go on with what is their own; their
+ * keys begin with S NUL NUL, as no file's does (speed/stream_position.c).
  */
 #include "speed/intake_internal.h"
 
@@ -27,16 +30,15 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#define POSITION_VERSION   1
-#define POSITION_MAX_BYTES (2 + INPUT_DIGEST_BYTES + 9 * VARINT_MAX_BYTES)
-
-int intake_position_decode(struct slice stored, struct intake_position *out, unsigned char digest[16])
+int intake_position_decode_rest(struct slice stored, struct intake_position *out,
+				unsigned char digest[INPUT_DIGEST_BYTES], struct slice *rest)
 {
 	struct reader r = reader_of(stored);
 	struct intake_position position = {0};
 	const unsigned version = reader_has(&r, 1) ? *r.at++ : 0;
 	position.complete = reader_has(&r, 1) && *r.at++ == 1;
-	if (version != POSITION_VERSION || !reader_has(&r, INPUT_DIGEST_BYTES))
+	if ((version != POSITION_VERSION_FILE && version != POSITION_VERSION_STREAM) ||
+	    !reader_has(&r, INPUT_DIGEST_BYTES))
 		return ERROR_CORRUPT;
 	const unsigned char *const stored_digest = (const unsigned char *)r.at;
 	r.at += INPUT_DIGEST_BYTES;
@@ -49,20 +51,29 @@ int intake_position_decode(struct slice stored, struct intake_position *out, uns
 	position.counts.duplicates = read_varint(&r);
 	position.counts.quarantined = read_varint(&r);
 	position.time_us = read_signed(&r);
-	if (r.bad || r.at != r.end)
+	const size_t left = (size_t)(r.end - r.at);
+	if (r.bad || (version == POSITION_VERSION_FILE && left))
 		return ERROR_CORRUPT;
 	memcpy(digest, stored_digest, INPUT_DIGEST_BYTES);
 	*out = position;
+	if (rest)
+		*rest = (struct slice){(const char *)r.at, left};
 	return 0;
 }
 
-static int store(struct intake *intake, const struct buf *key, const struct intake_position *position,
-		 const unsigned char digest[INPUT_DIGEST_BYTES], struct error *err)
+int intake_position_decode(struct slice stored, struct intake_position *out, unsigned char digest[16])
 {
-	char bytes[POSITION_MAX_BYTES];
+	return intake_position_decode_rest(stored, out, digest, NULL);
+}
+
+int intake_position_encode(unsigned version, const struct intake_position *position,
+			   const unsigned char digest[INPUT_DIGEST_BYTES], struct buf *out)
+{
+	if (buf_reserve(out, 2 + INPUT_DIGEST_BYTES + 9 * VARINT_MAX_BYTES) < 0)
+		return ERROR_NO_MEMORY;
 	const struct intake_counts *const counts = &position->counts;
-	char *p = bytes;
-	*p++ = POSITION_VERSION;
+	char *p = out->data + out->len;
+	*p++ = (char)version;
 	*p++ = position->complete;
 	memcpy(p, digest, INPUT_DIGEST_BYTES);
 	p += INPUT_DIGEST_BYTES;
@@ -71,8 +82,18 @@ static int store(struct intake *intake, const struct buf *key, const struct inta
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		p = put_varint(p, numbers[i]);
 	p = put_signed(p, position->time_us);
+	out->len = (size_t)(p - out->data);
+	return 0;
+}
+
+static int store(struct intake *intake, const struct buf *key, const struct intake_position *position,
+		 const unsigned char digest[INPUT_DIGEST_BYTES], struct error *err)
+{
+	_cleanup_buf_ struct buf bytes = {0};
+	if (intake_position_encode(POSITION_VERSION_FILE, position, digest, &bytes) < 0)
+		return error_no_memory(err, sizeof(*position));
 	return journal_position_set(intake->journal, (struct slice){key->data, key->len},
-				    (struct slice){bytes, (size_t)(p - bytes)}, err);
+				    (struct slice){bytes.data, bytes.len}, err);
 }
 
 void intake_mark_here(struct intake *intake, struct mark *mark)
@@ -82,10 +103,11 @@ void intake_mark_here(struct intake *intake, struct mark *mark)
 		mark->counts = intake->counts;
 		return;
 	}
-	mark->offset = input_offset(intake->in);
+	mark->offset = intake->in ? input_offset(intake->in) : intake->offset;
 	mark->line = intake->line;
 	mark->counts = intake->counts;
-	input_digest(intake->in, mark->digest);
+	if (intake->in)
+		input_digest(intake->in, mark->digest);
 }
 
 int intake_write_position(struct intake *intake, const struct mark *mark, bool complete, uint64_t file_bytes,
