@@ -67,15 +67,23 @@ void lines_close(struct lines *lines)
 
 /* Streams. */
 
+int lines_stream_name(struct lines_stream *stream, struct slice name, struct error *err)
+{
+	_cleanup_buf_ struct buf escaped = {0};
+	buf_clear(&stream->label);
+	if (utf8_escape(&escaped, name.data, name.len, (size_t)NAME_MAX * 4) < 0 ||
+	    block_label((struct slice){escaped.data, escaped.len}, &stream->label) < 0)
+		return error_no_memory(err, name.len);
+	return 0;
+}
+
 int lines_stream_open(struct lines *lines, struct lines_stream *stream, struct slice name,
 		      const struct lines_place *place, struct error *err)
 {
 	*stream = (struct lines_stream){.durable = *place, .at = place->bytes};
-	_cleanup_buf_ struct buf escaped = {0};
 	int rc = order_format_open(lines->source->deployment, lines->source->config->format, &stream->format, err);
-	if (rc == 0 && (utf8_escape(&escaped, name.data, name.len, (size_t)NAME_MAX * 4) < 0 ||
-			block_label((struct slice){escaped.data, escaped.len}, &stream->label) < 0))
-		rc = error_no_memory(err, name.len);
+	if (rc == 0)
+		rc = lines_stream_name(stream, name, err);
 	if (rc < 0) {
 		lines_stream_close(stream);
 		return rc;
@@ -393,19 +401,14 @@ static void move_on(struct lines_stream *stream)
 	stream->first_us = left ? stream->last_us : 0;
 }
 
-static bool has_moved(const struct lines_stream *stream)
-{
-	return stream->next.bytes != stream->durable.bytes;
-}
-
-int lines_commit(struct lines *lines, unsigned files, struct error *err)
+int lines_commit(struct lines *lines, unsigned files, bool force, struct error *err)
 {
 	struct intake *const intake = lines->intake;
 	struct source_counts counts = {.files = files};
-	bool moved = files != 0;
+	bool moved = force;
 	for (size_t i = 0; i < lines->n_taken; i++) {
 		const struct lines_stream *const stream = lines->taken[i];
-		moved = moved || has_moved(stream);
+		moved = moved || lines_moved(stream);
 		counts.lines += stream->next_counts.lines;
 		counts.events += stream->next_counts.events;
 		counts.duplicates += stream->next_counts.duplicates;

@@ -75,10 +75,11 @@ struct lines;
 int lines_open(struct source *source, struct lines **out, struct error *err);
 void lines_close(struct lines *lines);
 
-/* `name`: what ids begin with, in a format without ids. `place`: where the bytes that will be added begin. ERROR_NO_MEMORY,
+/* `name`: what ids begin with, in a format without ids; it may be set later, before the first lines_take. `place`: where the bytes that will be added begin. ERROR_NO_MEMORY,
  * ERROR_CONFIG. */
 int lines_stream_open(struct lines *lines, struct lines_stream *stream, struct slice name,
 		      const struct lines_place *place, struct error *err);
+int lines_stream_name(struct lines_stream *stream, struct slice name, struct error *err);
 /* Where a stream is gone on with: takes the header out of its beginning; stream->has_header says whether it is whole in these
  * bytes. `name` is for messages. ERROR_INPUT: it is none. Does nothing when the format needs none. */
 int lines_stream_header(struct lines_stream *stream, struct slice beginning, const char *name, struct error *err);
@@ -104,9 +105,14 @@ int lines_begin(struct lines *lines, struct error *err);
  * ERROR_INPUT for a header, the journal's, ERROR_NO_MEMORY; then lines_abort. */
 int lines_take(struct lines *lines, struct lines_stream *stream, enum lines_end end, struct error *err);
 bool lines_full(const struct lines *lines);
+/* Whether lines_take has moved on where it can be gone on with. */
+static inline bool lines_moved(const struct lines_stream *stream)
+{
+	return stream->next.bytes != stream->durable.bytes;
+}
 /* Makes durable what was taken, with the positions that were set, and tells the daemon (source_committed); nothing, where no
- * stream has moved on. `files`: that were read to their end, or whose positions must be written for another reason. After an error nothing was taken, as after lines_abort. */
-int lines_commit(struct lines *lines, unsigned files, struct error *err);
+ * stream has moved on and `force` is false. `files`: how many were read to their end. After an error nothing was taken, as after lines_abort. */
+int lines_commit(struct lines *lines, unsigned files, bool force, struct error *err);
 void lines_abort(struct lines *lines);
 /* How many milliseconds the next commit should wait for more; 0: it need not. */
 int lines_linger_ms(const struct lines *lines);

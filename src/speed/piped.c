@@ -126,7 +126,7 @@ static int take_block(struct piped *piped, enum lines_end end, bool *more, struc
 		lines_abort(piped->lines);
 		return rc;
 	}
-	rc = lines_commit(piped->lines, 0, err);
+	rc = lines_commit(piped->lines, 0, next.common.complete, err);
 	if (rc == 0)
 		piped->position = next;
 	return rc;

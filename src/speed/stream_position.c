@@ -35,6 +35,8 @@ void stream_print_make(struct slice bytes, struct stream_print *out)
 bool stream_print_is_of(const struct stream_print *print, const void *bytes)
 {
 	struct stream_print other;
+	if (print->len == 0)
+		return true;
 	stream_print_make((struct slice){bytes, print->len}, &other);
 	return memcmp(print->digest, other.digest, sizeof(other.digest)) == 0;
 }
