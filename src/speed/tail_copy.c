@@ -147,14 +147,29 @@ static bool is_quiet(const struct tail *tail, const struct stat *st)
 	return age_us < 0 || age_us >= (int64_t)tail->source->config->settle_ms * 1000;
 }
 
+/* Whether both begin alike, and nothing was taken of the known one yet, but will be: then more can be said. */
+static bool may_become_copy(const struct text *known, const struct text *text, uint64_t size)
+{
+	struct stat st;
+	if (!known->has_stream || known->fd < 0 || fstat(known->fd, &st) < 0 ||
+	    !(known->dirty || (known->stream.window.len && !known->stream.idle)))
+		return false;
+	const uint64_t both = (uint64_t)st.st_size < size ? (uint64_t)st.st_size : size;
+	const size_t len = both < STREAM_PRINT_BYTES ? (size_t)both : STREAM_PRINT_BYTES;
+	return is_enough(known, text, both) && is_same_at(known->fd, text->fd, 0, len) &&
+	       is_same_at(known->fd, text->fd, both - len, len);
+}
+
 enum found { FOUND_NOTHING, FOUND_REST, FOUND_COPY, FOUND_BEGINNING, FOUND_WAIT };
 
 static enum found compare(const struct tail *tail, const struct text *known, struct text *text, const struct stat *st)
 {
 	const uint64_t size = (uint64_t)st->st_size;
 	const uint64_t taken = tail_taken(known);
-	if (known == text || known->state != TEXT_KNOWN || tail_lines(known) == 0)
+	if (known == text || known->state != TEXT_KNOWN)
 		return FOUND_NOTHING;
+	if (tail_lines(known) == 0)
+		return may_become_copy(known, text, size) ? FOUND_WAIT : FOUND_NOTHING;
 	if (!is_enough(known, text, size < taken ? size : taken))
 		return FOUND_NOTHING;
 	if (size < taken) {

@@ -19,7 +19,9 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define WAIT_US INT64_C(60000000)
@@ -70,6 +72,33 @@ static inline void join_source(void)
 {
 	assert_int_equal(pthread_join(running_thread, NULL), 0);
 	is_running = false;
+}
+
+/* `run` again, as after an error. */
+static inline void run_again(void)
+{
+	running_rc = 0;
+	running_err = (struct error){0};
+	assert_int_equal(pthread_create(&running_thread, NULL, run_source, NULL), 0);
+	is_running = true;
+}
+
+/* No file may grow beyond so much: the disk is full. 0: it has room again. */
+static inline void limit_files(uint64_t bytes)
+{
+	struct rlimit limit;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes ? bytes : limit.rlim_max;
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static inline uint64_t journal_bytes(void)
+{
+	_cleanup_free_ char *path = text_printf("%s/data.mdb", shop->journal_dir);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_size;
 }
 
 static inline void close_source(void)

@@ -432,7 +432,8 @@ static void test_random_histories(void **state)
 	(void)state;
 	const char *const one = getenv("TAIL_SEED");
 	const unsigned long long first = one ? strtoull(one, NULL, 10) : 1;
-	const unsigned long long n = one ? 1 : 30;
+	const char *const many = getenv("TAIL_SEEDS");
+	const unsigned long long n = one ? 1 : many ? strtoull(many, NULL, 10) : 30;
 	for (unsigned long long seed = first; seed < first + n; seed++) {
 		run_history(seed, seed % 2 ? TAIL("logs/a.log*", "classic") : TAIL("logs/a.log", "classic"));
 		remove_shop(NULL);

@@ -1,0 +1,398 @@
+/*
+ * The source "exec": what a program prints.
+ *
+ * The program leads a process group of its own, so that what it has started can be stopped with it. It is started again when it
+ * ends. What it wrote is taken whatever happens: it waits in the pipe, in the window, or, when this process dies, is written to
+ * nobody.
+ */
+#include "speed/metrics.h"
+#include "speed/piped.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a program has to end when it is told to. */
+#define END_MS 5000
+/* Who ran so long has not failed at once: the pauses begin anew. */
+#define RAN_WELL_MS INT64_C(60000)
+#define DOUBLINGS   6u
+/* The end of a program is looked for so often where the system does not tell of it. */
+#define LOOK_MS 20
+/* From closing its output to its end. */
+#define GO_MS          200
+#define SAID_BYTES     1000u
+#define ERR_READ_BYTES 4096u
+
+struct exec {
+	struct piped piped;
+	pid_t pid;  /* 0: no program runs */
+	int out_fd; /* -1: none, as the two below */
+	int err_fd;
+	int epoll_fd;       /* readable when one of the two is */
+	unsigned failures;  /* in a row */
+	int64_t started_ms; /* by the monotonic clock, as below */
+	int64_t again_ms;
+	struct buf said; /* to stderr, a line without its end yet */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const char *name_of(const struct exec *exec)
+{
+	return exec->piped.source->config->name;
+}
+
+static int open_state(struct source *source, struct error *err)
+{
+	struct exec *const exec = calloc(1, sizeof(*exec));
+	if (!exec)
+		return error_no_memory(err, sizeof(*exec));
+	exec->out_fd = exec->err_fd = -1;
+	exec->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int rc = exec->epoll_fd < 0
+			 ? error_errno(err, errno, "source %s: cannot wait for a program", source->config->name)
+			 : piped_open(source, &exec->piped, err);
+	if (rc < 0) {
+		cleanup_close(&exec->epoll_fd);
+		free(exec);
+		return rc;
+	}
+	source->state = exec;
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_state(struct source *source)
+{
+	struct exec *const exec = source->state;
+	if (!exec)
+		return;
+	if (exec->pid) {
+		kill(-exec->pid, SIGKILL);
+		while (waitpid(exec->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close_fd(&exec->out_fd);
+	close_fd(&exec->err_fd);
+	close_fd(&exec->epoll_fd);
+	piped_close(&exec->piped);
+	buf_release(&exec->said);
+	free(exec);
+	source->state = NULL;
+}
+
+/* Starting. */
+
+static int set_up(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, const char *dir, int out, int err)
+{
+	sigset_t none;
+	sigset_t all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addchdir_np(actions, dir);
+	if (rc == 0)
+		rc = posix_spawnattr_setflags(attributes,
+					      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	if (rc == 0)
+		rc = posix_spawnattr_setpgroup(attributes, 0);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigmask(attributes, &none);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigdefault(attributes, &all);
+	return rc;
+}
+
+/* Starts the program with these as its stdout and stderr. 0 or errno. */
+static int spawn(const struct exec *exec, int out, int err, pid_t *pid)
+{
+	const struct config_strings *const command = &exec->piped.source->config->command;
+	char **const argv = calloc(command->count + 1, sizeof(char *));
+	if (!argv)
+		return ENOMEM;
+	memcpy(argv, command->items, command->count * sizeof(char *));
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	int rc = set_up(&actions, &attributes, exec->piped.source->deployment->dir, out, err);
+	if (rc == 0)
+		rc = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	free(argv);
+	return rc;
+}
+
+/* Says when it is started again. */
+static void back_off(struct exec *exec)
+{
+	const unsigned doublings = exec->failures < DOUBLINGS ? exec->failures : DOUBLINGS;
+	exec->failures++;
+	exec->again_ms = now_ms() + ((int64_t)exec->piped.source->config->restart_s * 1000 << doublings);
+	metrics_source_state(exec->piped.source->metrics, METRICS_BACKING_OFF);
+}
+
+static int try_to_start(struct exec *exec, struct error *err)
+{
+	_cleanup_close_ int out_write = -1;
+	_cleanup_close_ int err_write = -1;
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "cannot make a pipe");
+	exec->out_fd = fds[0];
+	out_write = fds[1];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "cannot make a pipe");
+	exec->err_fd = fds[0];
+	err_write = fds[1];
+	fcntl(exec->err_fd, F_SETFL, O_NONBLOCK);
+	struct epoll_event event = {.events = EPOLLIN};
+	if (epoll_ctl(exec->epoll_fd, EPOLL_CTL_ADD, exec->out_fd, &event) < 0 ||
+	    epoll_ctl(exec->epoll_fd, EPOLL_CTL_ADD, exec->err_fd, &event) < 0)
+		return error_errno(err, errno, "cannot wait for a program");
+	const int rc = spawn(exec, out_write, err_write, &exec->pid);
+	if (rc != 0) {
+		exec->pid = 0;
+		return error_errno(err, rc, "cannot start %s", exec->piped.source->config->command.items[0]);
+	}
+	return 0;
+}
+
+/* A program that cannot be started is no error of the source: perhaps it can be later. */
+static int start(struct exec *exec, struct error *err)
+{
+	int rc = piped_start(&exec->piped, "exec", err);
+	if (rc < 0)
+		return rc;
+	struct error fault = {0};
+	buf_clear(&exec->said);
+	rc = try_to_start(exec, &fault);
+	if (rc < 0) {
+		close_fd(&exec->out_fd);
+		close_fd(&exec->err_fd);
+		exec->piped.ended = true;
+		LOG_ERROR("a program cannot be started; it is tried again", log_text("source", name_of(exec)),
+			  log_error(&fault));
+		metrics_source_error(exec->piped.source->metrics, fault.message, clock_now_us());
+		back_off(exec);
+		return 0;
+	}
+	exec->started_ms = now_ms();
+	metrics_source_state(exec->piped.source->metrics, METRICS_RUNNING);
+	LOG_INFO("started a program", log_text("source", name_of(exec)), log_int("pid", exec->pid));
+	return 0;
+}
+
+/* What it says to stderr. */
+
+static void say_line(const struct exec *exec, struct slice line)
+{
+	if (slice_trim(line).len)
+		LOG_WARNING("the program says", log_text("source", name_of(exec)), log_slice("text", line));
+}
+
+static void say(struct exec *exec, struct slice text)
+{
+	while (text.len) {
+		const char *const lf = memchr(text.data, '\n', text.len);
+		const size_t len = lf ? (size_t)(lf - text.data) : text.len;
+		const size_t room = SAID_BYTES > exec->said.len ? SAID_BYTES - exec->said.len : 0;
+		(void)buf_append(&exec->said, text.data, len < room ? len : room); /* or less is said */
+		if (lf) {
+			say_line(exec, (struct slice){exec->said.data, exec->said.len});
+			buf_clear(&exec->said);
+		}
+		text.data += len + (lf != NULL);
+		text.len -= len + (lf != NULL);
+	}
+}
+
+static void read_err(struct exec *exec)
+{
+	char bytes[ERR_READ_BYTES];
+	if (exec->err_fd < 0)
+		return;
+	const ssize_t n = read(exec->err_fd, bytes, sizeof(bytes));
+	if (n > 0)
+		say(exec, (struct slice){bytes, (size_t)n});
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		close_fd(&exec->err_fd); /* and no longer waited for */
+}
+
+static bool has_bytes(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	return fd >= 0 && poll(&poll_fd, 1, 0) > 0;
+}
+
+/* Ending. */
+
+/* Whether the program has ended. It stays what it is, so that its number names its group until reap. */
+static bool has_ended(const struct exec *exec, siginfo_t *info)
+{
+	*info = (siginfo_t){0};
+	return waitid(P_PID, (id_t)exec->pid, info, WEXITED | WNOHANG | WNOWAIT) == 0 && info->si_pid == exec->pid;
+}
+
+static void tell_end(struct exec *exec, const siginfo_t *info, bool wanted)
+{
+	const int64_t ran_us = (now_ms() - exec->started_ms) * 1000;
+	const bool well = info->si_code == CLD_EXITED && info->si_status == 0;
+	if (well || wanted) {
+		LOG_INFO("a program has ended", log_text("source", name_of(exec)), log_us("ran", ran_us),
+			 log_int(info->si_code == CLD_EXITED ? "status" : "signal", info->si_status));
+		return;
+	}
+	struct error fault = {0};
+	error_set(&fault, ERROR_IO, "the program %s %d",
+		  info->si_code == CLD_EXITED ? "ended with status" : "was killed by signal", info->si_status);
+	LOG_WARNING("a program has ended", log_text("source", name_of(exec)), log_us("ran", ran_us), log_error(&fault));
+	metrics_source_error(exec->piped.source->metrics, fault.message, clock_now_us());
+}
+
+/* Reads what was written until nobody can write any more, or for so long. Not ended by the source's stop. */
+static int drain(struct exec *exec, int64_t until_ms, struct error *err)
+{
+	siginfo_t info;
+	int rc = 0;
+	while (rc == 0) {
+		const int64_t left_ms = until_ms - now_ms();
+		struct pollfd fds[] = {{.fd = exec->piped.ended ? -1 : exec->out_fd, .events = POLLIN},
+				       {.fd = exec->err_fd, .events = POLLIN}};
+		const bool ready = poll(fds, 2, left_ms <= 0 ? 0 : left_ms < LOOK_MS ? (int)left_ms : LOOK_MS) > 0;
+		if (fds[1].revents)
+			read_err(exec);
+		if (fds[0].revents)
+			rc = piped_read(&exec->piped, exec->out_fd, err);
+		if (rc == 0 && !exec->piped.stream.idle)
+			rc = piped_take(&exec->piped, LINES_OPEN, false, err);
+		/* Who has left the group, and goes on writing, is not waited for. */
+		if ((exec->piped.ended && has_ended(exec, &info)) || (left_ms <= 0 && (!ready || left_ms < -END_MS)))
+			return rc;
+	}
+	return rc;
+}
+
+/* Ends the program and what it has started, takes what was written, and reaps. wanted: the source stops. */
+static int end(struct exec *exec, bool wanted, struct error *err)
+{
+	siginfo_t info;
+	const bool by_itself = has_ended(exec, &info);
+	int rc = 0;
+	if (!exec->piped.ended || !by_itself) {
+		kill(-exec->pid, SIGTERM);
+		rc = drain(exec, now_ms() + END_MS, err);
+	}
+	if (rc == 0 && (!exec->piped.ended || !has_ended(exec, &info))) {
+		LOG_WARNING("a program does not end, and is killed", log_text("source", name_of(exec)));
+		kill(-exec->pid, SIGKILL);
+		rc = drain(exec, now_ms() + GO_MS, err);
+	}
+	if (rc < 0)
+		return rc;
+	/* A line that was being written when the program was killed is not the line that was meant. */
+	if (!has_ended(exec, &info))
+		while (waitid(P_PID, (id_t)exec->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+			;
+	const bool whole = info.si_code == CLD_EXITED;
+	rc = piped_take(&exec->piped, whole ? LINES_ENDED : LINES_SETTLED, !wanted, err);
+	if (rc < 0)
+		return rc;
+	piped_give_up(&exec->piped);
+	kill(-exec->pid, SIGKILL); /* who closed the pipe, and is still there */
+	while (waitpid(exec->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	while (has_bytes(exec->err_fd))
+		read_err(exec);
+	say(exec, SLICE("\n"));
+	tell_end(exec, &info, wanted || !by_itself);
+	exec->pid = 0;
+	close_fd(&exec->out_fd);
+	close_fd(&exec->err_fd);
+	return 0;
+}
+
+/* Running. */
+
+static int take_turn(struct exec *exec, struct error *err)
+{
+	struct piped *const piped = &exec->piped;
+	siginfo_t info;
+	/* What an earlier run could not make durable first. */
+	int rc = piped->stream.idle ? 0 : piped_take(piped, LINES_OPEN, true, err);
+	const int settle_ms = piped_settle_ms(piped);
+	if (rc == 0 && settle_ms == 0)
+		return piped_take(piped, LINES_SETTLED, true, err);
+	if (rc == 0) {
+		/* Its end is seen at once by that of its pipes; if others hold these, a little later. */
+		const int timeout_ms = settle_ms > 0 && settle_ms < 1000 ? settle_ms : 1000;
+		source_wait(piped->source, exec->epoll_fd, timeout_ms, POLLIN);
+		read_err(exec);
+		if (has_bytes(exec->out_fd))
+			rc = piped_read(piped, exec->out_fd, err);
+	}
+	if (rc < 0 || source_must_stop(piped->source) || !(piped->ended || has_ended(exec, &info)))
+		return rc;
+	/* It may need a moment from closing its output to its end. */
+	for (int waited_ms = 0; waited_ms < GO_MS && !has_ended(exec, &info); waited_ms += 10)
+		source_wait(piped->source, -1, 10, 0);
+	const bool well = now_ms() - exec->started_ms >= RAN_WELL_MS;
+	rc = end(exec, false, err);
+	if (rc < 0)
+		return rc;
+	if (well)
+		exec->failures = 0;
+	metrics_source_add(piped->source->metrics, METRICS_SOURCE_RESTARTS, 1);
+	back_off(exec);
+	return 0;
+}
+
+static int run(struct source *source, struct error *err)
+{
+	struct exec *const exec = source->state;
+	int rc = 0;
+	while (rc == 0 && !source_must_stop(source)) {
+		const int64_t left_ms = exec->again_ms - now_ms();
+		if (exec->pid)
+			rc = take_turn(exec, err);
+		else if (left_ms <= 0)
+			rc = start(exec, err);
+		else
+			source_wait(source, -1, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX, 0);
+	}
+	if (rc == ERROR_INTERRUPTED && source_must_stop(source))
+		rc = 0;
+	return rc == 0 && exec->pid ? end(exec, true, err) : rc;
+}
+
+const struct source_driver source_exec = {.open = open_state, .run = run, .close = close_state};
