@@ -130,6 +130,48 @@ static void test_orders_of_several_lines(void **state)
 	assert_journal_plain("A latte\nA mocha\nB latte\n! stdin:7 bad_quote\nC a\nb\nD latte\nE latte\nE mocha\n");
 }
 
+static void *write_lines(void *context)
+{
+	const uintptr_t lines = (uintptr_t)context;
+	for (unsigned i = 0; i < lines; i++)
+		if (dprintf(pipe_fd, "%u|m%u 70|1700000000\n", i % 7, i) < 0)
+			break;
+	return NULL;
+}
+
+static void test_full_disk(void **state)
+{
+	(void)state;
+	enum { LINES = 60000 };
+	shop_open(PIPE_SOURCE("classic"));
+	open_pipe();
+	start_source(&source_stdin);
+	say("1|latte 70|1700000000\n");
+	wait_lines(1);
+	limit_files(journal_bytes() + 200000);
+	pthread_t writer;
+	assert_int_equal(pthread_create(&writer, NULL, write_lines, (void *)(uintptr_t)LINES), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		join_source();
+		assert_true(running_rc < 0);
+		if (i == 2)
+			limit_files(0);
+		run_again();
+	}
+	assert_int_equal(pthread_join(writer, NULL), 0);
+	hang_up();
+	join_source();
+	assert_int_equal(running_rc, 0);
+	assert_int_equal(journal_lines(), LINES + 1);
+	_cleanup_buf_ struct buf have = {0};
+	dump_journal(&have);
+	for (unsigned i = 0; i < LINES; i += 997) {
+		char row[32];
+		snprintf(row, sizeof(row), ":%u m%u\n", i + 2, i);
+		assert_non_null(strstr(have.data, row));
+	}
+}
+
 static void test_it_is_told_to_stop(void **state)
 {
 	(void)state;
@@ -149,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lines_until_the_end, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_large_and_long, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_orders_of_several_lines, make_shop, remove_running_shop),
+		cmocka_unit_test_setup_teardown(test_full_disk, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_it_is_told_to_stop, make_shop, remove_running_shop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

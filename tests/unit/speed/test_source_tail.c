@@ -405,6 +405,41 @@ static void assert_all_once(unsigned lines, unsigned long long seed)
 	free(numbers);
 }
 
+/* What could not be made durable is taken when there is room, though nobody could open the file again. */
+static void test_full_disk(void **state)
+{
+	(void)state;
+	enum { LINES = 40000 };
+	shop_open(TAIL("logs/a*.log", "classic"));
+	make_logs();
+	add("a.log", "1|m0 1|1700000000\n");
+	add("ab.log", "1|m1 1|1700000009\n");
+	start_source(&source_tail);
+	wait_lines(2);
+	_cleanup_buf_ struct buf a = {0};
+	_cleanup_buf_ struct buf b = {0};
+	for (unsigned n = 2; n < LINES; n++)
+		assert_int_equal(buf_printf(n % 3 ? &a : &b, "%u|m%u 1|1700000000\n", n % 7, n), 0);
+	stop_source();
+	add_bytes("a.log", a.data, a.len);
+	limit_files(journal_bytes() + 50000);
+	start_source(&source_tail);
+	join_source();
+	assert_true(running_rc < 0);
+	erase("a.log");
+	for (unsigned i = 0; i < 3; i++) {
+		run_again();
+		join_source();
+		assert_true(running_rc < 0);
+	}
+	limit_files(0);
+	add_bytes("ab.log", b.data, b.len);
+	run_again();
+	wait_lines(LINES);
+	stop_source();
+	assert_all_once(LINES, 0);
+}
+
 static void run_history(unsigned long long seed, const char *config)
 {
 	struct world world = {.runs = true, .follows_all = strstr(config, "a.log*") != NULL, .fresh = true};
@@ -452,6 +487,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_rest_is_in_a_copy, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_mapped_files, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_odd_files, make_shop, remove_running_shop),
+		cmocka_unit_test_setup_teardown(test_full_disk, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_random_histories, make_shop, remove_running_shop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
