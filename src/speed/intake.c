@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -59,32 +58,53 @@ void intake_close(struct intake *intake)
 	free(intake);
 }
 
-static void report(struct intake *intake, const char *name, enum intake_outcome outcome,
-		   const struct intake_counts *counts, const char *message)
+static void report(struct intake *intake, const struct intake_file *file)
 {
-	const struct intake_file file = {
-		.source = intake->source->name, .name = name, .outcome = outcome, .counts = counts, .message = message};
-	if (outcome == INTAKE_FAILED)
+	if (file->outcome == INTAKE_FAILED)
 		intake->failed++;
-	intake->hooks.file(intake->hooks.context, &file);
+	intake->hooks.file(intake->hooks.context, file);
+}
+
+/* Of the file that is looked at, and that stays where it is. */
+static void report_here(struct intake *intake, const char *name, enum intake_outcome outcome,
+			const struct intake_counts *counts, const char *message)
+{
+	intake->told++;
+	report(intake, &(const struct intake_file){.source = intake->source->name,
+						   .name = name,
+						   .name_now = name,
+						   .st = intake->st,
+						   .outcome = outcome,
+						   .counts = counts,
+						   .message = message});
 }
 
 static void report_nothing_taken(struct intake *intake, const char *name, enum intake_outcome outcome,
 				 const char *message)
 {
-	report(intake, name, outcome, &(const struct intake_counts){0}, message);
+	report_here(intake, name, outcome, &(const struct intake_counts){0}, message);
 }
 
 /* Blocks. */
+
+static void set_now(struct intake *intake)
+{
+	intake->now_us = clock_now_us();
+	intake->latest_us = intake->now_us + (int64_t)intake->deployment->config->future_limit_h * 3600 * MICROS;
+}
 
 int intake_begin_block(struct intake *intake, struct error *err)
 {
 	if (intake->begun)
 		return 0;
-	const int rc = journal_begin(intake->journal, err);
+	int rc = intake->hooks.before_block ? intake->hooks.before_block(intake->hooks.context, err) : 0;
+	if (rc == 0)
+		rc = journal_begin(intake->journal, err);
 	if (rc < 0)
 		return rc;
 	intake->begun = true;
+	set_now(intake);
+	intake->read.block_us = intake->now_us;
 	intake->label_written = false;
 	if (block_writer_begin(&intake->block, slice_of(intake->source->name), intake->now_us) < 0)
 		return error_no_memory(err, BLOCK_BYTES);
@@ -96,26 +116,45 @@ static void abort_block(struct intake *intake)
 	if (intake->begun)
 		journal_abort(intake->journal);
 	intake->begun = false;
+	intake->read = intake->durable;
+}
+
+/* What a path in the source's directory is called there; NULL: it is in another. */
+static const char *name_of(const struct intake *intake, const char *path)
+{
+	const size_t len = strlen(intake->dir);
+	return path && strncmp(path, intake->dir, len) == 0 && path[len] == '/' ? path + len + 1 : NULL;
 }
 
 static void put_finished_away(struct intake *intake)
 {
 	for (size_t i = 0; i < intake->n_finished; i++) {
 		const struct finished *const file = &intake->finished[i];
+		_cleanup_free_ char *path_now = NULL;
 		const char *note;
 		struct error fault = {0};
-		if (intake_put_away(intake, file, &note, &fault) < 0)
-			report(intake, file->name, INTAKE_FAILED, &file->counts, fault.message);
-		else
-			report(intake, file->name, file->outcome, &file->counts, note ? note : file->note);
+		const bool failed = intake_put_away(intake, file, &note, &path_now, &fault) < 0;
+		report(intake, &(const struct intake_file){
+				       .source = intake->source->name,
+				       .name = file->name,
+				       .name_now = name_of(intake, path_now),
+				       .st = &file->st,
+				       .outcome = failed ? INTAKE_FAILED : file->outcome,
+				       .counts = &file->counts,
+				       .message = failed ? fault.message
+						  : note ? note
+							 : file->note,
+			       });
 	}
 	drop_finished(intake);
 }
 
 int intake_commit_block(struct intake *intake, struct error *err)
 {
-	if (!intake->begun)
+	if (!intake->begun) {
+		put_finished_away(intake); /* nothing new was read of them */
 		return 0;
+	}
 	int rc = 0;
 	if (intake->block.n_events || intake->block.n_quarantined) {
 		uint64_t seq;
@@ -127,8 +166,11 @@ int intake_commit_block(struct intake *intake, struct error *err)
 	}
 	rc = journal_commit(intake->journal, err);
 	intake->begun = false;
-	if (rc < 0)
+	if (rc < 0) {
+		intake->read = intake->durable;
 		return rc;
+	}
+	intake->durable = intake->read;
 	put_finished_away(intake);
 	intake->hooks.committed(intake->hooks.context, intake->lines);
 	return 0;
@@ -170,6 +212,7 @@ static int remember_finished(struct intake *intake, enum intake_outcome outcome,
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	}
 	intake->n_finished++;
+	intake->told++;
 	return 0;
 }
 
@@ -200,6 +243,7 @@ static int finish(struct intake *intake, bool was_put_away, const struct mark *m
 		const int rc = intake_write_position(intake, mark, true, file_bytes, err);
 		if (rc < 0)
 			return rc;
+		intake->read.files++;
 		return remember_finished(intake, intake->all_reason ? INTAKE_REUSED : INTAKE_TAKEN, was_put_away, err);
 	}
 	int rc = 0;
@@ -227,11 +271,13 @@ static int read_on(struct intake *intake, bool was_put_away, bool *faulty, struc
 			return error_set(err, rc, "%s", fault->message);
 		if (ending == ENDING_WHOLE)
 			return finish(intake, was_put_away, &mark, err);
-		if (!intake->had_all || mark.offset != intake->had_offset)
+		if (mark.offset != intake->had_offset)
 			rc = intake_write_position(intake, &mark, false, 0, err);
 		*faulty = ending == ENDING_FAULT;
 		if (rc < 0 || *faulty)
 			return rc;
+		if (!intake->patient)
+			return remember_finished(intake, INTAKE_GROWS, true, err);
 		/* Where it is not in place the text would be read again from its beginning with each line that comes. */
 		const bool in_place = mark.offset == input_offset(intake->in) && !input_is_gzip(intake->in);
 		bool given_up = false;
@@ -271,13 +317,19 @@ static int read_file(struct intake *intake, bool was_put_away, bool *faulty, str
 			return read_on(intake, was_put_away, faulty, fault, err);
 		if (resumed == RESUMED_UNKNOWN)
 			return leave_unknown(intake, err);
-		bool given_up = false;
-		const int rc = wait_until_settled(intake, false, &given_up, err);
+		bool given_up = !intake->patient;
+		const int rc = given_up ? 0 : wait_until_settled(intake, false, &given_up, err);
 		if (rc < 0)
 			return rc;
 		if (given_up)
 			return remember_finished(intake, INTAKE_GROWS, true, err);
 	}
+}
+
+/* Whether a file that cannot be read may only not be whole yet: a gzip file that is cut off, half a header. */
+static bool may_be_unfinished(const struct intake *intake, const struct error *fault)
+{
+	return !intake->patient && intake->in && fault->code == ERROR_INPUT && !intake_has_settled(intake);
 }
 
 /* Takes one file. A fault of the file itself is reported; the result is negative only when the intake cannot go on. */
@@ -292,6 +344,7 @@ static int take_file(struct intake *intake, const char *name, size_t base_len, s
 	intake->counts = (struct intake_counts){0};
 	intake->note = NULL;
 	intake->waited_us = 0;
+	intake->counted = (struct intake_counts){0};
 	int rc = intake_set_name(intake, name, base_len ? base_len : strlen(name), err);
 	if (rc == 0)
 		rc = intake_begin_block(intake, err);
@@ -299,10 +352,12 @@ static int take_file(struct intake *intake, const char *name, size_t base_len, s
 	bool faulty = false;
 	if (rc == 0)
 		rc = read_file(intake, base_len != 0, &faulty, &fault, err);
-	if (rc == 0 && fault.code == ERROR_NO_MEMORY)
+	if (rc == 0 && (intake->broken || fault.code == ERROR_NO_MEMORY || fault.code == ERROR_INTERRUPTED))
 		rc = error_set(err, fault.code, "%s", fault.message);
-	if (rc == 0 && faulty)
-		report(intake, name, INTAKE_FAILED, &intake->counts, fault.message);
+	else if (rc == 0 && faulty && may_be_unfinished(intake, &fault))
+		rc = remember_finished(intake, INTAKE_GROWS, true, err);
+	else if (rc == 0 && faulty && fault.code != ERROR_NOT_FOUND) /* that is: taken away meanwhile */
+		report_here(intake, name, INTAKE_FAILED, &intake->counts, fault.message);
 	pending_clear(&intake->pending);
 	input_close(intake->in);
 	intake->in = NULL;
@@ -329,91 +384,113 @@ static int may_be_grown(struct intake *intake, const char *name, size_t base_len
 	return rc;
 }
 
-static bool is_move_target(const struct intake *intake, const char *path)
-{
-	if (intake->source->when_done != WHEN_DONE_MOVE)
-		return false;
-	_cleanup_free_ char *target = deployment_path(intake->deployment, intake->source->move_to);
-	return target && strcmp(target, path) == 0;
-}
-
 /* What is no regular file. */
 static const char *words_for(mode_t mode)
 {
 	if (S_ISDIR(mode))
-		return "is a directory; put the files into the spool directory itself";
+		return "is a directory; put the files into the spool directory itself, or say `recursive: true`";
 	if (S_ISLNK(mode))
 		return "is a symbolic link; punchcard takes regular files only";
 	return "is no regular file; write the orders into a file";
 }
 
-static int take_entry(struct intake *intake, const char *name, struct error *err)
+static bool is_move_target(const struct intake *intake, const char *name)
 {
+	return intake_ignores_dir(intake->deployment, intake->source, name);
+}
+
+int intake_take_entry(struct intake *intake, const char *name, enum intake_looked *looked, struct stat *st,
+		      struct error *err)
+{
+	const char *const slash = strrchr(name, '/');
+	const char *const own = slash ? slash + 1 : name;
 	size_t base_len;
-	const bool ignored = intake_ignores(intake->source, name, &base_len);
-	_cleanup_free_ char *base = strndup(name, base_len ? base_len : strlen(name));
+	const bool ignored = intake_ignores(intake->source, own, &base_len);
+	_cleanup_free_ char *base = strndup(own, base_len ? base_len : strlen(own));
 	_cleanup_free_ char *path = text_printf("%s/%s", intake->dir, name);
 	if (!path || !base)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
+	*looked = INTAKE_LOOK_NONE;
 	if ((ignored && !base_len) || fnmatch(intake->source->pattern, base, FNM_PERIOD) != 0)
 		return 0;
-	struct stat st;
-	if (lstat(path, &st) < 0) {
+	const uint64_t told = intake->told;
+	intake->st = NULL;
+	if (lstat(path, st) < 0) {
 		struct error fault = {0};
-		if (errno == ENOENT)
+		if (errno == ENOENT || errno == ENOTDIR)
 			return 0; /* taken away since the directory was listed */
 		error_errno(&fault, errno, "cannot look at %s; remove it or make it readable", path);
 		report_nothing_taken(intake, name, INTAKE_FAILED, fault.message);
+		*looked = INTAKE_LOOK_TOLD;
 		return 0;
 	}
-	if (!S_ISREG(st.st_mode)) {
-		if (!ignored && !is_move_target(intake, path))
-			report_nothing_taken(intake, name, INTAKE_SKIPPED, words_for(st.st_mode));
+	if (!S_ISREG(st->st_mode)) {
+		if (ignored || (S_ISDIR(st->st_mode) && (intake->source->recursive || is_move_target(intake, name))))
+			return 0;
+		intake->st = st;
+		report_nothing_taken(intake, name, INTAKE_SKIPPED, words_for(st->st_mode));
+		*looked = INTAKE_LOOK_TOLD;
 		return 0;
 	}
-	if (ignored) {
-		bool may;
-		const int rc = may_be_grown(intake, name, base_len, &st, &may, err);
-		if (rc < 0 || !may)
-			return rc;
+	const size_t base_end = base_len ? (size_t)(own - name) + base_len : 0;
+	int rc = 0;
+	bool may = true;
+	if (ignored)
+		rc = may_be_grown(intake, name, base_end, st, &may, err);
+	if (rc == 0 && may) {
+		intake->st = st;
+		rc = take_file(intake, name, base_end, err);
 	}
-	return take_file(intake, name, base_len, err);
+	intake->st = NULL;
+	*looked = intake->told != told ? INTAKE_LOOK_TOLD : ignored ? INTAKE_LOOK_SAME : INTAKE_LOOK_NONE;
+	return rc;
 }
 
-int intake_source(struct intake *intake, const struct config_source *source, unsigned *failed, struct error *err)
+/* Look by look. */
+
+int intake_enter(struct intake *intake, const struct config_source *source, struct error *err)
 {
 	intake->source = source;
-	intake->now_us = clock_now_us();
-	intake->latest_us = intake->now_us + (int64_t)intake->deployment->config->future_limit_h * 3600 * MICROS;
+	intake->patient = false;
+	intake->hold = false;
+	intake->broken = false;
 	intake->failed = 0;
-	_cleanup_free_ char *dir = deployment_path(intake->deployment, source->dir);
-	if (!dir)
+	set_now(intake);
+	intake->dir = deployment_path(intake->deployment, source->dir);
+	if (!intake->dir)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	intake->dir = dir;
-	int rc = order_format_open(intake->deployment, source->format, &intake->format, err);
-	if (rc < 0)
-		return rc;
-	struct dirent **entries = NULL;
-	const int n = scandir(dir, &entries, NULL, alphasort);
-	if (n < 0)
-		rc = error_set(err, ERROR_CONFIG,
-			       "cannot list %s, the directory of source %s: %s; make it, or correct sources in %s", dir,
-			       source->name, strerror(errno), intake->deployment->config->path);
-	for (int i = 0; i < n; i++) {
-		if (rc == 0 && intake_asked_to_stop(intake) && (rc = intake_commit_block(intake, err)) == 0)
-			rc = intake_interrupted(err);
-		if (rc == 0 && strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0)
-			rc = take_entry(intake, entries[i]->d_name, err);
-		free(entries[i]);
-	}
-	free(entries);
-	if (rc == 0)
-		rc = intake_commit_block(intake, err);
+	return order_format_open(intake->deployment, source->format, &intake->format, err);
+}
+
+void intake_leave(struct intake *intake)
+{
 	abort_block(intake);
 	drop_finished(intake);
 	order_format_close(intake->format);
 	intake->format = NULL;
+	free(intake->dir);
 	intake->dir = NULL;
-	*failed += intake->failed;
-	return rc;
+}
+
+int intake_look(struct intake *intake, const char *name, const struct intake_how *how, enum intake_looked *looked,
+		struct stat *st, struct error *err)
+{
+	intake->patient = false;
+	intake->hold = !how->whole;
+	return intake_take_entry(intake, name, looked, st, err);
+}
+
+int intake_commit(struct intake *intake, struct error *err)
+{
+	return intake_commit_block(intake, err);
+}
+
+bool intake_is_open(const struct intake *intake)
+{
+	return intake->begun;
+}
+
+void intake_durable(const struct intake *intake, struct intake_totals *out)
+{
+	*out = intake->durable;
 }

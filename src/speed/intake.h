@@ -28,6 +28,16 @@
  * A file is renamed, moved or deleted only after its last line is durable, and stays where it is when it is another than was
  * read, or was written to since. It is moved or deleted only when it has settled; after a renaming lines that are added to
  * it are still found. One with quarantined lines is never deleted but renamed. One intake belongs to one thread.
+ *
+ * Where the source is recursive, a file's name is its path below the source's directory. Hidden directories are left out, and
+ * the one that files are moved to; links to directories are not followed. There a file keeps its path when it is moved.
+ *
+ * The daemon looks at files one by one, as they come, and waits for none of them:
+ *
+ *     rc = intake_enter(intake, source, err);
+ *     rc = intake_look(intake, "a/b.txt", &how, &looked, err);     // …
+ *     rc = intake_commit(intake, err);
+ *     intake_leave(intake);
  */
 #ifndef PUNCHCARD_SPEED_INTAKE_H
 #define PUNCHCARD_SPEED_INTAKE_H
@@ -37,6 +47,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* lines = lines that were taken + duplicates + quarantined. A line that was taken is a row of an order; one of NDJSON an event,
  * which may have several rows. */
@@ -66,7 +77,10 @@ enum intake_outcome {
 
 struct intake_file {
 	const char *source;
-	const char *name;
+	const char *name;     /* below the source's directory */
+	const char *name_now; /* the one it has after it was put away; NULL: it is not there any more, or not known */
+	const struct stat
+		*st; /* as of when it was looked at; NULL: not known. Its size, time and inode are name_now's, too */
 	enum intake_outcome outcome;
 	const struct intake_counts *counts; /* of this run */
 	const char *message;                /* SKIPPED, FAILED: why, and what to do; the others: a remark, or NULL */
@@ -83,7 +97,17 @@ struct intake_hooks {
 	/* Asked between files, between blocks and while it waits for the end of a file: true stops the intake with
 	 * ERROR_INTERRUPTED, at a position that it can go on from. */
 	bool (*stop)(void *context);
+	/* Before each block, outside of the journal's transaction. An error ends the intake. May be NULL. */
+	int (*before_block)(void *context, struct error *err);
 	void *context;
+};
+
+/* What is durable by this intake, since it was opened. */
+struct intake_totals {
+	struct intake_counts counts;
+	uint64_t bytes;   /* of text */
+	uint64_t files;   /* that were read to their end */
+	int64_t block_us; /* when the last block was begun: before the first of its lines was read */
 };
 
 struct intake;
@@ -99,6 +123,41 @@ void intake_close(struct intake *intake);
  */
 int intake_source(struct intake *intake, const struct config_source *source, unsigned *failed, struct error *err);
 
+/* Look by look. */
+
+enum intake_looked {
+	INTAKE_LOOK_NONE, /* no file of this source: its name says so, or it is gone */
+	INTAKE_LOOK_SAME, /* put away, and nothing new in it */
+	INTAKE_LOOK_TOLD, /* the hook was told, or will be when the block is committed */
+};
+
+struct intake_how {
+	/* Whoever wrote it has finished (it was moved here): it may be renamed although it was written just now. Otherwise it is
+	 * put away only when it has settled. */
+	bool whole;
+};
+
+/* From now on this source, whose config must stay. ERROR_CONFIG: wrong format. */
+int intake_enter(struct intake *intake, const struct config_source *source, struct error *err);
+/* Drops what is not committed. Also after errors. */
+void intake_leave(struct intake *intake);
+/*
+ * Takes from one file (its name below the source's directory) what can be taken of it now; what is read of it is durable, and
+ * the hook told, with the next commit. INTAKE_GROWS: look again when it has settled, or was written to. A name that waits for
+ * the commit must not be looked at before that. *st, if not NONE: the file's. Errors: as intake_source; what was not committed
+ * is dropped.
+ */
+int intake_look(struct intake *intake, const char *name, const struct intake_how *how, enum intake_looked *looked,
+		struct stat *st, struct error *err);
+/* Makes what was read durable, if there is anything. Afterwards no transaction is open. */
+int intake_commit(struct intake *intake, struct error *err);
+/* Whether a transaction is open. */
+bool intake_is_open(const struct intake *intake);
+void intake_durable(const struct intake *intake, struct intake_totals *out);
+/* Whether names of directories are none of the source's: hidden, or the one that files are moved to. `name`: below the
+ * source's directory. */
+bool intake_ignores_dir(const struct deployment *deployment, const struct config_source *source, const char *name);
+
 /* A stored position, for `status`: of a file, or of what another type of source reads. */
 struct intake_position {
 	bool complete;
@@ -111,7 +170,7 @@ struct intake_position {
 /* ERROR_CORRUPT when it is damaged. */
 int intake_position_decode(struct slice stored, struct intake_position *out, unsigned char digest[16]);
 
-/* Whether a name in a spool directory is none of its files: hidden, temporary (".tmp"), or put away already. For the last,
+/* Whether a name (without directories) is none of its files: hidden, temporary (".tmp"), or put away already. For the last,
  * *base_len is set to the length of the name it had before, and otherwise to 0. */
 bool intake_ignores(const struct config_source *source, const char *name, size_t *base_len);
 

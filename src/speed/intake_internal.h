@@ -1,7 +1,8 @@
 /*
  * What the parts of the intake share. No part is used from outside of these files.
  *
- *     intake.c            directories, files and blocks
+ *     intake.c            files and blocks
+ *     intake_walk.c       directories
  *     intake_position.c   how far each text was read, in the journal
  *     intake_resume.c     which text a file has, and where to go on in it
  *     intake_read.c       records one after the other, and what to do at the end of a file
@@ -78,7 +79,10 @@ struct intake {
 	struct csv csv;
 	struct pending pending;
 	struct block_writer block;
-	bool begun; /* the journal's transaction */
+	bool begun;   /* the journal's transaction */
+	bool broken;  /* an error of what the intake stands on, found while a file was looked at */
+	bool patient; /* who is still written to is waited for */
+	bool hold;    /* the file is put away only when it has settled */
 	/* Where records come from a stream instead of files (speed/lines.h): called between two orders. 0; 1: not one more in this
 	 * block. NULL: a full block is committed, with the position in the file. */
 	int (*between)(const struct intake *intake);
@@ -88,14 +92,20 @@ struct intake {
 	struct finished *finished;
 	size_t n_finished;
 	unsigned failed;
+	uint64_t told;                /* files that were reported, or are in `finished` */
+	struct intake_totals read;    /* … of it the file that is read only up to its last position … */
+	struct intake_totals durable; /* … and what of that is committed */
 
 	/* The file that is read. */
 	struct input *in;
 	const char *name;
 	const char *path;
-	struct buf key;       /* of its position */
-	size_t first_key_len; /* the key of the first text of this name is a beginning of it */
-	struct past *past;    /* ascending by bytes */
+	const struct stat *st;        /* of the look; NULL: not known */
+	struct intake_counts counted; /* of `counts`, and … */
+	uint64_t counted_bytes;       /* … of the text: what is in `read` */
+	struct buf key;               /* of its position */
+	size_t first_key_len;         /* the key of the first text of this name is a beginning of it */
+	struct past *past;            /* ascending by bytes */
 	size_t n_past;
 	size_t past_cap;
 	struct buf label;
@@ -121,6 +131,9 @@ struct intake {
 /* intake.c */
 
 int intake_begin_block(struct intake *intake, struct error *err);
+/* Looks at a name of the source, as intake_look. */
+int intake_take_entry(struct intake *intake, const char *name, enum intake_looked *looked, struct stat *st,
+		      struct error *err);
 /* Makes what is in the block durable, and puts the files away that ended in it. Afterwards no transaction is open. */
 int intake_commit_block(struct intake *intake, struct error *err);
 bool intake_block_full(const struct intake *intake);
@@ -201,8 +214,10 @@ void intake_give_up_pending(struct intake *intake);
 
 /* put_away.c */
 
-/* Renames, moves or deletes a file whose lines are durable. *note: why it was left where it is, static, or NULL. */
-int intake_put_away(const struct intake *intake, const struct finished *file, const char **note, struct error *err);
+/* Renames, moves or deletes a file whose lines are durable. *note: why it was left where it is, static, or NULL. *path_now: the
+ * path that it has then, NULL when there is none, or it is another file's; the caller frees it. */
+int intake_put_away(const struct intake *intake, const struct finished *file, const char **note, char **path_now,
+		    struct error *err);
 /* Whether these are of one file, and nobody has written to it in between. */
 bool intake_same_file(const struct stat *a, const struct stat *b);
 

@@ -30,6 +30,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
+/* A longer name of a file (a path) stands in a key as its beginning and a hash, behind "//", which no name has: the journal
+ * takes keys of 500 bytes. */
+#define KEY_NAME_BYTES     400u
+
 int intake_position_decode_rest(struct slice stored, struct intake_position *out,
 				unsigned char digest[INPUT_DIGEST_BYTES], struct slice *rest)
 {
@@ -110,9 +114,25 @@ void intake_mark_here(struct intake *intake, struct mark *mark)
 		input_digest(intake->in, mark->digest);
 }
 
+/* What is durable with a position here. */
+static void count(struct intake *intake, const struct mark *mark)
+{
+	struct intake_counts *const sum = &intake->read.counts;
+	sum->lines += mark->counts.lines - intake->counted.lines;
+	sum->rows += mark->counts.rows - intake->counted.rows;
+	sum->events += mark->counts.events - intake->counted.events;
+	sum->duplicates += mark->counts.duplicates - intake->counted.duplicates;
+	sum->quarantined += mark->counts.quarantined - intake->counted.quarantined;
+	intake->counted = mark->counts;
+	if (mark->offset > intake->counted_bytes)
+		intake->read.bytes += mark->offset - intake->counted_bytes;
+	intake->counted_bytes = mark->offset;
+}
+
 int intake_write_position(struct intake *intake, const struct mark *mark, bool complete, uint64_t file_bytes,
 			  struct error *err)
 {
+	count(intake, mark);
 	struct intake_position position = {
 		.complete = complete,
 		.bytes = mark->offset,
@@ -136,9 +156,12 @@ int intake_set_name(struct intake *intake, const char *name, size_t name_len, st
 	buf_clear(&intake->key);
 	buf_clear(&intake->label);
 	buf_clear(&intake->scratch);
+	const struct slice whole = {name, name_len};
 	if (buf_append(&intake->key, intake->source->name, strlen(intake->source->name) + 1) < 0 ||
-	    buf_append(&intake->key, name, name_len) < 0 ||
-	    utf8_escape(&intake->scratch, name, name_len, NAME_MAX * 4) < 0 ||
+	    (name_len > KEY_NAME_BYTES && buf_append(&intake->key, "//", 2) < 0) ||
+	    (name_len > KEY_NAME_BYTES ? block_label(whole, &intake->key) : buf_append(&intake->key, name, name_len)) <
+		    0 ||
+	    utf8_escape(&intake->scratch, name, name_len, (size_t)PATH_MAX * 4) < 0 ||
 	    block_label((struct slice){intake->scratch.data, intake->scratch.len}, &intake->label) < 0)
 		return error_no_memory(err, name_len);
 	intake->first_key_len = intake->key.len;

@@ -52,7 +52,8 @@ enum step { STEP_RECORD, STEP_AGAIN, STEP_END, STEP_UNSETTLED, STEP_FAULT };
 /* At the end of the text: whether more of it may come that belongs to what was read, or that would be lost. */
 static enum step end_here(const struct intake *intake)
 {
-	const bool must_settle = intake->pending.n_lines || intake->source->when_done != WHEN_DONE_RENAME;
+	const bool must_settle =
+		intake->pending.n_lines || intake->hold || intake->source->when_done != WHEN_DONE_RENAME;
 	return must_settle && !intake_has_settled(intake) ? STEP_UNSETTLED : STEP_END;
 }
 

@@ -1,5 +1,8 @@
 #include "speed/intake_internal.h"
 
+/* So much is skipped before it is asked whether to stop. */
+#define SKIP_BYTES UINT64_C(16777216)
+
 static int open_input(struct intake *intake, struct error *err)
 {
 	input_close(intake->in);
@@ -67,7 +70,13 @@ static int fail_changed(const struct intake *intake, struct error *err)
 static int skip_to(struct intake *intake, uint64_t offset, bool *reached, struct error *err)
 {
 	struct error fault = {0};
-	const int rc = input_skip(intake->in, offset - input_offset(intake->in), &fault);
+	int rc = 0;
+	while (rc == 0 && input_offset(intake->in) < offset) {
+		const uint64_t left = offset - input_offset(intake->in);
+		rc = input_skip(intake->in, left < SKIP_BYTES ? left : SKIP_BYTES, &fault);
+		if (rc == 0 && left > SKIP_BYTES && intake_asked_to_stop(intake))
+			return intake_interrupted(err);
+	}
 	*reached = rc == 0;
 	if (rc == 0 || (rc == ERROR_INPUT && input_at_eof(intake->in)))
 		return 0;
@@ -147,12 +156,19 @@ bool intake_inside_line(const struct intake *intake)
 	return last >= 0 && last != '\n';
 }
 
+/* Its errors are none of the file's. */
+static int of_journal(struct intake *intake, int rc)
+{
+	intake->broken = intake->broken || rc < 0;
+	return rc;
+}
+
 /* What comes behind a text that was read to its end: it is remembered that it ended here, and this file gets a position that
  * takes nothing from another. */
 static int begin_behind_end(struct intake *intake, const struct past *past, struct error *err)
 {
 	if (past->kind != PAST_EARLIER)
-		return intake_write_end(intake, &past->position, past->digest, err);
+		return of_journal(intake, intake_write_end(intake, &past->position, past->digest, err));
 	int rc = go_by_content(intake, err);
 	if (rc == 0)
 		rc = stand_behind(intake, past->position.bytes, past->digest, err);
@@ -171,6 +187,8 @@ static int go_on_behind(struct intake *intake, const struct past *past, struct e
 	/* Whether there is more is known after a read that finds nothing. */
 	if (rc == 0 && input_len(intake->in) == 0)
 		rc = input_fill(intake->in, err);
+	if (rc == 0)
+		rc = of_journal(intake, intake_begin_block(intake, err));
 	if (rc == 0 && position->complete && input_len(intake->in))
 		rc = begin_behind_end(intake, past, err);
 	if (rc < 0)
@@ -182,6 +200,7 @@ static int go_on_behind(struct intake *intake, const struct past *past, struct e
 		intake->had = position->counts;
 	intake->had_all = position->complete;
 	intake->had_offset = position->bytes;
+	intake->counted_bytes = position->bytes;
 	intake->had_file_bytes = position->file_bytes;
 	return 0;
 }
@@ -204,9 +223,35 @@ static bool is_name_free(const struct intake *intake)
 	return true;
 }
 
+/* Goes to where the text that was had ends, or to its beginning when none of it was. */
+static int find_place(struct intake *intake, bool was_put_away, enum resumed *out, struct error *err)
+{
+	const struct past *past = NULL;
+	int rc = find_past(intake, &past, err);
+	if (rc < 0)
+		return rc;
+	if (past)
+		return go_on_behind(intake, past, err);
+	bool unsettled = false;
+	if (intake->n_past == 0) {
+		intake->had_offset = input_offset(intake->in);
+	} else if (is_name_free(intake)) {
+		rc = open_at_first_line(intake, &unsettled, err);
+		intake->had_offset = rc == 0 ? input_offset(intake->in) : 0;
+	} else if (!was_put_away) {
+		rc = begin_other(intake, err);
+		intake->had_offset = rc == 0 ? input_offset(intake->in) : 0;
+	} else {
+		*out = RESUMED_UNKNOWN;
+		rc = consume_all(intake, err);
+	}
+	return rc == 0 && unsettled ? fail_changed(intake, err) : rc;
+}
+
 int intake_resume(struct intake *intake, bool was_put_away, enum resumed *out, struct error *err)
 {
 	bool unsettled;
+	intake->counted_bytes = 0;
 	intake->had_all = false;
 	intake->had_quarantined = false;
 	intake->had = (struct intake_counts){0};
@@ -217,24 +262,13 @@ int intake_resume(struct intake *intake, bool was_put_away, enum resumed *out, s
 	*out = unsettled ? RESUMED_UNSETTLED : RESUMED_HERE;
 	if (unsettled)
 		return 0;
-	const struct past *past = NULL;
 	rc = intake_read_past(intake, err);
+	/* Others wait for the journal while this reads what it has read before. */
+	if (rc == 0 && intake->n_past && input_stat_read(intake->in)->st_size > (off_t)BLOCK_BYTES)
+		rc = of_journal(intake, intake_commit_block(intake, err));
 	if (rc == 0)
-		rc = find_past(intake, &past, err);
-	if (rc < 0)
-		return rc;
-	if (past)
-		return go_on_behind(intake, past, err);
-	if (intake->n_past == 0)
-		return 0;
-	if (is_name_free(intake)) {
-		rc = open_at_first_line(intake, &unsettled, err);
-		return rc == 0 && unsettled ? fail_changed(intake, err) : rc;
-	}
-	if (!was_put_away)
-		return begin_other(intake, err);
-	*out = RESUMED_UNKNOWN;
-	return consume_all(intake, err);
+		rc = find_place(intake, was_put_away, out, err);
+	return rc == 0 ? of_journal(intake, intake_begin_block(intake, err)) : rc;
 }
 
 int intake_go_back(struct intake *intake, const struct mark *mark, struct error *err)

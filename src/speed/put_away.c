@@ -10,6 +10,7 @@
 
 #define PUT_AWAY_TRIES 100000u
 
+static const char GONE[] = "was renamed or removed by somebody else while it was read";
 static const char CHANGED[] =
 	"changed since it was read, so it stays where it is: the next run takes what is new in it";
 
@@ -60,14 +61,19 @@ static int rename_fresh(const char *from, const char *target, char **out, struct
 			   from, target);
 }
 
-static int rename_away(const struct finished *file, const char *target, const char **note, struct error *err)
+static int rename_away(const struct finished *file, const char *target, const char **note, char **path_now,
+		       struct error *err)
 {
 	_cleanup_free_ char *name = NULL;
 	const int rc = rename_fresh(file->path, target, &name, err);
 	struct stat st;
-	if (rc < 0 || !name || lstat(name, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    (st.st_dev == file->st.st_dev && st.st_ino == file->st.st_ino))
+	if (rc < 0 || !name || lstat(name, &st) < 0 || !S_ISREG(st.st_mode))
 		return rc;
+	if (st.st_dev == file->st.st_dev && st.st_ino == file->st.st_ino) {
+		*path_now = name;
+		name = NULL;
+		return rc;
+	}
 	/* Another file took its name at the last moment. */
 	*note = CHANGED;
 	if (renameat2(AT_FDCWD, name, AT_FDCWD, file->path, RENAME_NOREPLACE) < 0)
@@ -76,13 +82,25 @@ static int rename_away(const struct finished *file, const char *target, const ch
 	return 0;
 }
 
-int intake_put_away(const struct intake *intake, const struct finished *file, const char **note, struct error *err)
+static int keep_name(const struct finished *file, char **path_now, struct error *err)
+{
+	*path_now = strdup(file->path);
+	return *path_now ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
+}
+
+int intake_put_away(const struct intake *intake, const struct finished *file, const char **note, char **path_now,
+		    struct error *err)
 {
 	const struct config_source *const source = intake->source;
 	*note = NULL;
+	*path_now = NULL;
 	if (file->keep_name)
-		return 0;
+		return keep_name(file, path_now, err);
 	struct stat st;
+	if (lstat(file->path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		*note = GONE;
+		return 0;
+	}
 	if (lstat(file->path, &st) == 0 && !intake_same_file(&st, &file->st)) {
 		*note = CHANGED;
 		return 0;
@@ -97,12 +115,17 @@ int intake_put_away(const struct intake *intake, const struct finished *file, co
 		_cleanup_free_ char *dir = deployment_path(intake->deployment, source->move_to);
 		if (!dir)
 			return error_no_memory(err, LIMIT_PATH_BYTES);
-		const int rc = file_make_dirs(dir, err);
+		target = text_printf("%s/%s", dir, file->name);
+		if (!target)
+			return error_no_memory(err, LIMIT_PATH_BYTES);
+		char *const slash = strrchr(target, '/');
+		*slash = '\0';
+		const int rc = file_make_dirs(target, err);
+		*slash = '/';
 		if (rc < 0)
 			return rc;
-		target = text_printf("%s/%s", dir, file->name);
 	} else {
 		target = text_printf("%s%s", file->path, source->suffix);
 	}
-	return target ? rename_away(file, target, note, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	return target ? rename_away(file, target, note, path_now, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 }
