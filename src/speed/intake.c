@@ -4,7 +4,6 @@
 #include "base/file.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -405,14 +404,13 @@ int intake_take_entry(struct intake *intake, const char *name, enum intake_looke
 	const char *const slash = strrchr(name, '/');
 	const char *const own = slash ? slash + 1 : name;
 	size_t base_len;
-	const bool ignored = intake_ignores(intake->source, own, &base_len);
-	_cleanup_free_ char *base = strndup(own, base_len ? base_len : strlen(own));
 	_cleanup_free_ char *path = text_printf("%s/%s", intake->dir, name);
-	if (!path || !base)
+	if (!path)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	*looked = INTAKE_LOOK_NONE;
-	if ((ignored && !base_len) || fnmatch(intake->source->pattern, base, FNM_PERIOD) != 0)
+	if (!intake_wants(intake->source, own, &base_len))
 		return 0;
+	const bool ignored = base_len != 0;
 	const uint64_t told = intake->told;
 	intake->st = NULL;
 	if (lstat(path, st) < 0) {

@@ -173,5 +173,7 @@ int intake_position_decode(struct slice stored, struct intake_position *out, uns
 /* Whether a name (without directories) is none of its files: hidden, temporary (".tmp"), or put away already. For the last,
  * *base_len is set to the length of the name it had before, and otherwise to 0. */
 bool intake_ignores(const struct config_source *source, const char *name, size_t *base_len);
+/* Whether it is the name of one of its files, put away or not. */
+bool intake_wants(const struct config_source *source, const char *name, size_t *base_len);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,6 +33,18 @@ bool intake_ignores(const struct config_source *source, const char *name, size_t
 		return true;
 	}
 	return false;
+}
+
+bool intake_wants(const struct config_source *source, const char *name, size_t *base_len)
+{
+	const bool ignored = intake_ignores(source, name, base_len);
+	const size_t len = *base_len ? *base_len : strlen(name);
+	if ((ignored && !*base_len) || len > NAME_MAX)
+		return false;
+	char base[NAME_MAX + 1];
+	memcpy(base, name, len);
+	base[len] = '\0';
+	return fnmatch(source->pattern, base, FNM_PERIOD) == 0;
 }
 
 bool intake_same_file(const struct stat *a, const struct stat *b)

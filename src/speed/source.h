@@ -71,6 +71,7 @@ struct source_counts {
 	int64_t first_us; /* when the oldest of what is durable now was read (clock_now_us); 0: not known */
 };
 
+/* The drivers. */
 extern const struct source_driver source_spool;
 
 const struct source_driver *source_driver(enum source_type type);
