@@ -475,7 +475,10 @@ int intake_look(struct intake *intake, const char *name, const struct intake_how
 {
 	intake->patient = false;
 	intake->hold = !how->whole;
-	return intake_take_entry(intake, name, looked, st, err);
+	intake->renamed_from = how->renamed_from;
+	const int rc = intake_take_entry(intake, name, looked, st, err);
+	intake->renamed_from = NULL;
+	return rc;
 }
 
 int intake_commit(struct intake *intake, struct error *err)

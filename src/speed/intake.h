@@ -135,6 +135,9 @@ struct intake_how {
 	/* Whoever wrote it has finished (it was moved here): it may be renamed although it was written just now. Otherwise it is
 	 * put away only when it has settled. */
 	bool whole;
+	/* The name that it had before, if that is known: where its text is the one that was read under that name, it goes on, and
+	 * nothing is taken again. NULL: not known. */
+	const char *renamed_from;
 };
 
 /* From now on this source, whose config must stay. ERROR_CONFIG: wrong format. */

@@ -61,6 +61,7 @@ enum past_kind {
 	PAST_EARLIER, /* a place where it ended once, before there was more of it */
 	PAST_CONTENT, /* it came when another had the name already: known by its hash */
 	PAST_FIRST,   /* the first of this name */
+	PAST_RENAMED, /* the first of the name that the file had before; there is none of this one */
 };
 struct past {
 	enum past_kind kind;
@@ -79,10 +80,11 @@ struct intake {
 	struct csv csv;
 	struct pending pending;
 	struct block_writer block;
-	bool begun;   /* the journal's transaction */
-	bool broken;  /* an error of what the intake stands on, found while a file was looked at */
-	bool patient; /* who is still written to is waited for */
-	bool hold;    /* the file is put away only when it has settled */
+	bool begun;               /* the journal's transaction */
+	bool broken;              /* an error of what the intake stands on, found while a file was looked at */
+	bool patient;             /* who is still written to is waited for */
+	const char *renamed_from; /* NULL: not known */
+	bool hold;                /* the file is put away only when it has settled */
 	/* Where records come from a stream instead of files (speed/lines.h): called between two orders. 0; 1: not one more in this
 	 * block. NULL: a full block is committed, with the position in the file. */
 	int (*between)(const struct intake *intake);
@@ -158,6 +160,8 @@ int intake_set_name(struct intake *intake, const char *name, size_t name_len, st
 int intake_set_content_key(struct intake *intake, const unsigned char digest[INPUT_DIGEST_BYTES], struct error *err);
 /* Fills intake->past with what is known of the name. */
 int intake_read_past(struct intake *intake, struct error *err);
+/* Makes the text of the name that the file had before the first one of this name. */
+int intake_adopt(struct intake *intake, struct past *past, struct error *err);
 /* Whether a file of this size that was put away is not told by the sizes of what was read. */
 bool intake_may_be_grown(const struct intake *intake, uint64_t file_bytes);
 void intake_mark_here(struct intake *intake, struct mark *mark);

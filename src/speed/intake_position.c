@@ -32,7 +32,7 @@
 
 /* A longer name of a file (a path) stands in a key as its beginning and a hash, behind "//", which no name has: the journal
  * takes keys of 500 bytes. */
-#define KEY_NAME_BYTES     400u
+#define KEY_NAME_BYTES 400u
 
 int intake_position_decode_rest(struct slice stored, struct intake_position *out,
 				unsigned char digest[INPUT_DIGEST_BYTES], struct slice *rest)
@@ -151,16 +151,21 @@ int intake_write_position(struct intake *intake, const struct mark *mark, bool c
 
 /* Keys. */
 
+static int append_key(const struct intake *intake, struct slice name, struct buf *out)
+{
+	if (buf_append(out, intake->source->name, strlen(intake->source->name) + 1) < 0)
+		return ERROR_NO_MEMORY;
+	if (name.len <= KEY_NAME_BYTES)
+		return buf_append(out, name.data, name.len);
+	return buf_append(out, "//", 2) < 0 ? ERROR_NO_MEMORY : block_label(name, out);
+}
+
 int intake_set_name(struct intake *intake, const char *name, size_t name_len, struct error *err)
 {
 	buf_clear(&intake->key);
 	buf_clear(&intake->label);
 	buf_clear(&intake->scratch);
-	const struct slice whole = {name, name_len};
-	if (buf_append(&intake->key, intake->source->name, strlen(intake->source->name) + 1) < 0 ||
-	    (name_len > KEY_NAME_BYTES && buf_append(&intake->key, "//", 2) < 0) ||
-	    (name_len > KEY_NAME_BYTES ? block_label(whole, &intake->key) : buf_append(&intake->key, name, name_len)) <
-		    0 ||
+	if (append_key(intake, (struct slice){name, name_len}, &intake->key) < 0 ||
 	    utf8_escape(&intake->scratch, name, name_len, (size_t)PATH_MAX * 4) < 0 ||
 	    block_label((struct slice){intake->scratch.data, intake->scratch.len}, &intake->label) < 0)
 		return error_no_memory(err, name_len);
@@ -221,24 +226,30 @@ struct walk {
 	int rc;
 };
 
-static int add_past(struct walk *walk, struct slice key, struct slice stored)
+/* Room for one; NULL: no memory. */
+static struct past *make_past(struct intake *intake)
 {
-	struct intake *const intake = walk->intake;
 	if (intake->n_past == intake->past_cap) {
 		const size_t cap = intake->past_cap ? intake->past_cap * 2 : 8;
 		struct past *const more = realloc(intake->past, cap * sizeof(*more));
 		if (!more)
-			return ERROR_NO_MEMORY;
+			return NULL;
 		intake->past = more;
 		intake->past_cap = cap;
 	}
-	struct past *const past = &intake->past[intake->n_past];
+	return &intake->past[intake->n_past];
+}
+
+static int add_past(struct walk *walk, struct slice key, struct slice stored)
+{
+	struct intake *const intake = walk->intake;
+	struct past *const past = make_past(intake);
+	if (!past)
+		return ERROR_NO_MEMORY;
 	past->kind = walk->kind;
-	if (walk->kind != PAST_FIRST) {
-		if (key.len != walk->prefix_len + INPUT_DIGEST_BYTES)
-			return ERROR_CORRUPT;
-		memcpy(past->key_digest, key.data + walk->prefix_len, INPUT_DIGEST_BYTES);
-	}
+	if (key.len != walk->prefix_len + INPUT_DIGEST_BYTES)
+		return ERROR_CORRUPT;
+	memcpy(past->key_digest, key.data + walk->prefix_len, INPUT_DIGEST_BYTES);
 	const int rc = intake_position_decode(stored, &past->position, past->digest);
 	if (rc == 0)
 		intake->n_past++;
@@ -281,21 +292,53 @@ static int compare_past(const void *a, const void *b)
 	return (int)x->kind - (int)y->kind;
 }
 
+/* The position of a key; *found: whether there is one. */
+static int add_position(struct intake *intake, struct slice key, enum past_kind kind, bool *found, struct error *err)
+{
+	struct slice stored;
+	struct error missing = {0};
+	int rc = journal_position(intake->journal, key, &stored, &missing);
+	*found = rc != ERROR_NOT_FOUND;
+	if (rc < 0)
+		return *found ? error_set(err, rc, "%s", missing.message) : 0;
+	struct past *const past = make_past(intake);
+	if (!past)
+		return error_no_memory(err, sizeof(*past));
+	past->kind = kind;
+	rc = intake_position_decode(stored, &past->position, past->digest);
+	if (rc < 0)
+		return fail_past(intake, rc, err);
+	intake->n_past++;
+	return 0;
+}
+
+/* There is nothing of the name; the file may have had another. */
+static int add_renamed(struct intake *intake, struct error *err)
+{
+	_cleanup_buf_ struct buf key = {0};
+	bool found;
+	if (!intake->renamed_from)
+		return 0;
+	if (append_key(intake, slice_of(intake->renamed_from), &key) < 0)
+		return error_no_memory(err, key.len);
+	return add_position(intake, (struct slice){key.data, key.len}, PAST_RENAMED, &found, err);
+}
+
+int intake_adopt(struct intake *intake, struct past *past, struct error *err)
+{
+	past->kind = PAST_FIRST;
+	return store(intake, &intake->key, &past->position, past->digest, err);
+}
+
 int intake_read_past(struct intake *intake, struct error *err)
 {
 	intake->n_past = 0;
-	struct slice stored;
-	struct error missing = {0};
-	const struct slice key = {intake->key.data, intake->first_key_len};
-	int rc = journal_position(intake->journal, key, &stored, &missing);
-	if (rc < 0 && rc != ERROR_NOT_FOUND)
-		return error_set(err, rc, "%s", missing.message);
-	if (rc == ERROR_NOT_FOUND)
-		return 0; /* who comes first makes it, so there is nothing else */
-	struct walk walk = {.intake = intake, .kind = PAST_FIRST};
-	rc = add_past(&walk, key, stored);
+	bool found;
+	int rc = add_position(intake, (struct slice){intake->key.data, intake->first_key_len}, PAST_FIRST, &found, err);
 	if (rc < 0)
-		return fail_past(intake, rc, err);
+		return rc;
+	if (!found)
+		return add_renamed(intake, err); /* who comes first makes it, so there is nothing else */
 	rc = add_others(intake, PAST_CONTENT, err);
 	if (rc == 0)
 		rc = add_others(intake, PAST_EARLIER, err);

@@ -84,13 +84,13 @@ static int skip_to(struct intake *intake, uint64_t offset, bool *reached, struct
 }
 
 /* Finds the longest of the past texts that is a beginning of this one; NULL: none. */
-static int find_past(struct intake *intake, const struct past **match, struct error *err)
+static int find_past(struct intake *intake, struct past **match, struct error *err)
 {
 	*match = NULL;
 	for (size_t i = 0; i < intake->n_past; i++) {
-		const struct past *const past = &intake->past[i];
+		struct past *const past = &intake->past[i];
 		/* Nothing is to be told from no text, and what ends within the header is no beginning of records. */
-		if ((past->kind == PAST_EARLIER && past->position.bytes == 0) ||
+		if (((past->kind == PAST_EARLIER || past->kind == PAST_RENAMED) && past->position.bytes == 0) ||
 		    past->position.bytes < input_offset(intake->in))
 			continue;
 		bool reached;
@@ -226,13 +226,25 @@ static bool is_name_free(const struct intake *intake)
 /* Goes to where the text that was had ends, or to its beginning when none of it was. */
 static int find_place(struct intake *intake, bool was_put_away, enum resumed *out, struct error *err)
 {
-	const struct past *past = NULL;
+	struct past *past = NULL;
 	int rc = find_past(intake, &past, err);
+	if (rc == 0 && past && past->kind == PAST_RENAMED) {
+		rc = of_journal(intake, intake_begin_block(intake, err));
+		if (rc == 0)
+			rc = of_journal(intake, intake_adopt(intake, past, err));
+	}
 	if (rc < 0)
 		return rc;
 	if (past)
 		return go_on_behind(intake, past, err);
 	bool unsettled = false;
+	/* Another file, which has nothing to do with the one that had the name before. */
+	if (intake->n_past && intake->past[0].kind == PAST_RENAMED) {
+		intake->n_past = 0;
+		rc = open_at_first_line(intake, &unsettled, err);
+		if (rc < 0)
+			return rc;
+	}
 	if (intake->n_past == 0) {
 		intake->had_offset = input_offset(intake->in);
 	} else if (is_name_free(intake)) {

@@ -11,6 +11,9 @@ const struct source_driver *source_driver(enum source_type type)
 {
 	static const struct source_driver *const DRIVERS[SOURCE_TYPES] = {
 		[SOURCE_SPOOL] = &source_spool,
+		[SOURCE_TAIL] = &source_tail,
+		[SOURCE_STDIN] = &source_stdin,
+		[SOURCE_EXEC] = &source_exec,
 	};
 	return DRIVERS[type];
 }

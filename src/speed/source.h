@@ -71,8 +71,11 @@ struct source_counts {
 	int64_t first_us; /* when the oldest of what is durable now was read (clock_now_us); 0: not known */
 };
 
-/* The drivers. */
+/* The drivers, each of source_<type>.c. */
 extern const struct source_driver source_spool;
+extern const struct source_driver source_tail;
+extern const struct source_driver source_stdin;
+extern const struct source_driver source_exec;
 
 const struct source_driver *source_driver(enum source_type type);
 extern const struct source_driver source_tail;  /* source_tail.c */

@@ -57,9 +57,10 @@ struct spool {
 	struct spool_looks looks;
 	struct spool_look *current; /* it is looked at: not to be freed */
 	bool current_gone;
-	bool list_all; /* the next listing looks at every file: events were missed */
-	bool cut;      /* there was no room for a name */
-	size_t most;   /* looks since there was none */
+	bool list_all;         /* the next listing looks at every file: events were missed */
+	bool cut;              /* there was no room for a name */
+	size_t most;           /* looks since there was none */
+	int64_t listed_due_us; /* what is listed is due then: behind what is told of, in order of name */
 	int64_t list_due_us;
 	int64_t list_end_us;
 	int64_t list_cost_us;
@@ -169,9 +170,18 @@ static void on_event(void *context, const char *name, enum spool_event event)
 
 static void on_renamed(void *context, const char *from, const char *to)
 {
-	(void)context;
-	(void)from;
-	(void)to;
+	struct spool *const spool = context;
+	size_t base_len;
+	/* What was put away, by this source or by hand, is another story. */
+	if (!intake_wants(spool->config, last_part(from), &base_len) || base_len ||
+	    !intake_wants(spool->config, last_part(to), &base_len) || base_len)
+		return;
+	look_at(spool, to, 0, true);
+	struct spool_look *const look = spool_looks_find(&spool->looks, to);
+	if (!look)
+		return;
+	free(look->renamed_from);
+	look->renamed_from = strdup(from);
 }
 
 static void on_listed(void *context, const char *name, int dir_fd, const char *own)
@@ -187,7 +197,7 @@ static void on_listed(void *context, const char *name, int dir_fd, const char *o
 	}
 	/* Who waits for his time has been told of, if nothing was missed. */
 	if (spool->list_all || !spool_looks_find(&spool->looks, name))
-		look_at(spool, name, spool->list_due_us, false);
+		look_at(spool, name, spool->listed_due_us, false);
 }
 
 static bool must_stop(void *context)
@@ -199,10 +209,11 @@ static bool must_stop(void *context)
 static void list(struct spool *spool)
 {
 	const int64_t begin_us = monotonic_us();
-	spool->list_due_us = begin_us; /* what is found is due behind what is told of, in order of name */
+	spool->listed_due_us = begin_us;
 	spool->listing++;
 	spool->cut = false;
 	const bool listed = spool_watch_list(spool->watch);
+	spool->listed_due_us = 0;
 	if (listed && !spool->cut && !must_stop(spool))
 		spool_known_sweep(&spool->known);
 	spool->list_all = false;
@@ -376,7 +387,7 @@ static int look_now(struct spool *spool, struct spool_look *look, struct error *
 			return rc;
 	}
 	const int64_t begin_us = monotonic_us();
-	const struct intake_how how = {.whole = look->whole};
+	const struct intake_how how = {.whole = look->whole, .renamed_from = look->renamed_from};
 	enum intake_looked looked = INTAKE_LOOK_NONE;
 	struct stat st;
 	spool->current = look;

@@ -193,6 +193,7 @@ void spool_looks_remove(struct spool_looks *looks, struct spool_look *look)
 		place(looks, last, look->at);
 		sift(looks, last);
 	}
+	free(look->renamed_from);
 	free(look);
 	if (looks->n == 0) {
 		free(looks->heap);

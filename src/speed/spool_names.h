@@ -44,11 +44,12 @@ struct spool_look {
 	uint64_t taken;
 	uint64_t duplicates;
 	uint64_t quarantined;
-	size_t at;         /* in the heap */
-	unsigned failures; /* in a row */
-	bool whole;        /* it was moved here */
-	bool hinted;       /* something happened to it since it was looked at */
-	bool in_block;     /* it waits for the commit */
+	char *renamed_from; /* NULL: not told; freed with the look */
+	size_t at;          /* in the heap */
+	unsigned failures;  /* in a row */
+	bool whole;         /* it was moved here */
+	bool hinted;        /* something happened to it since it was looked at */
+	bool in_block;      /* it waits for the commit */
 };
 
 struct spool_looks {

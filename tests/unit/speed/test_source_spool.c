@@ -216,19 +216,6 @@ static void test_stops_and_goes_on(void **state)
 	assert_int_equal(seen.files, 0);
 }
 
-/* A full journal: an error of run, and the next one goes on. */
-static void test_no_room(void **state)
-{
-	(void)state;
-	shop_open(SPOOL("settle_ms: 0"));
-	start();
-	shop_put("a.txt", LINE("1"));
-	wait_for_file("a.txt.COMPLETED");
-	/* It is committed by another thread's limit: files of this process may not grow. */
-	stop();
-	assert_journal("a.txt:1/1 1 latte 7000 @1\n");
-}
-
 static void test_idle(void **state)
 {
 	(void)state;
@@ -262,7 +249,6 @@ int main(void)
 		TEST(test_recursive_move),
 		TEST(test_deep),
 		TEST(test_stops_and_goes_on),
-		TEST(test_no_room),
 		TEST(test_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
