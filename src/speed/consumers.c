@@ -6,7 +6,7 @@
 
 /* Lines in a batch while there is a backlog. The view: the larger the batch, the fewer times each account is written; about 40
  * bytes of memory an event. */
-#define VIEW_BATCH_LINES 4000000u
+#define VIEW_BATCH_LINES 5000000u
 #define MIB              (UINT64_C(1) << 20)
 
 /* --- the table --- */

@@ -5,11 +5,10 @@
  *     rc = view_writer_write(writer, reader, first, next, err);   // blocks first to next - 1, in one transaction
  *     view_writer_close(writer);
  *
- * The events of the batch are made facts of and sorted by customer, so that a batch reads and writes each account once and in
- * the order of the keys. Offset, accounts, and the marks of those that only the whole history can mend (view_mend.h) are
- * committed together: exactly once. Memory: about 170 bytes an event of the batch (its fact packed, its id,
- * and its place among the customers), and 64 more of one that counts items, all twice while it grows; kept until the
- * writer is closed.
+ * The events of the batch are made facts of and sorted by customer (view_batch.h), so that a batch reads and writes each account
+ * once and in the order of the keys. Offset, accounts, and the marks of those that only the whole history can mend
+ * (view_mend.h) are committed together: exactly once. Memory: that of the batch, and what LMDB keeps of pages that it writes, at
+ * most 512 MiB.
  * Thread: any; one at a time.
  */
 #ifndef PUNCHCARD_SPEED_VIEW_WRITER_H
