@@ -36,7 +36,7 @@ static_assert(KEY_SORT_PIECE_MAX <= UINT16_MAX, "a length fits");
 char *key_sort_room(struct key_sort *sort)
 {
 	const size_t most = HEAD_BYTES + KEY_SORT_PIECE_MAX;
-	struct key_sort_chunk *last = sort->n_chunks ? &sort->chunks[sort->n_chunks - 1] : NULL;
+	struct key_sort_chunk *const last = sort->chunks && sort->n_chunks ? &sort->chunks[sort->n_chunks - 1] : NULL;
 	if (last && CHUNK_BYTES - last->len >= most)
 		return last->data + last->len + HEAD_BYTES;
 	if (sort->n_chunks == sort->chunks_cap) {
