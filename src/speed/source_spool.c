@@ -21,9 +21,9 @@
 #include "speed/source.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "speed/intake.h"
 #include "speed/spool_names.h"
+#include "speed/spool_say.h"
 #include "speed/spool_watch.h"
 
 #include <fcntl.h>
@@ -245,53 +245,6 @@ static void done_with(struct spool *spool, struct spool_look *look)
 		spool_looks_remove(&spool->looks, look);
 }
 
-static void add_counts(struct spool_look *look, const struct intake_counts *counts)
-{
-	look->lines += counts->lines;
-	look->taken += intake_taken(counts);
-	look->duplicates += counts->duplicates;
-	look->quarantined += counts->quarantined;
-}
-
-static void say_taken(const struct intake_file *file, struct spool_look *look)
-{
-	if (file->message && file->outcome != INTAKE_REUSED) {
-		LOG_INFO("file taken", log_text("source", file->source), log_text("file", file->name),
-			 log_uint("lines", look->lines), log_uint("taken", look->taken),
-			 log_uint("duplicates", look->duplicates), log_uint("quarantined", look->quarantined),
-			 log_text("remark", file->message));
-	} else if (file->outcome == INTAKE_TAKEN) {
-		LOG_INFO("file taken", log_text("source", file->source), log_text("file", file->name),
-			 log_uint("lines", look->lines), log_uint("taken", look->taken),
-			 log_uint("duplicates", look->duplicates), log_uint("quarantined", look->quarantined));
-	} else if (file->outcome == INTAKE_REUSED) {
-		LOG_WARNING("another file had this name, so its lines are quarantined",
-			    log_text("source", file->source), log_text("file", file->name),
-			    log_uint("lines", look->lines), log_uint("quarantined", look->quarantined));
-	} else if (look->lines) { /* the rest of it was had */
-		LOG_INFO("file taken", log_text("source", file->source), log_text("file", file->name),
-			 log_uint("lines", look->lines), log_uint("taken", look->taken),
-			 log_uint("duplicates", look->duplicates), log_uint("quarantined", look->quarantined));
-	} else {
-		LOG_INFO("file had already", log_text("source", file->source), log_text("file", file->name));
-	}
-	look->lines = look->taken = look->duplicates = look->quarantined = 0;
-}
-
-static void say_failed(const struct intake_file *file, struct spool_look *look)
-{
-	const uint64_t said = spool_name_hash(file->message);
-	if (said == look->said)
-		return;
-	look->said = said;
-	if (file->outcome == INTAKE_SKIPPED)
-		LOG_WARNING("file skipped", log_text("source", file->source), log_text("file", file->name),
-			    log_text("error", file->message));
-	else
-		LOG_WARNING("file failed", log_text("source", file->source), log_text("file", file->name),
-			    log_text("error", file->message));
-}
-
 /* When nobody will have written to it for settle_ms, if nobody does. */
 static int64_t settled_at(const struct spool *spool, const struct stat *st)
 {
@@ -309,7 +262,7 @@ static void on_file(void *context, const struct intake_file *file)
 	if (!look)
 		return;
 	look->in_block = false;
-	add_counts(look, file->counts);
+	spool_look_count(look, file->counts);
 	switch (file->outcome) {
 	case INTAKE_GROWS: {
 		const int64_t due_us = larger(settled_at(spool, file->st), earliest(look));
@@ -318,7 +271,7 @@ static void on_file(void *context, const struct intake_file *file)
 		return;
 	}
 	case INTAKE_FAILED: {
-		say_failed(file, look);
+		spool_say_failed(file, look);
 		int64_t pause_s = spool->config->scan_s;
 		for (unsigned i = 0; i < look->failures && pause_s < RETRY_MAX_S; i++)
 			pause_s *= 2;
@@ -329,7 +282,7 @@ static void on_file(void *context, const struct intake_file *file)
 		return;
 	}
 	case INTAKE_SKIPPED:
-		say_failed(file, look);
+		spool_say_failed(file, look);
 		if (file->st)
 			spool_known_set(&spool->known, file->name, file->st);
 		done_with(spool, look);
@@ -337,7 +290,7 @@ static void on_file(void *context, const struct intake_file *file)
 	case INTAKE_TAKEN:
 	case INTAKE_HAD:
 	case INTAKE_REUSED:
-		say_taken(file, look);
+		spool_say_taken(file, look);
 		look->failures = 0;
 		look->said = 0;
 		if (file->name_now && file->st) {
