@@ -197,7 +197,7 @@ static void on_listed(void *context, const char *name, int dir_fd, const char *o
 	}
 	/* Who waits for his time has been told of, if nothing was missed. */
 	if (spool->list_all || !spool_looks_find(&spool->looks, name))
-		look_at(spool, name, spool->listed_due_us, false);
+		look_at(spool, name, spool->listed_due_us + (base_len ? 1 : 0), false); /* new ones first */
 }
 
 static bool must_stop(void *context)
