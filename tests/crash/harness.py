@@ -42,8 +42,8 @@ import shops  # noqa: E402
 from conftest import ROOT, Shop  # noqa: E402
 
 KINDS = ("kill", "call", "errno", "memory", "slow", "power")
-RELEASE = ROOT / "build/release/src/punchcard"
-LIBRARIES = ROOT / "build/dev/tests"
+RELEASE = pathlib.Path(os.environ.get("PUNCHCARD_RELEASE", ROOT / "build/release/src/punchcard"))
+LIBRARIES = pathlib.Path(os.environ.get("PUNCHCARD_LIBRARIES", ROOT / "build/dev/tests"))
 CUTS = 4  # power losses of one run
 
 
@@ -335,7 +335,7 @@ def parse(arguments):
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--driver", choices=drivers.DRIVERS, default="once")
     parser.add_argument("--failures", type=int, default=1, help="stops after so many (default: 1)")
-    parser.add_argument("--binary", type=pathlib.Path, default=os.environ.get("PUNCHCARD_RELEASE", RELEASE))
+    parser.add_argument("--binary", type=pathlib.Path, default=RELEASE)
     parser.add_argument("--libraries", type=pathlib.Path, default=LIBRARIES, help="where libfail_call.so and the others are")
     deaf = "power: flushes of these do nothing, to see whether the harness notices"
     parser.add_argument("--deaf-to", choices=("", "files", "directories"), default="", help=deaf)
