@@ -205,7 +205,9 @@ class World:
     def _known(self, shop, source):
         """Files that were put away, and may come again."""
         files = [file for file in self.files if file.source == source and not file.played_out]
-        return [file for file in files if file.text and not (shop.dir / source / file.name).exists()]
+        # The same name in two lengths at once: lines of the shorter one that only the longer one brought are set aside.
+        files = [file for file in files if file.text and not file.waits_behind_its_name]
+        return [file for file in files if not (shop.dir / source / file.name).exists()]
 
     def _grow_put_away(self, shop, file, part):
         """More lines for a file that has been renamed already."""
