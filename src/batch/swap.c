@@ -166,7 +166,7 @@ static int finish(const struct deployment *deployment, const char *dir, struct e
 static int look_for_committed(const struct deployment *deployment, char **dir, bool *is_there, struct error *err)
 {
 	const int rc = committed_dir(deployment, dir, err);
-	return rc < 0 ? rc : look_for(*dir, is_there, err);
+	return rc < 0 || !*dir ? rc : look_for(*dir, is_there, err);
 }
 
 /* A collector may, while there is no batch writer; one that is there has its swap in hand, or finishes it first. */

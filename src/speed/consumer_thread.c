@@ -164,10 +164,12 @@ int consumer_ready(struct consumer *consumer, uint64_t offset, struct error *err
 	if (rc < 0)
 		return rc;
 	consumer->waiting = (struct consumer_waiting){.next = offset};
+	consumer->first_seen_ns = 0;
 	metrics_consumer_offset(consumer->metrics, offset);
 	pthread_mutex_lock(&consumer->all->mutex);
 	consumer->offset = offset;
 	consumer->base = bytes - (int64_t)journal_appended(consumer->all->journal);
+	consumer->taken = 0;
 	consumer->ready = true;
 	pthread_mutex_unlock(&consumer->all->mutex);
 	return 0;

@@ -8,6 +8,8 @@
  * bytes of memory an event. */
 #define VIEW_BATCH_LINES 5000000u
 #define MIB              (UINT64_C(1) << 20)
+/* After so many lines of a batch memory is given back. */
+#define LARGE_BATCH_LINES 100000u
 
 /* --- the table --- */
 
@@ -20,9 +22,12 @@ static int write_table(struct consumer *consumer, uint64_t first, uint64_t next,
 	return rc;
 }
 
+/* An error may come behind the commit: what is committed says where to go on. */
 static int recover_table(struct consumer *consumer, struct error *err)
 {
-	return table_writer_recover(consumer->all->table_writer, err);
+	struct table_writer *const writer = consumer->all->table_writer;
+	const int rc = table_writer_recover(writer, err);
+	return rc < 0 ? rc : consumer_ready(consumer, table_writer_offset(writer), err);
 }
 
 static const struct consumer_kind TABLE_KIND = {.name = "table", .write = write_table, .recover = recover_table};
@@ -103,6 +108,12 @@ static void close_view(struct consumers *all)
 	all->view = NULL;
 }
 
+static int reopen_view(struct consumers *all, struct error *err)
+{
+	close_view(all);
+	return open_view(all, err);
+}
+
 static int write_view(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
 {
 	struct consumers *const all = consumer->all;
@@ -116,14 +127,25 @@ static int write_view(struct consumer *consumer, uint64_t first, uint64_t next, 
 	view_read_end(all->view);
 	if (rc == 0)
 		atomic_store(&all->has_marked, marked > 0);
+	/* LMDB keeps the pages that a transaction has made dirty, as memory for the next one. */
+	if (consumer->waiting.lines >= LARGE_BATCH_LINES)
+		return reopen_view(all, err);
 	return 0; /* the accounts are written: what else there is to know can wait */
 }
 
-/* What LMDB calls a panic ends with the environment. */
+/* What LMDB calls a panic ends with the environment. Where the view was not ready yet, prepare_view does the rest. */
 static int recover_view(struct consumer *consumer, struct error *err)
 {
-	close_view(consumer->all);
-	return open_view(consumer->all, err);
+	struct consumers *const all = consumer->all;
+	uint64_t offset = 1;
+	int rc = reopen_view(all, err);
+	if (rc < 0 || !consumer->ready)
+		return rc;
+	rc = view_read_begin(all->view, err);
+	if (rc == 0)
+		rc = view_offset(all->view, &offset, err);
+	view_read_end(all->view);
+	return rc < 0 ? rc : consumer_ready(consumer, offset, err);
 }
 
 static const struct consumer_kind VIEW_KIND = {
