@@ -206,9 +206,9 @@ static int remember_taken(struct lines *lines, struct lines_stream *stream, stru
 {
 	if (lines->n_taken == lines->taken_cap) {
 		const size_t cap = lines->taken_cap ? lines->taken_cap * 2 : 16;
-		struct lines_stream **const more = realloc(lines->taken, cap * sizeof(struct lines_stream *));
+		struct lines_stream **const more = realloc(lines->taken, cap * sizeof(void *));
 		if (!more)
-			return error_no_memory(err, cap * sizeof(*more));
+			return error_no_memory(err, cap * sizeof(void *));
 		lines->taken = more;
 		lines->taken_cap = cap;
 	}

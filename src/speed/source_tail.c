@@ -128,12 +128,15 @@ static void tick(struct tail *tail)
 		tail->must_scan = true;
 	for (size_t i = 0; i < tail->n_texts; i++) {
 		struct text *const text = tail->texts[i];
+		_cleanup_free_ char *path = text->name ? text_printf("%s/%s", tail->dir, text->name) : NULL;
+		if (text->state == TEXT_IGNORED && path && stat(path, &st) == 0 &&
+		    (uint64_t)st.st_size < text->closed_bytes)
+			tail->must_scan = true;
 		if (text->fd < 0 || fstat(text->fd, &st) < 0)
 			continue;
 		const uint64_t at = text->has_stream ? text->stream.at + text->stream.window.len : 0;
 		if ((uint64_t)st.st_size != at)
 			text->dirty = true;
-		_cleanup_free_ char *path = text->name ? text_printf("%s/%s", tail->dir, text->name) : NULL;
 		/* A link may point elsewhere now. */
 		if (path && (stat(path, &st) < 0 || st.st_ino != text->ino || st.st_dev != text->dev))
 			tail->must_scan = true;

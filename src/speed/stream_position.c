@@ -123,7 +123,7 @@ int stream_position_get_pipe(struct journal *journal, const char *source, struct
 			     struct error *err)
 {
 	_cleanup_buf_ struct buf key = {0};
-	struct slice stored;
+	struct slice stored = {NULL, 0};
 	int rc = make_key(&key, source, 'p', err);
 	if (rc == 0)
 		rc = journal_position(journal, whole(&key), &stored, err);
@@ -212,7 +212,7 @@ int stream_position_generation(struct journal *journal, const char *source, stru
 	    buf_append(&spool, source, strlen(source) + 1) < 0 || buf_append(&spool, name.data, name.len) < 0)
 		return error_no_memory(err, name.len);
 	bool found;
-	struct slice stored;
+	struct slice stored = {NULL, 0};
 	int rc = look_up(journal, &key, &found, &stored, err);
 	if (rc < 0)
 		return rc;

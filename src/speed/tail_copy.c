@@ -10,7 +10,9 @@
 
 /* Texts shorter than this are told by their names as well: two tills may begin with the same lines. */
 #define ALIKE_BYTES STREAM_PRINT_BYTES
-#define AGAIN_US    INT64_C(20000)
+/* When to look again at what cannot be decided yet: later each time. */
+#define AGAIN_MIN_US INT64_C(20000)
+#define AGAIN_MAX_US INT64_C(2000000)
 
 /* What packed files begin with. Rotated logs are often packed, and a pattern may name those as well. */
 static const struct slice PACKED[] = {
@@ -134,6 +136,8 @@ static int go_on_in(struct tail *tail, struct text *known, struct text *text, st
 	text->name = NULL;
 	known->seen = text->seen;
 	known->store = true;
+	known->dev = st.st_dev;
+	known->ino = st.st_ino;
 	known->rotated_us = tail_is_rotated(known) ? clock_now_us() : 0;
 	LOG_INFO("found the rest of a file", log_text("source", tail->source->config->name),
 		 log_text("file", known->own_name), log_text("in", known->name));
@@ -182,12 +186,13 @@ static enum found compare(const struct tail *tail, const struct text *known, str
 	if (!tail_has_text(known, text->fd, st))
 		return FOUND_NOTHING;
 	struct stat now;
-	const bool behind = known->fd >= 0 && fstat(known->fd, &now) == 0 &&
-			    (uint64_t)now.st_size > known->stream.at + known->stream.window.len;
+	const struct lines_stream *const stream = &known->stream;
+	const bool open = known->fd >= 0 && fstat(known->fd, &now) == 0;
+	const bool behind = open && (uint64_t)now.st_size > stream->at + stream->window.len;
 	if (!has_file(known))
 		return behind ? FOUND_WAIT : FOUND_REST;
 	/* A copy of more than was taken yet: once that is taken, or lost with the file, it can be said what is new in the copy. */
-	if (known->fd >= 0 && size > taken && (uint64_t)now.st_size >= size)
+	if (open && size > taken && (uint64_t)now.st_size >= size && (behind || (stream->window.len && !stream->idle)))
 		return FOUND_WAIT;
 	return FOUND_COPY;
 }
@@ -212,6 +217,14 @@ static int begin_as(struct tail *tail, struct text *text, enum found found, cons
 	return tail_begin(tail, text, &place, err);
 }
 
+static void look_again(struct text *text)
+{
+	text->again_step_us = text->again_step_us ? text->again_step_us * 2 : AGAIN_MIN_US;
+	if (text->again_step_us > AGAIN_MAX_US)
+		text->again_step_us = AGAIN_MAX_US;
+	text->again_us = clock_now_us() + text->again_step_us;
+}
+
 int tail_decide(struct tail *tail, struct text *text, bool *gone, struct error *err)
 {
 	struct stat st;
@@ -228,7 +241,7 @@ int tail_decide(struct tail *tail, struct text *text, bool *gone, struct error *
 	}
 	const int packed = is_packed(text->fd);
 	if (packed < 0 && !is_quiet(tail, &st)) {
-		text->again_us = clock_now_us() + AGAIN_US;
+		look_again(text);
 		return 0;
 	}
 	if (packed > 0) {
@@ -251,11 +264,20 @@ int tail_decide(struct tail *tail, struct text *text, bool *gone, struct error *
 		}
 	}
 	if (found == FOUND_WAIT) {
-		text->again_us = clock_now_us() + AGAIN_US;
+		look_again(text);
 		return 0;
 	}
-	*gone = found == FOUND_REST;
-	return *gone ? go_on_in(tail, best, text, err) : begin_as(tail, text, found, best, (uint64_t)st.st_size, err);
+	*gone = true;
+	if (found == FOUND_REST)
+		return go_on_in(tail, best, text, err);
+	struct error fault = {0};
+	const int rc = begin_as(tail, text, found, best, (uint64_t)st.st_size, &fault);
+	*gone = rc < 0;
+	if (rc == 0)
+		return 0;
+	tail_say_unreadable(tail, text->own_name, &fault);
+	tail_drop_text(tail, text);
+	return rc == ERROR_NO_MEMORY || rc == ERROR_CONFIG ? error_set(err, rc, "%s", fault.message) : 0;
 }
 
 int tail_find_rest(struct tail *tail, const char *name, struct error *err)

@@ -25,6 +25,16 @@ enum text_state {
 	TEXT_IGNORED,   /* a file that is none of ours: packed, or without the header it needs */
 };
 
+/* The first bytes of a text, those before stream.at, and those before where it will be after the commit. */
+struct text_bytes {
+	unsigned char head[STREAM_PRINT_BYTES];
+	unsigned char before[STREAM_PRINT_BYTES];
+	unsigned char next_before[STREAM_PRINT_BYTES];
+	uint32_t head_len;
+	uint32_t before_len;
+	uint32_t next_before_len;
+};
+
 struct text {
 	enum text_state state;
 	uint64_t number;
@@ -34,7 +44,8 @@ struct text {
 	/* The file; 0: there is none any more. */
 	uint64_t dev;
 	uint64_t ino;
-	struct timespec changed; /* st_ctim, when it was closed */
+	struct timespec changed; /* st_ctim, when it was closed … */
+	uint64_t closed_bytes;   /* … and its size */
 	int fd;                  /* -1: not open */
 	int wd;                  /* inotify's; -1: none */
 	bool seen;               /* in this scan */
@@ -49,6 +60,7 @@ struct text {
 	uint64_t beginning_of;
 	uint64_t beginning_bytes;
 	int64_t again_us;   /* when it is undecided: when to look again; 0: when it changes */
+	int64_t again_step_us;
 	int64_t rotated_us; /* when it was seen that its name is no longer its own; 0: it is */
 	uint64_t bytes;     /* of the position that is durable; the stream has it while it is open */
 	uint64_t line;
@@ -61,13 +73,7 @@ struct text {
 	struct stream_print before_print;
 	struct stream_print next_head_print; /* with the commit */
 	struct stream_print next_before_print;
-	/* The first bytes of the text, and those before stream.at. */
-	unsigned char head[STREAM_PRINT_BYTES];
-	uint32_t head_len;
-	unsigned char before[STREAM_PRINT_BYTES];
-	uint32_t before_len;
-	unsigned char next_before[STREAM_PRINT_BYTES];
-	uint32_t next_before_len;
+	struct text_bytes *known; /* while the stream is open */
 };
 
 struct tail {

@@ -19,9 +19,9 @@ int tail_add_text(struct tail *tail, const char *name, struct text **out, struct
 {
 	if (tail->n_texts == tail->cap) {
 		const size_t cap = tail->cap ? tail->cap * 2 : 16;
-		struct text **const more = realloc(tail->texts, cap * sizeof(struct text *));
+		struct text **const more = realloc(tail->texts, cap * sizeof(void *));
 		if (!more)
-			return error_no_memory(err, cap * sizeof(*more));
+			return error_no_memory(err, cap * sizeof(void *));
 		tail->texts = more;
 		tail->cap = cap;
 	}
@@ -48,6 +48,7 @@ void tail_text_free(struct text *text)
 	if (text->fd >= 0)
 		close(text->fd);
 	lines_stream_close(&text->stream);
+	free(text->known);
 	free(text->own_name);
 	free(text->name);
 	free(text);
@@ -130,9 +131,9 @@ static uint32_t bytes_before(const struct text *text, uint64_t to, unsigned char
 	const size_t in_window = (size_t)(to - stream->at);
 	const size_t from_window = in_window < STREAM_PRINT_BYTES ? in_window : STREAM_PRINT_BYTES;
 	size_t from_before = STREAM_PRINT_BYTES - from_window;
-	if (from_before > text->before_len)
-		from_before = text->before_len;
-	memcpy(out, text->before + text->before_len - from_before, from_before);
+	if (from_before > text->known->before_len)
+		from_before = text->known->before_len;
+	memcpy(out, text->known->before + text->known->before_len - from_before, from_before);
 	if (from_window)
 		memcpy(out + from_before, stream->window.data + in_window - from_window, from_window);
 	return (uint32_t)(from_before + from_window);
@@ -180,11 +181,13 @@ int tail_store(struct tail *tail, struct text *text, bool taken, bool complete, 
 			const uint32_t len = bytes_before(text, stream->next.bytes, before);
 			stream_print_make((struct slice){(const char *)before, len}, &text->next_before_print);
 		}
-		text->next_before_len = bytes_before(text, stream->next_at, text->next_before);
+		text->known->next_before_len = bytes_before(text, stream->next_at, text->known->next_before);
 	}
-	if (text->head_print.len < STREAM_PRINT_BYTES && position.common.bytes > text->head_print.len) {
-		const uint64_t len = position.common.bytes < text->head_len ? position.common.bytes : text->head_len;
-		stream_print_make((struct slice){(const char *)text->head, (size_t)len}, &text->next_head_print);
+	if (text->has_stream && text->head_print.len < STREAM_PRINT_BYTES &&
+	    position.common.bytes > text->head_print.len) {
+		const uint64_t len =
+			position.common.bytes < text->known->head_len ? position.common.bytes : text->known->head_len;
+		stream_print_make((struct slice){(const char *)text->known->head, (size_t)len}, &text->next_head_print);
 	}
 	position.before = text->next_before_print;
 	position.head = text->next_head_print;
@@ -202,8 +205,8 @@ void tail_stored(struct text *text, bool taken, bool complete)
 	if (!taken)
 		return;
 	text->time_us = clock_now_us();
-	text->before_len = text->next_before_len;
-	memcpy(text->before, text->next_before, text->before_len);
+	text->known->before_len = text->known->next_before_len;
+	memcpy(text->known->before, text->known->next_before, text->known->before_len);
 }
 
 void tail_not_stored(struct tail *tail)
@@ -306,17 +309,22 @@ static int read_header(struct text *text, struct error *err)
 static int open_stream(struct tail *tail, struct text *text, struct error *err)
 {
 	const struct lines_place place = {text->bytes, text->line, text->in_rest};
-	int rc = lines_stream_open(tail->lines, &text->stream, slice_of(text->own_name), &place, err);
-	if (rc < 0)
+	text->known = calloc(1, sizeof(*text->known));
+	if (!text->known)
+		return error_no_memory(err, sizeof(*text->known));
+	const int rc = lines_stream_open(tail->lines, &text->stream, slice_of(text->own_name), &place, err);
+	if (rc < 0) {
+		free(text->known);
+		text->known = NULL;
 		return rc;
+	}
 	text->has_stream = true;
 	text->named = false;
-	text->head_len = text->before_len = 0;
 	const uint64_t head = place.bytes < STREAM_PRINT_BYTES ? place.bytes : STREAM_PRINT_BYTES;
-	if (!read_at(text->fd, text->head, (size_t)head, 0) ||
-	    !read_at(text->fd, text->before, (size_t)head, place.bytes - head))
+	if (!read_at(text->fd, text->known->head, (size_t)head, 0) ||
+	    !read_at(text->fd, text->known->before, (size_t)head, place.bytes - head))
 		return error_set(err, ERROR_IO, "cannot read %s again", text->own_name);
-	text->head_len = text->before_len = (uint32_t)head;
+	text->known->head_len = text->known->before_len = (uint32_t)head;
 	return place.bytes ? read_header(text, err) : 0;
 }
 
@@ -329,8 +337,11 @@ int tail_begin(struct tail *tail, struct text *text, const struct lines_place *p
 	text->dirty = true;
 	text->store = place->bytes != 0;
 	const int rc = open_stream(tail, text, err);
-	stream_print_make((struct slice){(const char *)text->head, text->head_len}, &text->head_print);
-	stream_print_make((struct slice){(const char *)text->before, text->before_len}, &text->before_print);
+	if (rc < 0)
+		return rc;
+	stream_print_make((struct slice){(const char *)text->known->head, text->known->head_len}, &text->head_print);
+	stream_print_make((struct slice){(const char *)text->known->before, text->known->before_len},
+			  &text->before_print);
 	return rc;
 }
 
@@ -350,8 +361,6 @@ int tail_attach(struct tail *tail, struct text *text, int fd, const struct stat 
 		return error_set(err, rc, "%s", fault.message);
 	if (rc < 0) {
 		tail_say_unreadable(tail, text->own_name, &fault);
-		lines_stream_close(&text->stream);
-		text->has_stream = false;
 		tail_detach(tail, text);
 		text->verified = false;
 	}
@@ -371,8 +380,10 @@ void tail_detach(struct tail *tail, struct text *text)
 		inotify_rm_watch(tail->inotify_fd, text->wd);
 	struct stat st;
 	if (text->fd >= 0) {
-		if (fstat(text->fd, &st) == 0)
+		if (fstat(text->fd, &st) == 0) {
 			text->changed = st.st_ctim;
+			text->closed_bytes = (uint64_t)st.st_size;
+		}
 		close(text->fd);
 	}
 	text->fd = text->wd = -1;
@@ -386,6 +397,8 @@ void tail_detach(struct tail *tail, struct text *text)
 	add(&text->had, &stream->counts);
 	lines_stream_close(&text->stream);
 	text->has_stream = false;
+	free(text->known);
+	text->known = NULL;
 }
 
 void tail_lose_file(struct text *text)
@@ -439,12 +452,12 @@ static bool is_continued(const struct text *text, const unsigned char *overlap, 
 
 static void keep_head(struct text *text, uint64_t at, const char *bytes, size_t len)
 {
-	if (at != text->head_len || at >= STREAM_PRINT_BYTES)
+	if (at != text->known->head_len || at >= STREAM_PRINT_BYTES)
 		return;
-	const size_t room = STREAM_PRINT_BYTES - text->head_len;
+	const size_t room = STREAM_PRINT_BYTES - text->known->head_len;
 	const size_t n = len < room ? len : room;
-	memcpy(text->head + text->head_len, bytes, n);
-	text->head_len += (uint32_t)n;
+	memcpy(text->known->head + text->known->head_len, bytes, n);
+	text->known->head_len += (uint32_t)n;
 }
 
 static enum text_read read_once(struct text *text, size_t want, size_t *got, struct error *err)
@@ -452,7 +465,7 @@ static enum text_read read_once(struct text *text, size_t want, size_t *got, str
 	struct lines_stream *const stream = &text->stream;
 	const uint64_t at = stream->at + stream->window.len;
 	unsigned char overlap[OVERLAP_BYTES];
-	const uint64_t known = text->before_len + stream->window.len;
+	const uint64_t known = text->known->before_len + stream->window.len;
 	const size_t check = known < OVERLAP_BYTES ? (size_t)known : OVERLAP_BYTES;
 	char *const to = lines_room(stream, want);
 	*got = 0;

@@ -343,11 +343,19 @@ static bool may_rotate(struct world *world, const char *name)
 	return true;
 }
 
+static void remove_old(const char *name, unsigned rotation)
+{
+	_cleanup_free_ char *old = text_printf("%s/logs/%s.%u", shop_dir, name, rotation);
+	assert_non_null(old);
+	if (unlink(old) < 0)
+		assert_int_equal(errno, ENOENT);
+}
+
 static void act(struct world *world, const char *name)
 {
 	_cleanup_free_ char *other = text_printf("%s.%u", name, world->rotations);
 	assert_non_null(other);
-	switch (random_below(&world->random, 10)) {
+	switch (random_below(&world->random, 11)) {
 	case 0:
 		if (!may_rotate(world, name))
 			break;
@@ -375,6 +383,12 @@ static void act(struct world *world, const char *name)
 		break;
 	case 3:
 		pause_ms((unsigned)random_below(&world->random, 20));
+		break;
+	case 10:
+		/* An old one is removed, and its number may be that of the next file. */
+		if (!world->runs || journal_lines() < world->lines || !world->rotations)
+			break;
+		remove_old(name, (unsigned)random_below(&world->random, world->rotations));
 		break;
 	default:
 		write_lines(world, name);
