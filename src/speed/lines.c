@@ -237,16 +237,25 @@ static void skip_rest(struct lines_stream *stream, struct cursor *cursor)
 	stream->next.in_rest = !lf;
 }
 
+static void skip_nuls(const struct lines_stream *stream, struct cursor *cursor)
+{
+	while (stream->skip_nuls && stream->durable.line == 0 && !stream->skipping && cursor->at < cursor->len &&
+	       cursor->data[cursor->at] == '\0')
+		cursor->at++;
+}
+
 static int take_header(struct lines *lines, struct lines_stream *stream, struct cursor *cursor, struct error *err)
 {
 	uint64_t n = 0;
+	size_t used;
 	const char *const name = buf_text(&stream->label);
-	const int rc = read_header(stream->format, (struct slice){cursor->data, cursor->len}, cursor->ended,
-				   name ? name : "", &cursor->at, &n, err);
+	const struct slice text = {cursor->data + cursor->at, cursor->len - cursor->at};
+	const int rc = read_header(stream->format, text, cursor->ended, name ? name : "", &used, &n, err);
 	if (rc < 0)
 		return error_prefix(err, "source %s", lines->source->config->name);
-	if (cursor->at == 0)
+	if (used == 0)
 		return 0;
+	cursor->at += used;
 	lines->intake->line += n;
 	stream->next_header = true;
 	return 0;
@@ -280,10 +289,11 @@ static int take(struct lines *lines, struct lines_stream *stream, struct cursor 
 {
 	struct intake *const intake = lines->intake;
 	int rc = 0;
+	skip_nuls(stream, cursor);
 	if (!stream->has_header)
 		rc = take_header(lines, stream, cursor, err);
 	else if (stream->at == 0 && !stream->skipping)
-		cursor->at = mark_bytes((struct slice){cursor->data, cursor->len});
+		cursor->at += mark_bytes((struct slice){cursor->data + cursor->at, cursor->len - cursor->at});
 	if (rc < 0 || !stream->next_header)
 		return rc;
 	skip_rest(stream, cursor);

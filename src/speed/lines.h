@@ -48,6 +48,9 @@ struct lines_stream {
 	struct order_format *format;
 	struct buf label;
 	bool has_header; /* none is needed, or it was read */
+	/* NULs before the first line are no line: who goes on writing to a file that was cut, at the place where he was, leaves a
+	 * hole before it. */
+	bool skip_nuls;
 	/* What was read and is not durable: its first byte stands at `at` of the stream. */
 	struct buf window;
 	uint64_t at;

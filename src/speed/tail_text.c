@@ -239,6 +239,7 @@ int tail_name(struct tail *tail, struct text *text, struct error *err)
 		return error_no_memory(err, strlen(text->own_name));
 	const int rc = lines_stream_name(&text->stream, slice_of(label), err);
 	text->named = rc == 0;
+	text->stream.skip_nuls = text->generation > 1;
 	return rc;
 }
 
@@ -286,14 +287,32 @@ static void watch(const struct tail *tail, struct text *text)
 		text->wd = inotify_add_watch(tail->inotify_fd, path, IN_MODIFY | IN_ATTRIB);
 }
 
+/* Where a text begins: behind the hole that is left by who goes on writing to a file that was cut. */
+static off_t find_beginning(int fd)
+{
+	char bytes[4096];
+	const off_t data = lseek(fd, 0, SEEK_DATA);
+	off_t at = data > 0 ? data : 0;
+	for (;;) {
+		const ssize_t n = pread(fd, bytes, sizeof(bytes), at);
+		ssize_t nuls = 0;
+		while (nuls < n && bytes[nuls] == '\0')
+			nuls++;
+		if (n <= 0 || nuls < n)
+			return at + nuls;
+		at += n;
+	}
+}
+
 /* The header stands at the text's beginning. */
 static int read_header(struct text *text, struct error *err)
 {
+	const off_t beginning = text->stream.has_header ? 0 : find_beginning(text->fd);
 	for (size_t size = 16 * 1024; !text->stream.has_header; size *= 8) {
 		_cleanup_buf_ struct buf bytes = {0};
 		if (buf_reserve(&bytes, size) < 0)
 			return error_no_memory(err, size);
-		const ssize_t n = pread(text->fd, bytes.data, size, 0);
+		const ssize_t n = pread(text->fd, bytes.data, size, beginning);
 		if (n < 0)
 			return error_errno(err, errno, "cannot read %s", text->own_name);
 		const int rc =
@@ -325,7 +344,7 @@ static int open_stream(struct tail *tail, struct text *text, struct error *err)
 	    !read_at(text->fd, text->known->before, (size_t)head, place.bytes - head))
 		return error_set(err, ERROR_IO, "cannot read %s again", text->own_name);
 	text->known->head_len = text->known->before_len = (uint32_t)head;
-	return place.bytes ? read_header(text, err) : 0;
+	return place.line ? read_header(text, err) : 0;
 }
 
 int tail_begin(struct tail *tail, struct text *text, const struct lines_place *place, struct error *err)

@@ -174,6 +174,33 @@ static void test_cut(void **state)
 	stop_source();
 }
 
+/* Who does not append goes on where he was, and leaves a hole before. */
+static void test_cut_with_a_hole(void **state)
+{
+	(void)state;
+	shop_open(TAIL("logs/a.csv", "receipts") MAPPING);
+	make_logs();
+	_cleanup_free_ char *path = log_path("a.csv");
+	FILE *const file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs("receipt,line,member,time,item,amount\nA,1,7,1700000000,a,70\n", file) >= 0);
+	assert_int_equal(fseek(file, 3000000, SEEK_CUR), 0);
+	assert_true(fputs("\n", file) >= 0);
+	assert_int_equal(fflush(file), 0);
+	start_source(&source_tail);
+	wait_lines(2);
+	cut("a.csv");
+	assert_true(fputs("receipt,line,member,time,item,amount\nB,1,7,1700000000,b,70\n", file) >= 0);
+	assert_int_equal(fflush(file), 0);
+	wait_lines(3);
+	restart();
+	assert_true(fputs("C,1,7,1700000000,c,70\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	wait_lines(4);
+	assert_journal("! a.csv:3 too_long\nA a\nB b\nC c\n");
+	stop_source();
+}
+
 static void test_copies(void **state)
 {
 	(void)state;
@@ -497,6 +524,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_it_is_fresh, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_rename, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_cut, make_shop, remove_running_shop),
+		cmocka_unit_test_setup_teardown(test_cut_with_a_hole, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_copies, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_the_rest_is_in_a_copy, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_mapped_files, make_shop, remove_running_shop),
