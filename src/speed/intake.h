@@ -66,6 +66,16 @@ static inline uint64_t intake_taken(const struct intake_counts *counts)
 	return counts->lines - counts->duplicates - counts->quarantined;
 }
 
+/* All but by_reason. */
+static inline void intake_counts_add(struct intake_counts *sum, const struct intake_counts *more)
+{
+	sum->lines += more->lines;
+	sum->rows += more->rows;
+	sum->events += more->events;
+	sum->duplicates += more->duplicates;
+	sum->quarantined += more->quarantined;
+}
+
 enum intake_outcome {
 	INTAKE_TAKEN,   /* read to its end */
 	INTAKE_HAD,     /* nothing new in it */

@@ -380,15 +380,6 @@ void lines_abort(struct lines *lines)
 	end_batch(lines);
 }
 
-static void add_counts(struct intake_counts *sum, const struct intake_counts *more)
-{
-	sum->lines += more->lines;
-	sum->rows += more->rows;
-	sum->events += more->events;
-	sum->duplicates += more->duplicates;
-	sum->quarantined += more->quarantined;
-}
-
 static void move_on(struct lines_stream *stream)
 {
 	const size_t used = (size_t)(stream->next_at - stream->at);
@@ -407,7 +398,7 @@ static void move_on(struct lines_stream *stream)
 	stream->at = stream->next_at;
 	stream->skipping = stream->next_skipping;
 	stream->has_header = stream->next_header;
-	add_counts(&stream->counts, &stream->next_counts);
+	intake_counts_add(&stream->counts, &stream->next_counts);
 	stream->first_us = left ? stream->last_us : 0;
 }
 

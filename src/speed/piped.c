@@ -95,15 +95,6 @@ int piped_read(struct piped *piped, int fd, struct error *err)
 	return rc;
 }
 
-static void add(struct intake_counts *sum, const struct intake_counts *more)
-{
-	sum->lines += more->lines;
-	sum->rows += more->rows;
-	sum->events += more->events;
-	sum->duplicates += more->duplicates;
-	sum->quarantined += more->quarantined;
-}
-
 /* One block. *more: it was full. */
 static int take_block(struct piped *piped, enum lines_end end, bool *more, struct error *err)
 {
@@ -119,7 +110,7 @@ static int take_block(struct piped *piped, enum lines_end end, bool *more, struc
 		common->bytes += stream->next_at - stream->at;
 		common->line += stream->next.line - stream->durable.line;
 		common->time_us = clock_now_us();
-		add(&common->counts, &stream->next_counts);
+		intake_counts_add(&common->counts, &stream->next_counts);
 		rc = stream_position_set_pipe(piped->source->journal, piped->source->config->name, &next, err);
 	}
 	if (rc < 0) {

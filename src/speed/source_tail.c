@@ -53,11 +53,13 @@ static void tail_free(struct tail *tail)
 	free(tail);
 }
 
-static int tail_new(struct source *source, struct tail **out, struct error *err)
+static struct tail *tail_new(struct source *source, struct error *err)
 {
 	struct tail *const tail = calloc(1, sizeof(*tail));
-	if (!tail)
-		return error_no_memory(err, sizeof(*tail));
+	if (!tail) {
+		error_no_memory(err, sizeof(*tail));
+		return NULL;
+	}
 	tail->source = source;
 	tail->dir_wd = -1;
 	tail->must_scan = true;
@@ -72,10 +74,9 @@ static int tail_new(struct source *source, struct tail **out, struct error *err)
 		rc = tail_load_texts(tail, err);
 	if (rc < 0) {
 		tail_free(tail);
-		return rc;
+		return NULL;
 	}
-	*out = tail;
-	return 0;
+	return tail;
 }
 
 /* Being told of changes. */
@@ -433,13 +434,11 @@ static int follow(struct tail *tail, struct error *err)
 
 static int run(struct source *source, struct error *err)
 {
-	struct tail *tail = source->state;
-	if (!tail) {
-		const int rc = tail_new(source, &tail, err);
-		if (rc < 0)
-			return rc;
-		source->state = tail;
-	}
+	struct error fault = {0};
+	struct tail *const tail = source->state ? source->state : tail_new(source, &fault);
+	if (!tail)
+		return error_set(err, fault.code, "%s", fault.message);
+	source->state = tail;
 	const int rc = follow(tail, err);
 	return rc == ERROR_INTERRUPTED && source_must_stop(source) ? 0 : rc;
 }

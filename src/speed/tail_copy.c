@@ -295,11 +295,10 @@ int tail_find_rest(struct tail *tail, const char *name, struct error *err)
 			close(fd);
 			continue;
 		}
-		struct text *text = NULL;
-		const int rc = tail_add_text(tail, name, &text, err);
-		if (rc < 0) {
+		struct text *const text = tail_add_text(tail, name, err);
+		if (!text) {
 			close(fd);
-			return rc;
+			return ERROR_NO_MEMORY;
 		}
 		text->fd = fd;
 		text->seen = true;

@@ -2,7 +2,8 @@
  * What the parts of the source "tail" share.
  *
  *     source_tail.c    the loop: waiting, reading, blocks
- *     tail_text.c      one text: its file, its position, and whether the file is still that text
+ *     tail_text.c      one text: its file, whether that is still this text, and reading it
+ *     tail_position.c  its position in the journal
  *     tail_scan.c      the directory: which file has which text
  *     tail_copy.c      whether an unknown file is a text that is known
  *
@@ -59,7 +60,7 @@ struct text {
 	/* Of an undecided one: of which text it was a beginning, as of this size. */
 	uint64_t beginning_of;
 	uint64_t beginning_bytes;
-	int64_t again_us;   /* when it is undecided: when to look again; 0: when it changes */
+	int64_t again_us; /* when it is undecided: when to look again; 0: when it changes */
 	int64_t again_step_us;
 	int64_t rotated_us; /* when it was seen that its name is no longer its own; 0: it is */
 	uint64_t bytes;     /* of the position that is durable; the stream has it while it is open */
@@ -100,11 +101,10 @@ struct tail {
 
 /* tail_text.c */
 
-/* Adds a text; the name is copied. */
-int tail_add_text(struct tail *tail, const char *name, struct text **out, struct error *err);
+/* Adds a text; the name is copied. NULL: ERROR_NO_MEMORY. */
+struct text *tail_add_text(struct tail *tail, const char *name, struct error *err);
 void tail_drop_text(struct tail *tail, struct text *text);
 void tail_text_free(struct text *text);
-int tail_load_texts(struct tail *tail, struct error *err);
 /* How many bytes were taken, durably. */
 uint64_t tail_taken(const struct text *text);
 bool tail_is_rotated(const struct text *text);
@@ -135,6 +135,12 @@ enum text_read {
 enum text_read tail_read(struct text *text, struct error *err);
 /* Lines that were taken of it. */
 uint64_t tail_lines(const struct text *text);
+
+/* tail_position.c */
+
+int tail_load_texts(struct tail *tail, struct error *err);
+/* The bytes before `to` of the stream, at most STREAM_PRINT_BYTES: those before the window, and in it. Returns how many. */
+uint32_t tail_bytes_before(const struct text *text, uint64_t to, unsigned char out[STREAM_PRINT_BYTES]);
 /* Writes the position that the text has after lines_take, or the one that it has. In the transaction. */
 int tail_store(struct tail *tail, struct text *text, bool taken, bool complete, struct error *err);
 /* After the commit of what was taken. */

@@ -194,11 +194,10 @@ static int meet(struct tail *tail, const char *name, struct error *err)
 		close(fd);
 		return 0;
 	}
-	struct text *text = NULL;
-	const int rc = tail_add_text(tail, name, &text, err);
-	if (rc < 0) {
+	struct text *const text = tail_add_text(tail, name, err);
+	if (!text) {
 		close(fd);
-		return rc;
+		return ERROR_NO_MEMORY;
 	}
 	text->seen = true;
 	return tail_attach(tail, text, fd, &st, err);

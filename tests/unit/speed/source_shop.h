@@ -142,7 +142,7 @@ static int remove_running_shop(void **state)
 static inline uint64_t journal_lines(void)
 {
 	struct journal_reader *reader = NULL;
-	struct journal_totals totals;
+	struct journal_totals totals = {0};
 	struct error err = {0};
 	open_running_journal();
 	if (journal_reader_open(running_journal, &reader, &err) < 0 || journal_reader_totals(reader, &totals, &err) < 0)
