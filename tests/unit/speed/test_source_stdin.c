@@ -1,6 +1,8 @@
 /* The source that reads what is piped into the process: its bytes come by a pipe that is put in the place of descriptor 0. */
 #include "source_shop.h"
 
+#include <fcntl.h>
+
 #define PIPE_SOURCE(format) "sources:\n  - {name: pipe, type: stdin, format: " format ", settle_ms: 50}\n"
 #define MAPPING                                                                                                 \
 	"order_mappings:\n  - {name: receipts, event_id: [receipt], line: line, customer: member, date: time, " \
@@ -185,6 +187,30 @@ static void test_it_is_told_to_stop(void **state)
 	hang_up();
 }
 
+static void test_a_terminal(void **state)
+{
+	(void)state;
+	shop_open(PIPE_SOURCE("classic"));
+	pipe_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(pipe_fd >= 0);
+	char name[64];
+	assert_int_equal(grantpt(pipe_fd), 0);
+	assert_int_equal(unlockpt(pipe_fd), 0);
+	assert_int_equal(ptsname_r(pipe_fd, name, sizeof(name)), 0);
+	const int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+	close(fd);
+	start_source(&source_stdin);
+	say("1|latte 70|1700000000\n");
+	wait_lines(1);
+	say("1|mocha 80|1700000001\n\x04");
+	join_source();
+	assert_int_equal(running_rc, 0);
+	assert_journal_plain("stdin:1 latte\nstdin:2 mocha\n");
+	hang_up();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +218,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_and_long, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_orders_of_several_lines, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_full_disk, make_shop, remove_running_shop),
+		cmocka_unit_test_setup_teardown(test_a_terminal, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_it_is_told_to_stop, make_shop, remove_running_shop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
