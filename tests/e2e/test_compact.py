@@ -93,7 +93,7 @@ def ranges(shop):
 
 
 def state_offsets(shop):
-    names = [path.name for path in (shop.warehouse / "account_state").rglob("state-*")]
+    names = [path.name for path in (shop.warehouse / "account_state").rglob("account-*")]
     return [int(name.split("-")[2]) for name in names]
 
 

@@ -288,14 +288,14 @@ static void test_not_across_a_state(void **state)
 {
 	(void)state;
 	put_files(DAY, 1, 5);
-	put_text("warehouse/account_state/data_dt=2024-02-29/state-0123456789abcdef-000000000003-00.parquet", "");
+	put_text("warehouse/account_state/data_dt=2024-02-29/account-0123456789abcdef-000000000003-00.parquet", "");
 	assert_int_equal(step(6).files, 0);
 	put_file(DAY, 6, 6, true);
 	assert_int_equal(step(7).files, 4);
 	check_names(DAY, " 1-1 2-2 3-6");
 	/* What was killed before it was swapped in. */
 	put_files(NEXT_DAY, 11, 14);
-	put_text("swap/tables/account_state/data_dt=2024-02-29/state-0123456789abcdef-000000000013-00.parquet", "");
+	put_text("swap/tables/account_state/data_dt=2024-02-29/account-0123456789abcdef-000000000013-00.parquet", "");
 	assert_int_equal(step(20).files, 0);
 	ok(file_remove_tree(shop->warehouse_dir, &err));
 }
