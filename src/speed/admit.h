@@ -16,6 +16,9 @@
  * event says. `scratch` is cleared and used. ERROR_NO_MEMORY, and the journal's errors. */
 int admit_event(struct journal *journal, struct slice source, const struct event *event, struct buf *scratch,
 		enum journal_id_state *state, struct error *err);
+/* Takes back what admit_event has told to be new, in the same transaction: as if it had never come. */
+int admit_forget(struct journal *journal, struct slice source, const struct event *event, struct buf *scratch,
+		 struct error *err);
 
 /* Whether what the lines come to is within LIMIT_AMOUNT_MINOR; an event that is not is set aside as REASON_AMOUNT. */
 bool admit_is_within_limit(const struct event *event);

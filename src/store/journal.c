@@ -345,6 +345,13 @@ int journal_id_add(struct journal *journal, const unsigned char id_hash[16], uin
 	return 0;
 }
 
+int journal_id_remove(struct journal *journal, const unsigned char id_hash[16], struct error *err)
+{
+	MDB_val key = val_of((struct slice){(const char *)id_hash, 16});
+	const int rc = mdb_del(journal->txn, journal->db.ids, &key, NULL);
+	return rc == 0 ? 0 : env_error(journal->env, rc, err, "take an event's id back");
+}
+
 static void offset_name(char out[64], const char *consumer)
 {
 	snprintf(out, 64, "offset/%s", consumer);

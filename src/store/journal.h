@@ -78,6 +78,8 @@ enum journal_id_state {
 /* Looks an event's id up (128-bit hash of source and id) and remembers it with the hash of its payload. */
 int journal_id_add(struct journal *journal, const unsigned char id_hash[16], uint64_t payload_hash,
 		   enum journal_id_state *state, struct error *err);
+/* Forgets an id that this transaction has added: whoever sent the event takes it back. */
+int journal_id_remove(struct journal *journal, const unsigned char id_hash[16], struct error *err);
 
 /* Sets a consumer's offset ("table"). */
 int journal_offset_set(struct journal *journal, const char *consumer, uint64_t offset, struct error *err);

@@ -272,6 +272,32 @@ static void test_ids(void **state)
 	journal_close(journal);
 }
 
+static void test_ids_taken_back(void **state)
+{
+	(void)state;
+	const unsigned char *const had = (const unsigned char *)"had-had-had-had-";
+	const unsigned char *const fresh = (const unsigned char *)"new-new-new-new-";
+	enum journal_id_state id_state;
+	struct journal *journal = open_it(false);
+	begin(journal);
+	assert_int_equal(journal_id_add(journal, had, 1, &id_state, NULL), 0);
+	commit(journal);
+	begin(journal);
+	assert_int_equal(journal_id_add(journal, fresh, 1, &id_state, NULL), 0);
+	assert_int_equal(journal_id_remove(journal, fresh, NULL), 0);
+	assert_int_equal(journal_id_add(journal, fresh, 2, &id_state, NULL), 0);
+	assert_int_equal(id_state, JOURNAL_ID_NEW);
+	assert_int_equal(journal_id_remove(journal, fresh, NULL), 0);
+	commit(journal);
+	begin(journal);
+	assert_int_equal(journal_id_add(journal, had, 1, &id_state, NULL), 0);
+	assert_int_equal(id_state, JOURNAL_ID_SAME);
+	assert_int_equal(journal_id_add(journal, fresh, 3, &id_state, NULL), 0);
+	assert_int_equal(id_state, JOURNAL_ID_NEW);
+	journal_abort(journal);
+	journal_close(journal);
+}
+
 struct collected {
 	char text[200];
 	unsigned most;
@@ -488,9 +514,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
-		TEST(test_append_and_read), TEST(test_count), TEST(test_abort),    TEST(test_ids),
-		TEST(test_positions),       TEST(test_trim),  TEST(test_map_full), TEST(test_what_is_no_journal),
-		TEST(test_made_by_half),
+		TEST(test_append_and_read), TEST(test_count),
+		TEST(test_abort),           TEST(test_ids),
+		TEST(test_positions),       TEST(test_trim),
+		TEST(test_map_full),        TEST(test_what_is_no_journal),
+		TEST(test_made_by_half),    TEST(test_ids_taken_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
