@@ -10,10 +10,8 @@
 const struct source_driver *source_driver(enum source_type type)
 {
 	static const struct source_driver *const DRIVERS[SOURCE_TYPES] = {
-		[SOURCE_SPOOL] = &source_spool,
-		[SOURCE_TAIL] = &source_tail,
-		[SOURCE_STDIN] = &source_stdin,
-		[SOURCE_EXEC] = &source_exec,
+		[SOURCE_SPOOL] = &source_spool, [SOURCE_TAIL] = &source_tail, [SOURCE_STDIN] = &source_stdin,
+		[SOURCE_EXEC] = &source_exec,   [SOURCE_HTTP] = &source_http,
 	};
 	return DRIVERS[type];
 }

@@ -76,6 +76,7 @@ extern const struct source_driver source_spool;
 extern const struct source_driver source_tail;
 extern const struct source_driver source_stdin;
 extern const struct source_driver source_exec;
+extern const struct source_driver source_http;
 
 const struct source_driver *source_driver(enum source_type type);
 extern const struct source_driver source_tail;  /* source_tail.c */
