@@ -7,7 +7,7 @@
  *     u64 × 4    time it was begun (UTC microseconds), events, their rows in transactions_cln, quarantined lines
  *     text       source
  *     then records, each
- *     1          tag: 1 order, 2 order with an implicit id, 3 quarantined line, 4 file, 5 refund, 6 redemption, 7 adjustment
+ *     1          tag: 1 order, 2 order with an implicit id, 3 quarantined line, 4 file, 5 refund, 6 redemption, 7 adjustment, 8 line
  *       file:         text label
  *       event:        varint line - last line (mod 2^64) · [text id] · customer · signed time_us - last time_us (mod 2^64) ·
  *                     text store · details
@@ -19,6 +19,7 @@
  *         an adjustment: signed points_milli · text ledger · text reason
  *       lines:        varint n · n × (text menu, text sku, signed qty_milli, signed price_minor, signed amount_minor)
  *       quarantined:  varint line - last line (mod 2^64) · varint reason · text · signed time_us
+ *       line:         varint line - last line (mod 2^64) · text (any bytes)
  *
  * Valid when the checksum holds, the records end where the block does, and events are what loyalty/event.h says. Blocks are written in one LMDB transaction, so
  * there is no torn one; a damaged one cannot be mended and stops the consumer with its number.
@@ -44,6 +45,7 @@ enum {
 	TAG_REFUND = 5,
 	TAG_REDEEM = 6,
 	TAG_ADJUST = 7,
+	TAG_LINE = 8,
 };
 enum { CUSTOMER_GUEST = 0, CUSTOMER_NUMBER = 1, CUSTOMER_TEXT = 2 };
 
@@ -98,6 +100,7 @@ int block_writer_begin(struct block_writer *w, struct slice source, int64_t time
 	w->n_events = 0;
 	w->n_lines = 0;
 	w->n_quarantined = 0;
+	w->n_kept = 0;
 	if (buf_reserve(&w->buf, HEADER_BYTES + VARINT_MAX_BYTES + source.len) < 0)
 		return ERROR_NO_MEMORY;
 	w->buf.len = (size_t)(put_slice(w->buf.data + HEADER_BYTES, source) - w->buf.data);
@@ -253,6 +256,20 @@ int block_writer_quarantined(struct block_writer *w, uint64_t line, enum quarant
 	return 0;
 }
 
+int block_writer_line(struct block_writer *w, uint64_t line, struct slice text)
+{
+	if (buf_reserve(&w->buf, 1 + 2 * (size_t)VARINT_MAX_BYTES + text.len) < 0)
+		return ERROR_NO_MEMORY;
+	char *p = w->buf.data + w->buf.len;
+	*p++ = TAG_LINE;
+	p = put_varint(p, line - w->last_line);
+	p = put_slice(p, text);
+	w->buf.len = (size_t)(p - w->buf.data);
+	w->last_line = line;
+	w->n_kept++;
+	return 0;
+}
+
 struct block_writer_mark block_writer_mark(const struct block_writer *w)
 {
 	return (struct block_writer_mark){.len = w->buf.len,
@@ -260,7 +277,8 @@ struct block_writer_mark block_writer_mark(const struct block_writer *w)
 					  .last_line = w->last_line,
 					  .n_events = w->n_events,
 					  .n_lines = w->n_lines,
-					  .n_quarantined = w->n_quarantined};
+					  .n_quarantined = w->n_quarantined,
+					  .n_kept = w->n_kept};
 }
 
 void block_writer_rewind(struct block_writer *w, const struct block_writer_mark *mark)
@@ -271,6 +289,7 @@ void block_writer_rewind(struct block_writer *w, const struct block_writer_mark 
 	w->n_events = mark->n_events;
 	w->n_lines = mark->n_lines;
 	w->n_quarantined = mark->n_quarantined;
+	w->n_kept = mark->n_kept;
 }
 
 struct slice block_writer_finish(struct block_writer *w)
@@ -567,6 +586,14 @@ static void skim_event(struct block_reader *r, enum event_kind kind, bool implic
 	record->event.time_us = r->last_time_us;
 }
 
+static int read_line(struct block_reader *r, struct block_record *record)
+{
+	r->last_line += read_varint(&r->at);
+	record->text = read_slice(&r->at);
+	record->kind = BLOCK_LINE;
+	return record->text.len <= BLOCK_LINE_MAX ? 0 : ERROR_CORRUPT;
+}
+
 static int read_record(struct block_reader *r, unsigned tag, bool skim, struct block_record *record)
 {
 	enum event_kind kind = EVENT_ORDER;
@@ -585,6 +612,8 @@ static int read_record(struct block_reader *r, unsigned tag, bool skim, struct b
 		break;
 	case TAG_QUARANTINED:
 		return read_quarantined(r, record);
+	case TAG_LINE:
+		return read_line(r, record);
 	default:
 		return ERROR_CORRUPT;
 	}

@@ -28,9 +28,13 @@
 /* Room that a caller needs for a block_implicit_id. */
 #define BLOCK_ID_MAX (LIMIT_EVENT_ID_BYTES + 1)
 
+/* Of a line that is kept: a whole one, and the carriage return before its end. */
+#define BLOCK_LINE_MAX (LIMIT_LINE_BYTES + 1)
+
 enum block_record_kind {
 	BLOCK_EVENT = 1,
 	BLOCK_QUARANTINED = 2,
+	BLOCK_LINE = 3, /* a line as it came, for sinks (speed/sink.h); besides the event that it may mean */
 };
 
 /* Why a line was set aside. Stored by name in the table, by number in the block: never renumber. */
@@ -80,6 +84,7 @@ struct block_writer {
 	uint64_t n_events;
 	uint64_t n_lines; /* rows of transactions_cln */
 	uint64_t n_quarantined;
+	uint64_t n_kept; /* lines as they came; not among the counts of the block */
 };
 
 /* All of these: 0, or ERROR_NO_MEMORY, and then the block must be given up. time_us: now, UTC microseconds. */
@@ -91,6 +96,13 @@ int block_writer_event(struct block_writer *w, const struct event *event, bool i
 /* text: valid UTF-8 without NUL. time_us: when it was read. */
 int block_writer_quarantined(struct block_writer *w, uint64_t line, enum quarantine_reason reason, struct slice text,
 			     int64_t time_us);
+/* text: any bytes, at most BLOCK_LINE_MAX. */
+int block_writer_line(struct block_writer *w, uint64_t line, struct slice text);
+/* Whether there is any record in it. */
+static inline bool block_writer_has_records(const struct block_writer *w)
+{
+	return w->n_events || w->n_quarantined || w->n_kept;
+}
 /* How many bytes the block has now. */
 static inline size_t block_writer_size(const struct block_writer *w)
 {
@@ -104,6 +116,7 @@ struct block_writer_mark {
 	uint64_t n_events;
 	uint64_t n_lines;
 	uint64_t n_quarantined;
+	uint64_t n_kept;
 };
 struct block_writer_mark block_writer_mark(const struct block_writer *w);
 void block_writer_rewind(struct block_writer *w, const struct block_writer_mark *mark);
@@ -125,7 +138,7 @@ struct block_record {
 	struct event event;            /* BLOCK_EVENT; id is set for implicit ids, too */
 	bool implicit_id;              /* of the event: it is "<file>:<line>" */
 	enum quarantine_reason reason; /* BLOCK_QUARANTINED, also text and time_us */
-	struct slice text;
+	struct slice text;             /* of BLOCK_LINE, too: then any bytes */
 	int64_t time_us;
 };
 

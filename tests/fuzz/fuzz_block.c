@@ -54,6 +54,10 @@ static void require_event(const struct event *e)
 static uint64_t sum_record(const struct block_record *r)
 {
 	uint64_t sum = sum_slice(r->file) + r->line * 3 + (uint64_t)r->kind;
+	if (r->kind == BLOCK_LINE) {
+		require(r->text.len <= BLOCK_LINE_MAX);
+		return sum + sum_slice(r->text);
+	}
 	if (r->kind == BLOCK_QUARANTINED) {
 		require(quarantine_reason_name(r->reason) != NULL);
 		return sum + sum_slice(r->text) + (uint64_t)r->time_us + (uint64_t)r->reason;
