@@ -124,7 +124,7 @@ static int collect(const struct deployment *deployment, struct error *err)
 	struct deployment *collector = NULL;
 	int rc = deployment_open_beside(deployment, DEPLOYMENT_COLLECT, &collector, err);
 	if (rc == 0)
-		rc = collect_once(collector, &hooks, &failed, err);
+		rc = collect_once(collector, NULL, &hooks, &failed, err);
 	deployment_close(collector);
 	if (rc < 0)
 		return rc;

@@ -57,7 +57,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 		return cli_usage_error("run", "'%s' is one argument too many", argv[optind]);
 	log_configure(&log);
 	struct error err = {0};
-	return daemon_run(cli->dir, &err) < 0 ? cli_fail(&err) : EXIT_OK;
+	return daemon_run(cli->dir, &(const struct daemon_options){0}, &err) < 0 ? cli_fail(&err) : EXIT_OK;
 }
 
 const struct command command_run = {

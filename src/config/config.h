@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "loyalty/programme.h"
 
+#include <regex.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -74,6 +75,12 @@ struct config_source {
 	char *token_file;      /* its first line is the token that every request must bear; NULL: none is needed */
 	uint32_t max_body_kib; /* a larger request is refused; 4096 unless set */
 	uint32_t max_waiting;  /* requests that wait for the journal; more are told to come again; 256 unless set */
+
+	/* Of a Flume agent (speed/flume_conf.h), never of punchcard.yaml. */
+	bool keeps_lines; /* each line goes into the journal as it is, too */
+	bool lines_only;  /* … and none is read as an event */
+	regex_t *include; /* spool: whole names of files; NULL: any */
+	regex_t *ignore;  /* … that are left alone; NULL: none */
 };
 
 /* "spool" and so on. */

@@ -2,6 +2,7 @@
 
 #include "batch/swap.h"
 #include "speed/consumers.h"
+#include "speed/topology.h"
 
 #include <assert.h>
 
@@ -29,13 +30,16 @@ static bool must_stop(void *context)
 	return consumers_failed(collecting->consumers) || collecting->hooks->stop(collecting->hooks->context);
 }
 
-int collect_once(const struct deployment *deployment, const struct intake_hooks *hooks, unsigned *failed,
-		 struct error *err)
+int collect_once(const struct deployment *deployment, const struct topology *topology, const struct intake_hooks *hooks,
+		 unsigned *failed, struct error *err)
 {
+	const struct topology what = topology_of(topology, deployment->config);
 	struct collecting collecting = {.hooks = hooks};
 	const struct intake_hooks own = {
 		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &collecting};
-	const struct consumers_options consuming = {.stop = {.asked = hooks->stop, .context = hooks->context}};
+	const struct consumers_options consuming = {.stop = {.asked = hooks->stop, .context = hooks->context},
+						    .sinks = what.sinks,
+						    .n_sinks = what.n_sinks};
 	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib};
 	struct journal *journal = NULL;
 	struct intake *intake = NULL;
@@ -50,9 +54,9 @@ int collect_once(const struct deployment *deployment, const struct intake_hooks 
 		hooks->made_again(hooks->context);
 	if (rc == 0)
 		rc = intake_open(deployment, journal, &own, &intake, err);
-	for (unsigned i = 0; rc == 0 && i < deployment->config->n_sources; i++)
-		if (deployment->config->sources[i].type == SOURCE_SPOOL)
-			rc = intake_source(intake, &deployment->config->sources[i], failed, err);
+	for (unsigned i = 0; rc == 0 && i < what.n_sources; i++)
+		if (what.sources[i].type == SOURCE_SPOOL)
+			rc = intake_source(intake, &what.sources[i], failed, err);
 	intake_close(intake);
 	/* A consumer's error is the cause when both have one: it stopped the intake. */
 	struct error own_error = {0};

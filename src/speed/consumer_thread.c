@@ -30,6 +30,12 @@ void consumers_wait(struct consumers *all, pthread_cond_t *condition, int64_t un
 	pthread_cond_timedwait(condition, &all->mutex, &until);
 }
 
+static bool is_full(const struct consumer *consumer)
+{
+	const struct consumer_pace *const pace = &consumer->pace;
+	return consumer->waiting.lines >= pace->lines || (pace->bytes && consumer->waiting.bytes >= pace->bytes);
+}
+
 /* Looks on from the last block that was seen, up to a full batch. */
 static int look(struct consumer *consumer, struct error *err)
 {
@@ -39,7 +45,7 @@ static int look(struct consumer *consumer, struct error *err)
 	int rc = journal_reader_renew(consumer->reader, err);
 	if (rc == 0)
 		rc = journal_reader_range(consumer->reader, &first, &end, err);
-	while (rc == 0 && w->next < end && w->lines < consumer->pace.lines) {
+	while (rc == 0 && w->next < end && !is_full(consumer)) {
 		struct slice block = {0};
 		struct block_counts counts = {0};
 		rc = journal_reader_block(consumer->reader, w->next, &block, err);
@@ -113,7 +119,7 @@ static int step(struct consumer *consumer, bool finishing, uint64_t wanted, int6
 		consumer->first_seen_ns = now_ns;
 	const int64_t from_ns = pace->eager ? consumer->last_begun_ns : consumer->first_seen_ns;
 	const int64_t due_ns = pace->delay_ns == INT64_MAX ? INT64_MAX : from_ns + pace->delay_ns;
-	if (waiting->lines < pace->lines && !finishing && wanted <= consumer->offset && now_ns < due_ns) {
+	if (!is_full(consumer) && !finishing && wanted <= consumer->offset && now_ns < due_ns) {
 		*until_ns = due_ns;
 		return 0;
 	}
@@ -129,7 +135,7 @@ static int64_t back_off(struct consumer *consumer, const struct error *err)
 			       err->code == ERROR_NO_SPACE ? METRICS_DISK_FULL : METRICS_BACKING_OFF);
 	const int64_t pause_s = consumer->failures < 5 ? INT64_C(1) << consumer->failures : PAUSE_MOST_S;
 	consumer->failures++;
-	LOG_ERROR("a consumer failed, and tries again", log_text("consumer", consumer->kind->name), log_error(err),
+	LOG_ERROR("a consumer failed, and tries again", log_text("consumer", consumer->name), log_error(err),
 		  log_us("pause", pause_s * 1000000));
 	return consumer_now_ns() + pause_s * NS_PER_S;
 }
@@ -143,7 +149,7 @@ static int try_again(struct consumer *consumer, struct error *err)
 static void went_well(struct consumer *consumer)
 {
 	if (consumer->failures)
-		LOG_INFO("a consumer goes on", log_text("consumer", consumer->kind->name));
+		LOG_INFO("a consumer goes on", log_text("consumer", consumer->name));
 	consumer->failures = 0;
 	metrics_consumer_state(consumer->metrics, METRICS_RUNNING);
 }

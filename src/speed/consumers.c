@@ -30,7 +30,7 @@ static int recover_table(struct consumer *consumer, struct error *err)
 	return rc < 0 ? rc : consumer_ready(consumer, table_writer_offset(writer), err);
 }
 
-static const struct consumer_kind TABLE_KIND = {.name = "table", .write = write_table, .recover = recover_table};
+static const struct consumer_kind TABLE_KIND = {.write = write_table, .recover = recover_table};
 
 /* --- the view --- */
 
@@ -148,18 +148,60 @@ static int recover_view(struct consumer *consumer, struct error *err)
 	return rc < 0 ? rc : consumer_ready(consumer, offset, err);
 }
 
-static const struct consumer_kind VIEW_KIND = {
-	.name = "view", .prepare = prepare_view, .write = write_view, .recover = recover_view};
+static const struct consumer_kind VIEW_KIND = {.prepare = prepare_view, .write = write_view, .recover = recover_view};
 
-/* --- both --- */
+/* --- sinks --- */
 
-static int open_all(struct consumers *all, struct error *err)
+static int write_sink(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
+{
+	return sink_write(consumer->sink, consumer->reader, first, next, err);
+}
+
+static int recover_sink(struct consumer *consumer, struct error *err)
+{
+	return sink_recover(consumer->sink, err);
+}
+
+static const struct consumer_kind SINK_KIND = {.write = write_sink, .recover = recover_sink};
+
+/* --- all --- */
+
+static struct consumer *add(struct consumers *all, const struct consumer_kind *kind, const char *name)
+{
+	struct consumer *const consumer = &all->each[all->n++];
+	*consumer = (struct consumer){
+		.all = all, .kind = kind, .name = name, .metrics = metrics_consumer(all->metrics, name)};
+	return consumer;
+}
+
+static int open_sinks(struct consumers *all, struct sink *sinks, unsigned n_sinks, struct error *err)
+{
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i < n_sinks; i++) {
+		struct sink *const sink = &sinks[i];
+		struct consumer *const consumer = add(all, &SINK_KIND, sink->name);
+		uint64_t offset;
+		consumer->sink = sink;
+		consumer->pace =
+			(struct consumer_pace){.lines = UINT64_MAX, .bytes = sink->at_bytes, .delay_ns = INT64_MAX};
+		if (all->continuous)
+			consumer->pace.delay_ns = sink->delay_ms * 1000000;
+		rc = journal_reader_open(all->journal, &consumer->reader, err);
+		if (rc == 0)
+			rc = sink_open(sink, all->deployment, all->journal, &offset, err);
+		if (rc == 0)
+			rc = consumer_ready(consumer, offset, err);
+	}
+	return rc;
+}
+
+static int open_all(struct consumers *all, const struct consumers_options *options, struct error *err)
 {
 	const struct config *const config = all->deployment->config;
-	struct consumer *const table = &all->table;
-	struct consumer *const to_view = &all->to_view;
-	*table = (struct consumer){.all = all, .kind = &TABLE_KIND, .metrics = metrics_consumer(all->metrics, "table")};
-	*to_view = (struct consumer){.all = all, .kind = &VIEW_KIND, .metrics = metrics_consumer(all->metrics, "view")};
+	struct consumer *const table = add(all, &TABLE_KIND, "table");
+	struct consumer *const to_view = add(all, &VIEW_KIND, "view");
+	all->table = table;
+	all->to_view = to_view;
 	table->pace = (struct consumer_pace){.lines = config->table_max_rows, .delay_ns = INT64_MAX};
 	to_view->pace = (struct consumer_pace){.lines = VIEW_BATCH_LINES, .delay_ns = INT64_MAX, .eager = true};
 	if (all->continuous) {
@@ -179,7 +221,7 @@ static int open_all(struct consumers *all, struct error *err)
 		rc = consumer_ready(table, table_writer_offset(all->table_writer), err);
 	if (rc == 0 && !all->continuous)
 		rc = prepare_view(to_view, err);
-	return rc;
+	return rc == 0 ? open_sinks(all, options->sinks, options->n_sinks, err) : rc;
 }
 
 static bool is_ending(void *all)
@@ -211,11 +253,9 @@ int consumers_start(const struct deployment *deployment, struct journal *journal
 	all->stop = options->continuous ? (struct view_mend_stop){.asked = is_ending, .context = all} : options->stop;
 	all->pinned = UINT64_MAX;
 	init_locks(all);
-	int rc = open_all(all, err);
-	if (rc == 0)
-		rc = consumer_start(&all->table, err);
-	if (rc == 0)
-		rc = consumer_start(&all->to_view, err);
+	int rc = open_all(all, options, err);
+	for (unsigned i = 0; rc == 0 && i < all->n; i++)
+		rc = consumer_start(&all->each[i], err);
 	if (rc == 0 && all->continuous) {
 		const int errnum = pthread_create(&all->keeper, NULL, consumers_keep, all);
 		all->has_keeper = errnum == 0;
@@ -254,11 +294,14 @@ static uint64_t backlog_of(const struct consumer *consumer)
 
 static uint64_t backlog(struct consumers *all)
 {
+	uint64_t most = 0;
 	pthread_mutex_lock(&all->mutex);
-	const uint64_t table = backlog_of(&all->table);
-	const uint64_t view = backlog_of(&all->to_view);
+	for (unsigned i = 0; i < all->n; i++) {
+		const uint64_t own = backlog_of(&all->each[i]);
+		most = own > most ? own : most;
+	}
 	pthread_mutex_unlock(&all->mutex);
-	return table > view ? table : view;
+	return most;
 }
 
 bool consumers_have_room(struct consumers *consumers)
@@ -268,8 +311,10 @@ bool consumers_have_room(struct consumers *consumers)
 
 bool consumers_failed(struct consumers *consumers)
 {
+	bool failed = false;
 	pthread_mutex_lock(&consumers->mutex);
-	const bool failed = consumers->table.rc < 0 || consumers->to_view.rc < 0;
+	for (unsigned i = 0; i < consumers->n; i++)
+		failed = failed || consumers->each[i].rc < 0;
 	pthread_mutex_unlock(&consumers->mutex);
 	return failed;
 }
@@ -321,22 +366,24 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 	consumers->finishing = true;
 	pthread_cond_broadcast(&consumers->changed);
 	pthread_mutex_unlock(&consumers->mutex);
-	struct consumer *const each[] = {&consumers->table, &consumers->to_view};
 	int rc = 0;
 	bool all_ran = true;
-	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
-		all_ran = all_ran && each[i]->started;
-		if (each[i]->started)
-			pthread_join(each[i]->thread, NULL);
+	for (unsigned i = 0; i < consumers->n; i++) {
+		struct consumer *const each = &consumers->each[i];
+		all_ran = all_ran && each->started;
+		if (each->started)
+			pthread_join(each->thread, NULL);
 		/* Who was making the view again when it was to end does it the next time. */
-		const bool failed = each[i]->rc < 0 && !(consumers->continuous && each[i]->rc == ERROR_INTERRUPTED);
+		const bool failed = each->rc < 0 && !(consumers->continuous && each->rc == ERROR_INTERRUPTED);
 		if (failed && rc == 0)
-			rc = error_set(err, each[i]->rc, "%s", each[i]->error.message);
-		journal_reader_close(each[i]->reader);
+			rc = error_set(err, each->rc, "%s", each->error.message);
+		journal_reader_close(each->reader);
+		if (each->sink && each->sink->deployment)
+			sink_close(each->sink, each->started && each->rc == 0);
 	}
 	if (rc == 0 && all_ran && !consumers->continuous)
 		rc = consumers_trim(consumers, err);
-	/* Both have all there is, so the table has all that the view has. */
+	/* All have all there is, so the table has all that the view has. */
 	if (rc == 0 && all_ran && !consumers->continuous)
 		rc = mend_marked(consumers, err);
 	table_writer_close(consumers->table_writer);

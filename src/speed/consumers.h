@@ -1,5 +1,5 @@
 /*
- * The consumers of the journal, each on a thread of its own: the table writer and the view writer.
+ * The consumers of the journal, each on a thread of its own: the table writer, the view writer, and the sinks of a Flume agent.
  *
  *     struct consumers *consumers = NULL;
  *     rc = consumers_start(deployment, journal, &options, &consumers, err);
@@ -7,8 +7,8 @@
  *     rc = consumers_finish(consumers, err);       // they take all that is there, then end
  *
  * Once (`collect`): while the journal is filled each takes a batch as soon as a large one is there; at the end, the rest. A consumer
- * that fails stops; the other goes on, and consumers_finish gives the error: what was not taken is in the journal and is taken
- * by the next process. When both have all, the journal is trimmed, and the accounts that were marked are mended: after a
+ * that fails stops; the others go on, and consumers_finish gives the error: what was not taken is in the journal and is taken
+ * by the next process. When all have all, the journal is trimmed, and the accounts that were marked are mended: after a
  * success the view is what the batch layer would compute.
  *
  * Continuous (`run`): each takes what is there within its delay (view: max_delay_ms; tables: max_delay_s), more at a time when more
@@ -26,12 +26,15 @@
 
 struct consumers;
 struct metrics;
+struct sink;
 
 struct consumers_options {
 	struct view_mend_stop
 		stop; /* once: ends the making and mending of accounts, with ERROR_INTERRUPTED: the next process does it */
 	bool continuous;
 	struct metrics *metrics; /* may be NULL */
+	struct sink *sinks;      /* speed/sink.h; theirs until consumers_finish */
+	unsigned n_sinks;        /* at most SINKS_MOST */
 };
 
 /*
@@ -50,7 +53,7 @@ bool consumers_have_room(struct consumers *consumers);
 bool consumers_failed(struct consumers *consumers);
 /* Tells the metrics of the journal: to be called every second or so, from the main thread. */
 void consumers_tell(struct consumers *consumers);
-/* Waits for both, closes, and frees. When continuous, a batch that fails is not tried again from now on. */
+/* Waits for all, closes, and frees. When continuous, a batch that fails is not tried again from now on. */
 int consumers_finish(struct consumers *consumers, struct error *err);
 
 #endif

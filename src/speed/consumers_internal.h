@@ -11,6 +11,7 @@
 #include "batch/history.h"
 #include "speed/consumers.h"
 #include "speed/metrics.h"
+#include "speed/sink.h"
 #include "speed/table_writer.h"
 #include "speed/view_writer.h"
 
@@ -21,7 +22,6 @@ struct consumer;
 
 /* What a consumer does. In its thread. */
 struct consumer_kind {
-	const char *name; /* of metrics and messages */
 	/* Until consumer_ready was called; NULL: the thread starts with that done. */
 	int (*prepare)(struct consumer *consumer, struct error *err);
 	/* Takes blocks first to next - 1, all or nothing. */
@@ -32,7 +32,8 @@ struct consumer_kind {
 
 /* When it takes a batch. */
 struct consumer_pace {
-	uint64_t lines;   /* at once, when there are so many */
+	uint64_t lines;   /* at once, when there are so many … */
+	uint64_t bytes;   /* … or blocks of so many bytes; 0: any number */
 	int64_t delay_ns; /* at the latest so long after the first of them was there; INT64_MAX: not before the end */
 	bool eager;       /* at once, when it took none for so long */
 };
@@ -56,6 +57,8 @@ struct consumer_waiting {
 struct consumer {
 	struct consumers *all;
 	const struct consumer_kind *kind;
+	const char *name;  /* of metrics and messages */
+	struct sink *sink; /* whose it is; NULL: of the table or the view */
 	struct consumer_pace pace;
 	struct journal_reader *reader;
 	struct metrics_consumer *metrics;
@@ -89,8 +92,10 @@ struct consumers {
 	struct view *view;
 	struct view_writer *view_writer;
 	struct view_mend_stop stop;
-	struct consumer table;
-	struct consumer to_view;
+	struct consumer each[2 + SINKS_MOST];
+	unsigned n;
+	struct consumer *table; /* of these */
+	struct consumer *to_view;
 	bool programme_changed; /* so the view was made again */
 
 	pthread_t keeper;

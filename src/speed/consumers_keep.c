@@ -26,11 +26,13 @@
 static uint64_t taken_by_all(struct consumers *all)
 {
 	pthread_mutex_lock(&all->mutex);
-	uint64_t taken = all->table.offset < all->to_view.offset ? all->table.offset : all->to_view.offset;
-	if (all->pinned < taken)
-		taken = all->pinned;
+	uint64_t taken = all->pinned;
 	/* Where the view is made again, it goes on from the table's offset of when that began. */
-	const bool ready = all->table.ready && all->to_view.ready;
+	bool ready = true;
+	for (unsigned i = 0; i < all->n; i++) {
+		taken = all->each[i].offset < taken ? all->each[i].offset : taken;
+		ready = ready && all->each[i].ready;
+	}
 	pthread_mutex_unlock(&all->mutex);
 	return ready ? taken : 0;
 }
@@ -38,7 +40,7 @@ static uint64_t taken_by_all(struct consumers *all)
 /* The first block that must be kept. */
 static int find_kept(struct consumers *all, uint64_t *first, uint64_t *until, struct error *err)
 {
-	const uint64_t taken = taken_by_all(all);
+	uint64_t taken = taken_by_all(all);
 	const int64_t keep_from_us =
 		clock_now_us() - (int64_t)all->deployment->config->journal_retention_h * 3600 * MICROS;
 	struct journal_reader *reader = NULL;
@@ -46,6 +48,12 @@ static int find_kept(struct consumers *all, uint64_t *first, uint64_t *until, st
 	int rc = journal_reader_open(all->journal, &reader, err);
 	if (rc == 0)
 		rc = journal_reader_range(reader, first, &next, err);
+	/* Sinks that died are not among the consumers, when another agent runs, or none. */
+	uint64_t pinned = UINT64_MAX;
+	if (rc == 0)
+		rc = sinks_pinned(reader, &pinned, err);
+	if (pinned < taken)
+		taken = pinned;
 	*until = *first;
 	for (; rc == 0 && *until < taken && *until < next; ++*until) {
 		struct slice block;
@@ -110,15 +118,15 @@ static int run_mending(struct consumers *all, struct mending *mending, struct er
 {
 	struct consumer_job job = {.run = list_marked, .context = mending};
 	uint64_t first = 0;
-	int rc = consumer_run(&all->to_view, &job, err);
+	int rc = consumer_run(all->to_view, &job, err);
 	if (rc < 0 || mending->ids.n == 0)
 		return rc;
-	rc = consumer_wait_for(&all->table, mending->offset, err);
+	rc = consumer_wait_for(all->table, mending->offset, err);
 	_cleanup_files_lock_ struct files_lock lock = FILES_LOCK_NONE;
 	files_lock_read(all->deployment, &lock);
 	/* The blocks behind what the table has must stay until the records are in the view. */
 	pthread_mutex_lock(&all->mutex);
-	all->pinned = all->table.offset;
+	all->pinned = all->table->offset;
 	pthread_mutex_unlock(&all->mutex);
 	if (rc == 0)
 		rc = consumers_read_journal(all, &first, &mending->journal, err);
@@ -126,9 +134,9 @@ static int run_mending(struct consumers *all, struct mending *mending, struct er
 		rc = view_mend_make(all->deployment, &mending->ids, &mending->journal, &all->stop, &mending->records,
 				    err);
 	if (rc == 0)
-		rc = consumer_wait_for(&all->to_view, mending->journal.offset, err);
+		rc = consumer_wait_for(all->to_view, mending->journal.offset, err);
 	job = (struct consumer_job){.run = install, .context = mending};
-	return rc == 0 && mending->records.n ? consumer_run(&all->to_view, &job, err) : rc;
+	return rc == 0 && mending->records.n ? consumer_run(all->to_view, &job, err) : rc;
 }
 
 /* *mended: how many; *left: whether there may be more. */
@@ -178,7 +186,7 @@ static void do_compact(struct keeper *keeper)
 	struct error err = {0};
 	struct compact_report report = {0};
 	pthread_mutex_lock(&all->mutex);
-	const uint64_t offset = all->table.offset;
+	const uint64_t offset = all->table->offset;
 	pthread_mutex_unlock(&all->mutex);
 	int rc = keeper->compactor ? 0 : compactor_open(all->deployment, NULL, &keeper->compactor, &err);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include "base/notify.h"
 #include "batch/swap.h"
 #include "speed/daemon_internal.h"
+#include "speed/topology.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,6 +26,7 @@
 
 struct daemon {
 	const char *dir;
+	const struct topology *own; /* NULL: that of punchcard.yaml */
 	struct deployment *deployment;
 	struct journal *journal;
 	struct consumers *consumers;
@@ -46,15 +48,17 @@ static int open_journal(struct daemon *daemon, struct error *err)
 
 static int start(struct daemon *daemon, struct error *err)
 {
-	const struct consumers_options options = {.continuous = true, .metrics = daemon->metrics};
+	const struct topology topology = topology_of(daemon->own, daemon->deployment->config);
+	const struct consumers_options options = {
+		.continuous = true, .metrics = daemon->metrics, .sinks = topology.sinks, .n_sinks = topology.n_sinks};
 	int rc = swap_finish(daemon->deployment, err);
 	if (rc == 0)
 		rc = open_journal(daemon, err);
 	if (rc == 0)
 		rc = consumers_start(daemon->deployment, daemon->journal, &options, &daemon->consumers, err);
 	if (rc == 0)
-		rc = daemon_sources_start(daemon->deployment, daemon->journal, daemon->consumers, daemon->metrics,
-					  &daemon->sources, err);
+		rc = daemon_sources_start(daemon->deployment, &topology, daemon->journal, daemon->consumers,
+					  daemon->metrics, &daemon->sources, err);
 	return rc;
 }
 
@@ -235,7 +239,7 @@ static int run(struct daemon *daemon, struct error *err)
 	int rc = start(daemon, err);
 	if (rc == 0) {
 		LOG_INFO("started", log_text("deployment", daemon->deployment->dir),
-			 log_uint("sources", daemon->deployment->config->n_sources),
+			 log_uint("sources", topology_of(daemon->own, daemon->deployment->config).n_sources),
 			 log_text("programme", daemon->deployment->programme->hash_text));
 		metrics_daemon_state(daemon->metrics, METRICS_DAEMON_RUNNING);
 		notify_send("READY=1");
@@ -279,11 +283,11 @@ static int open_deployment(const char *dir, struct deployment **out, struct erro
 	}
 }
 
-int daemon_run(const char *dir, struct error *err)
+int daemon_run(const char *dir, const struct daemon_options *options, struct error *err)
 {
-	struct daemon daemon = {.dir = dir, .signal_fd = -1};
+	struct daemon daemon = {.dir = dir, .own = options->topology, .signal_fd = -1};
 	int rc = open_deployment(dir, &daemon.deployment, err);
-	if (rc == 0 && daemon.deployment->config->n_sources == 0)
+	if (rc == 0 && !daemon.own && daemon.deployment->config->n_sources == 0)
 		rc = error_set(err, ERROR_CONFIG,
 			       "%s: there are no sources; add one (the comments there show each type)",
 			       daemon.deployment->config->path);

@@ -18,11 +18,17 @@
 
 #include "base/error.h"
 
+struct topology;
+
+struct daemon_options {
+	const struct topology *topology; /* speed/topology.h; NULL: the sources of punchcard.yaml */
+};
+
 /*
  * Takes the collector's lock. 0 after a clean end; ERROR_LOCKED, ERROR_CONFIG and so on when it cannot start (a source that cannot
  * be opened included), ERROR_INTERRUPTED when it had to leave something in the journal (a full disk, say) for the next run. Blocks
  * the signals above in all threads of the process. Not reentrant.
  */
-int daemon_run(const char *dir, struct error *err);
+int daemon_run(const char *dir, const struct daemon_options *options, struct error *err);
 
 #endif

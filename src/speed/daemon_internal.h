@@ -11,12 +11,14 @@
 #include "speed/consumers.h"
 #include "speed/metrics.h"
 #include "speed/source.h"
+#include "speed/topology.h"
 
 struct daemon_sources;
 
-/* Opens each driver, in the order of the configuration, and starts its thread. `names` of those that fail stand in the message. */
-int daemon_sources_start(const struct deployment *deployment, struct journal *journal, struct consumers *consumers,
-			 struct metrics *metrics, struct daemon_sources **out, struct error *err);
+/* Opens each driver, in the order of the topology, and starts its thread. `names` of those that fail stand in the message. */
+int daemon_sources_start(const struct deployment *deployment, const struct topology *topology, struct journal *journal,
+			 struct consumers *consumers, struct metrics *metrics, struct daemon_sources **out,
+			 struct error *err);
 /* How many have not ended. */
 unsigned daemon_sources_running(const struct daemon_sources *sources);
 /* Stops all, waits for them, and frees. What they read and is not durable is given up, but for what pipes gave: it is read again.

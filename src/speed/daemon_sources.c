@@ -69,11 +69,22 @@ static void *run(void *argument)
 	return NULL;
 }
 
+/* Whether there is a driver that does what is asked for. */
+static int check_driver(const struct source *source, struct error *err)
+{
+	if (source->driver && (source->driver->keeps_lines || !source->config->keeps_lines))
+		return 0;
+	return error_set(err, ERROR_CONFIG, "sources of type %s do not run %syet",
+			 config_source_type_name(source->config->type), source->driver ? "by a Flume agent " : "");
+}
+
 static int start_one(struct running *running, struct error *err)
 {
 	struct source *const source = &running->source;
 	const struct source_driver *const driver = source->driver;
-	const int rc = driver->open ? driver->open(source, err) : 0;
+	int rc = check_driver(source, err);
+	if (rc == 0 && driver->open)
+		rc = driver->open(source, err);
 	if (rc < 0)
 		return error_prefix(err, "source %s", source->config->name);
 	running->opened = true;
@@ -84,18 +95,18 @@ static int start_one(struct running *running, struct error *err)
 	return 0;
 }
 
-int daemon_sources_start(const struct deployment *deployment, struct journal *journal, struct consumers *consumers,
-			 struct metrics *metrics, struct daemon_sources **out, struct error *err)
+int daemon_sources_start(const struct deployment *deployment, const struct topology *topology, struct journal *journal,
+			 struct consumers *consumers, struct metrics *metrics, struct daemon_sources **out,
+			 struct error *err)
 {
-	const struct config *const config = deployment->config;
-	struct daemon_sources *const all = calloc(1, sizeof(*all) + config->n_sources * sizeof(all->each[0]));
+	struct daemon_sources *const all = calloc(1, sizeof(*all) + topology->n_sources * sizeof(all->each[0]));
 	if (!all)
 		return error_no_memory(err, sizeof(*all));
-	all->n = config->n_sources;
+	all->n = topology->n_sources;
 	all->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = all->stop_fd < 0 ? error_errno(err, errno, "cannot make an eventfd") : 0;
 	for (unsigned i = 0; rc == 0 && i < all->n; i++) {
-		const struct config_source *const own = &config->sources[i];
+		const struct config_source *const own = &topology->sources[i];
 		all->each[i].source = (struct source){
 			.deployment = deployment,
 			.config = own,

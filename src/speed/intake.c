@@ -155,7 +155,7 @@ int intake_commit_block(struct intake *intake, struct error *err)
 		return 0;
 	}
 	int rc = 0;
-	if (intake->block.n_events || intake->block.n_quarantined) {
+	if (block_writer_has_records(&intake->block)) {
 		uint64_t seq;
 		rc = journal_append(intake->journal, block_writer_finish(&intake->block), &seq, err);
 	}

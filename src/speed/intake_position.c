@@ -173,12 +173,26 @@ int intake_set_name(struct intake *intake, const char *name, size_t name_len, st
 	return 0;
 }
 
+/* Lines that are kept go by their label and number: those of another text under the same name must have others. */
+static int set_content_label(struct intake *intake, const unsigned char digest[INPUT_DIGEST_BYTES], struct error *err)
+{
+	const char *const name = intake->key.data + strlen(intake->key.data) + 1;
+	const size_t name_len = intake->first_key_len - (size_t)(name - intake->key.data);
+	buf_clear(&intake->label);
+	buf_clear(&intake->scratch);
+	if (utf8_escape(&intake->scratch, name, name_len, NAME_MAX * 4) < 0 ||
+	    buf_printf(&intake->scratch, "~%02x%02x%02x%02x", digest[0], digest[1], digest[2], digest[3]) < 0 ||
+	    block_label((struct slice){intake->scratch.data, intake->scratch.len}, &intake->label) < 0)
+		return error_no_memory(err, name_len);
+	return 0;
+}
+
 int intake_set_content_key(struct intake *intake, const unsigned char digest[INPUT_DIGEST_BYTES], struct error *err)
 {
 	intake->key.len = intake->first_key_len;
 	if (buf_append(&intake->key, "", 1) < 0 || buf_append(&intake->key, digest, INPUT_DIGEST_BYTES) < 0)
 		return error_no_memory(err, INPUT_DIGEST_BYTES);
-	return 0;
+	return intake->source->keeps_lines ? set_content_label(intake, digest, err) : 0;
 }
 
 /* What stands before the digest in the keys of other texts, or of earlier ends. */

@@ -145,7 +145,7 @@ static int go_by_content(struct intake *intake, struct error *err)
 		return rc;
 	unsigned char digest[INPUT_DIGEST_BYTES];
 	input_digest(intake->in, digest);
-	if (!order_format_has_ids(intake->format))
+	if (!order_format_has_ids(intake->format) && !intake->source->lines_only)
 		intake->all_reason = REASON_FILE_NAME_REUSED;
 	return intake_set_content_key(intake, digest, err);
 }
@@ -181,7 +181,7 @@ static int go_on_behind(struct intake *intake, const struct past *past, struct e
 	int rc = stand_behind(intake, position->bytes, past->digest, err);
 	if (rc == 0 && past->kind != PAST_FIRST) {
 		rc = intake_set_content_key(intake, past->key_digest, err);
-		if (!order_format_has_ids(intake->format))
+		if (!order_format_has_ids(intake->format) && !intake->source->lines_only)
 			intake->all_reason = REASON_FILE_NAME_REUSED;
 	}
 	/* Whether there is more is known after a read that finds nothing. */

@@ -44,7 +44,9 @@ bool intake_wants(const struct config_source *source, const char *name, size_t *
 	char base[NAME_MAX + 1];
 	memcpy(base, name, len);
 	base[len] = '\0';
-	return fnmatch(source->pattern, base, FNM_PERIOD) == 0;
+	return fnmatch(source->pattern, base, FNM_PERIOD) == 0 &&
+	       (!source->include || regexec(source->include, base, 0, NULL, 0) == 0) &&
+	       (!source->ignore || regexec(source->ignore, base, 0, NULL, 0) != 0);
 }
 
 bool intake_same_file(const struct stat *a, const struct stat *b)

@@ -47,6 +47,8 @@ struct source_driver {
 	int (*run)(struct source *source, struct error *err);
 	/* Once, after the thread has ended; may be NULL. */
 	void (*close)(struct source *source);
+	/* It honours config->keeps_lines and lines_only: a Flume agent may have it. */
+	bool keeps_lines;
 };
 
 struct source {

@@ -485,4 +485,4 @@ static void close_spool(struct source *source)
 	source->state = NULL;
 }
 
-const struct source_driver source_spool = {.run = run, .close = close_spool};
+const struct source_driver source_spool = {.run = run, .close = close_spool, .keeps_lines = true};

@@ -704,7 +704,7 @@ static void test_the_journals_tail(void **state)
 	assert_int_equal(explain_customer(shop, "one", &(struct explain_options){0}, &explain, &err), ERROR_INPUT);
 	assert_null(explain);
 	shop_put("a.txt", "1|latte 70|1700000000\n2|latte 70|1700000000\n");
-	assert_int_equal(collect_once(shop, &HOOKS, &failed, NULL), 0);
+	assert_int_equal(collect_once(shop, NULL, &HOOKS, &failed, NULL), 0);
 	expect_balance(7000, 1);
 	shop_put("b.txt", "1|mocha 80|1700000001\n");
 	take_in();

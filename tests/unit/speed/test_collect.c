@@ -74,7 +74,7 @@ static int collect(struct error *err)
 {
 	unsigned failed = 0;
 	sum = (struct intake_counts){0};
-	const int rc = collect_once(shop, &HOOKS, &failed, err);
+	const int rc = collect_once(shop, NULL, &HOOKS, &failed, err);
 	assert_int_equal(failed, 0);
 	return rc;
 }
@@ -811,7 +811,7 @@ static int collect_beside(const char *dir)
 	if (rc == 0)
 		shop->mode = DEPLOYMENT_COLLECT;
 	if (rc == 0)
-		rc = collect_once(shop, &HOOKS, &failed, &err);
+		rc = collect_once(shop, NULL, &HOOKS, &failed, &err);
 	if (rc < 0)
 		fprintf(stderr, "%s\n", err.message);
 	deployment_close(shop);

@@ -1,0 +1,35 @@
+/*
+ * Where the files of a sink go: its directory and its prefix, with what stands for %Y, %{host} and so on in them.
+ *
+ *     %Y %y %m %d %H %M %S %j   year, month, day, hour, minute, second, day of the year of the time when the line was taken in
+ *     %s %t                     that time in seconds and in milliseconds since 1970
+ *     %{name}                   a header that all lines of the source have
+ *     %%                        a per cent sign
+ *
+ * One belongs to one thread at a time.
+ */
+#ifndef PUNCHCARD_SPEED_SINK_PATH_H
+#define PUNCHCARD_SPEED_SINK_PATH_H
+
+#include "base/tz.h"
+#include "speed/sink.h"
+
+struct sink_path {
+	struct tz *zone; /* NULL: the programme's */
+	char *pattern;   /* absolute */
+	bool varies;
+	struct buf made;
+	int64_t made_us; /* of what was made last */
+	struct buf made_source;
+};
+
+/* ERROR_NOT_FOUND: no such time zone. */
+int sink_path_open(struct sink_path *path, const struct sink *sink, struct error *err);
+void sink_path_close(struct sink_path *path);
+/* "<directory>/<prefix>" of a line; lives until the next call. */
+int sink_path_make(struct sink_path *path, const struct sink *sink, const struct sink_line *line, const char **out,
+		   struct error *err);
+/* Heap path of the directory as far as it is the same for all lines. NULL: no memory. */
+char *sink_path_root(const struct sink *sink);
+
+#endif
