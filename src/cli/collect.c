@@ -2,14 +2,17 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/flume.h"
 #include "cli/show.h"
 #include "cli/stop.h"
+#include "speed/daemon.h"
 #include "store/block.h"
 
 #include <getopt.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] collect --once [--strict] [--json]\n"
+	"       punchcard [-C DIR] collect --flume-conf FILE --agent NAME ... [--format F] [--check | --once]\n"
 	"\n"
 	"Takes the orders in the spool directories of punchcard.yaml, through the journal, to transactions_cln and to "
 	"the\n"
@@ -20,6 +23,17 @@ static const char USAGE[] =
 	"  --once      take what is there now, then end\n"
 	"  --strict    exit 3 when a line was quarantined; the good ones are taken all the same\n"
 	"  --json      the report as one JSON object\n"
+	"\n"
+	"With a Flume agent its sources and sinks run instead of the sources of punchcard.yaml, and a report says what "
+	"was\n"
+	"taken of it, what has no meaning here and what is refused (docs/flume.md):\n"
+	"\n"
+	"  --flume-conf FILE  the file; for the --agent options that follow it\n"
+	"  --agent NAME       the agent; may be given again, to run several at once\n"
+	"  --format F         what its lines are: classic (default) or ndjson events, or lines: any text\n"
+	"  --check            only report: exit 0 when it would run, 2 when something is refused\n"
+	"\n"
+	"Without --once it runs until SIGTERM or Ctrl-C, as `punchcard run` does.\n"
 	"\n"
 	"A file that was taken is renamed, moved or deleted, as its source's when_done says. Lines that are no orders "
 	"are\n"
@@ -39,13 +53,21 @@ static const char USAGE[] =
 	"configuration;\n"
 	"3 --strict and lines were quarantined; 4 another process collects; 130 interrupted (run again to go on)\n";
 
-enum { OPTION_ONCE = 256, OPTION_STRICT, OPTION_JSON };
+enum {
+	OPTION_ONCE = 256,
+	OPTION_STRICT,
+	OPTION_JSON,
+	OPTION_FLUME_CONF,
+	OPTION_AGENT,
+	OPTION_FORMAT,
+	OPTION_CHECK,
+};
 
 static const struct option OPTIONS[] = {
-	{"once", no_argument, NULL, OPTION_ONCE},
-	{"strict", no_argument, NULL, OPTION_STRICT},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{NULL, 0, NULL, 0},
+	{"once", no_argument, NULL, OPTION_ONCE},         {"strict", no_argument, NULL, OPTION_STRICT},
+	{"json", no_argument, NULL, OPTION_JSON},         {"flume-conf", required_argument, NULL, OPTION_FLUME_CONF},
+	{"agent", required_argument, NULL, OPTION_AGENT}, {"format", required_argument, NULL, OPTION_FORMAT},
+	{"check", no_argument, NULL, OPTION_CHECK},       {NULL, 0, NULL, 0},
 };
 
 struct report {
@@ -209,7 +231,7 @@ static void print_total(const struct report *report)
 	       number_text(sum->duplicates, n[3]), number_text(sum->quarantined, n[4]));
 }
 
-static int collect(const struct cli *cli, bool strict, bool as_json)
+static int collect(const struct cli *cli, const struct topology *topology, bool strict, bool as_json)
 {
 	struct report report = {.json = as_json, .progress = cli->err_is_terminal && !as_json};
 	const struct intake_hooks hooks = {.file = on_file,
@@ -229,7 +251,7 @@ static int collect(const struct cli *cli, bool strict, bool as_json)
 		json_array(&report.out);
 	}
 	unsigned failed = 0;
-	const int rc = collect_once(deployment, &hooks, &failed, &err);
+	const int rc = collect_once(deployment, topology, &hooks, &failed, &err);
 	deployment_close(deployment);
 	if (as_json) {
 		json_end_array(&report.out);
@@ -253,35 +275,101 @@ static int collect(const struct cli *cli, bool strict, bool as_json)
 	return strict && report.sum.quarantined ? EXIT_QUARANTINED : EXIT_OK;
 }
 
-static int run(const struct cli *cli, int argc, char **argv)
+struct options {
+	bool once;
+	bool strict;
+	bool as_json;
+	bool check;
+	const char *format;
+	const char *flume_conf;
+	struct flume_set flume;
+};
+
+static int take_agent(struct options *options, const char *name)
 {
-	bool once = false;
-	bool strict = false;
-	bool as_json = false;
+	struct flume_set *const set = &options->flume;
+	if (!options->flume_conf)
+		return cli_usage_error("collect", "--agent %s: say --flume-conf FILE before it", name);
+	if (set->n == FLUME_AGENTS_MOST)
+		return cli_usage_error("collect", "more than %u agents", FLUME_AGENTS_MOST);
+	set->files[set->n] = options->flume_conf;
+	set->agents[set->n] = name;
+	set->n++;
+	return EXIT_OK;
+}
+
+static int take_options(struct options *options, int argc, char **argv)
+{
 	int option;
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+		int code = EXIT_OK;
 		switch (option) {
 		case OPTION_ONCE:
-			once = true;
+			options->once = true;
 			break;
 		case OPTION_STRICT:
-			strict = true;
+			options->strict = true;
 			break;
 		case OPTION_JSON:
-			as_json = true;
+			options->as_json = true;
+			break;
+		case OPTION_CHECK:
+			options->check = true;
+			break;
+		case OPTION_FORMAT:
+			options->format = optarg;
+			break;
+		case OPTION_FLUME_CONF:
+			options->flume_conf = optarg;
+			break;
+		case OPTION_AGENT:
+			code = take_agent(options, optarg);
 			break;
 		default:
-			return cli_usage_error("collect", "unknown option '%s'", argv[optind - 1]);
+			return cli_usage_error("collect", "unknown option '%s', or its value is missing",
+					       argv[optind - 1]);
 		}
+		if (code != EXIT_OK)
+			return code;
 	}
 	if (optind < argc)
 		return cli_usage_error("collect",
 				       "'%s': files come from the spool directories, not from the command line",
 				       argv[optind]);
-	if (!once)
+	return EXIT_OK;
+}
+
+static int run_flume(const struct cli *cli, struct options *options)
+{
+	struct flume_set *const set = &options->flume;
+	int code = flume_set_open(set, options->format, options->check ? stdout : stderr);
+	if (code == EXIT_OK && !options->check && options->once)
+		code = flume_set_can_end(set) ? collect(cli, &set->topology, options->strict, options->as_json)
+					      : EXIT_USAGE;
+	else if (code == EXIT_OK && !options->check) {
+		struct error err = {0};
+		const struct daemon_options running = {.topology = &set->topology};
+		code = daemon_run(cli->dir, &running, &err) < 0 ? cli_fail(&err) : EXIT_OK;
+	}
+	flume_set_close(set);
+	return code;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	struct options options = {0};
+	const int code = take_options(&options, argc, argv);
+	if (code != EXIT_OK)
+		return code;
+	if (options.flume.n)
+		return run_flume(cli, &options);
+	if (options.flume_conf || options.check || options.format)
+		return cli_usage_error(
+			"collect", "--flume-conf FILE and --agent NAME go together; --check and --format go with them");
+	if (!options.once)
 		return cli_usage_error("collect", "say --once: take what is in the spool directories now, then end");
-	return collect(cli, strict, as_json);
+	return collect(cli, NULL, options.strict, options.as_json);
 }
 
 const struct command command_collect = {
