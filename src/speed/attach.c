@@ -4,6 +4,7 @@
 #include "batch/committed.h"
 #include "batch/files_lock.h"
 #include "speed/account_rows.h"
+#include "speed/line_rows.h"
 #include "speed/rows.h"
 #include "speed/view_writer.h"
 
@@ -20,6 +21,7 @@ struct attached {
 	struct view *view;      /* NULL: likewise */
 	struct programme *kept; /* that the accounts were made by, when it is not today's */
 	struct account_rows accounts;
+	struct line_rows *lines; /* NULL: no Flume agent has made any */
 };
 
 static int attach_accounts(struct attached *attached, struct engine *engine, struct error *err)
@@ -121,6 +123,8 @@ int speed_attach(struct engine *engine, const struct deployment *deployment, str
 		rc = attach_tables(attached, engine, offset, err);
 	if (rc == 0)
 		rc = attach_accounts(attached, engine, err);
+	if (rc == 0)
+		rc = line_rows_attach(engine, deployment, &attached->lines, err);
 	if (rc < 0) {
 		speed_detach(attached);
 		return rc;
@@ -136,6 +140,7 @@ void speed_detach(struct attached *attached)
 	journal_reader_close(attached->reader);
 	journal_close(attached->journal);
 	view_close(attached->view);
+	line_rows_detach(attached->lines);
 	programme_free(attached->kept);
 	files_lock_release(&attached->lock);
 	free(attached);

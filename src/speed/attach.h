@@ -9,7 +9,7 @@
  *
  * Makes the SQL views `transactions_cln` (committed Parquet files and, behind them, the journal's tail: what is durable is
  * visible), `quarantine` (likewise, and that of customer files), `accounts` and `account_balances` (the customer view, as of
- * today; account_rows.h has the columns). All of one moment: the journal's and the view's read transactions are held until
+ * today; account_rows.h has the columns), and one a table of Flume's HBase sinks (line_rows.h). All of one moment: the journal's and the view's read transactions are held until
  * speed_detach. Missing parts are empty tables.
  */
 #ifndef PUNCHCARD_SPEED_ATTACH_H

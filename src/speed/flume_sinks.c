@@ -209,10 +209,11 @@ static int find_feeders(struct flume_agent *agent, const struct flume_component 
 
 static bool is_our_table(struct slice name)
 {
-	static const char *const OURS[] = {"customers", "customers_cln", "transactions_cln", "ledger",
-					   "balances",  "loyalty",       "account_state"};
+	static const char *const OURS[] = {"customers",        "customers_cln", "transactions_cln", "ledger",
+					   "balances",         "loyalty",       "account_state",    "accounts",
+					   "account_balances", "quarantine"};
 	for (size_t i = 0; i < sizeof(OURS) / sizeof(OURS[0]); i++)
-		if (slice_is(name, OURS[i]))
+		if (name.len == strlen(OURS[i]) && strncasecmp(name.data, OURS[i], name.len) == 0)
 			return true;
 	return false;
 }
@@ -454,8 +455,7 @@ static int make_hbase(struct flume_agent *agent, const struct flume_component *c
 								"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:") != len))
 		rc = flume_say(agent, FLUME_REFUSED, component, table, err,
 			       "expected at most 64 letters, digits, '_', '-', '.', ':'");
-	if (rc == 0 && (is_our_table(slice_of(table->value)) || strcmp(table->value, "quarantine") == 0 ||
-			strcmp(table->value, "accounts") == 0 || strcmp(table->value, "account_balances") == 0))
+	if (rc == 0 && is_our_table(slice_of(table->value)))
 		rc = flume_say(agent, FLUME_REFUSED, component, table, err,
 			       "punchcard has a table of that name; expected another");
 	if (rc == 0)

@@ -1,0 +1,297 @@
+"""Flume's own configuration: agents run as they are, every line once in every sink, and what is wrong is said with its line."""
+
+import gzip
+import os
+import pathlib
+import random
+import signal
+import time
+
+import pytest
+from conftest import environment, lines
+from daemon import wait_for
+
+HERE = pathlib.Path(__file__).parent / "flume"
+BOTH = ["--flume-conf", HERE / "tier1.conf", "--agent", "tier1", "--flume-conf", HERE / "tier2.conf", "--agent", "tier2"]
+MENU = [("espresso", 65), ("cappucino", 90), ("mocha", 80), ("latte", 70), ("chocolate", 60), ("greentea", 60)]
+
+
+@pytest.fixture
+def spool(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+    return tmp_path / "in"
+
+
+def order(seconds, customer):
+    """A file as the original's generator writes it: one line."""
+    menu, price = MENU[seconds % len(MENU)]
+    return f"order_{seconds}.txt", f"{customer}|{menu} {price}|{seconds}\n"
+
+
+def put(directory, name, content):
+    hidden = directory / f".{name}.tmp"
+    hidden.write_bytes(content if isinstance(content, bytes) else content.encode())
+    hidden.rename(directory / name)
+
+
+def start(shop, spool, *args):
+    return shop.start("collect", *args, env=environment(SPOOL=str(spool)))
+
+
+def stop(shop, process, code=0):
+    process.send_signal(signal.SIGTERM)
+    result = shop.pc.end(process)
+    result.check_health()
+    assert result.code == code, result
+    return result
+
+
+def once(shop, spool, *args, code=0):
+    return shop.ok("collect", "--once", *args, code=code, env=environment(SPOOL=str(spool)))
+
+
+def sink_files(directory):
+    """Files that a reader sees, by name; none is hidden or empty."""
+    return {p.name: p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file() and not p.name.startswith(".")}
+
+
+def sink_lines(directory):
+    return b"".join(sink_files(directory).values()).decode().splitlines()
+
+
+def waiting(directory):
+    return [p for p in directory.iterdir() if not p.name.startswith(".") and not p.name.endswith(".COMPLETED")]
+
+
+def test_check_says_what_becomes_of_each_setting(pc, tmp_path):
+    result = pc("collect", *BOTH[:4], "--check")
+    assert result.code == 0, result
+    assert "tier1.conf:20: tier1.sinks.snk-1.hdfs.fileType = DataStream" in result.out
+    assert "a memory channel is the journal here" in result.out
+    assert "refused" not in result.out
+    assert pc("collect", *BOTH, "--check").code == 0
+    result = pc("collect", "--flume-conf", HERE / "tier1.conf", "--agent", "tier9", "--check")
+    assert result.code == 2 and "there is no agent tier9; it has tier1" in result.err
+
+
+def test_the_original_agents_run(shop, spool):
+    """Both at once, in one deployment: orders in files of HDFS, in the table of HBase, and in ours."""
+    want = []
+    for i in range(20):
+        name, text = order(1_700_000_000 + 30 * i, 1 + i % 5)
+        put(spool / "one", name, text)
+        put(spool / "two", name, text)
+        want.append((name, text.strip()))
+    result = once(shop, spool, *BOTH)
+    assert "total: 40 lines read = 40 taken (40 events)" in result.out
+    sink = shop.warehouse / "tmp/flume/sink"
+    assert sink_lines(sink) == [line for _, line in want]
+    assert all(name.startswith("FlumeData.") for name in sink_files(sink))
+    rows = shop.sql("SELECT row_key, cell, value FROM spooled_table ORDER BY row_key")
+    assert rows == sorted((f"flume-tier2-src-2/{name}:1", "spool_cf:col1", line) for name, line in want)
+    # A row is its order.
+    assert shop.value(
+        "SELECT count(*) FROM spooled_table JOIN transactions_cln ON row_key = source || '/' || event_id"
+    ) == len(want)
+    assert shop.sql("SELECT source, count(*) FROM transactions_cln GROUP BY source ORDER BY source") == [
+        ("flume-tier1-src-1", 20),
+        ("flume-tier2-src-2", 20),
+    ]
+    assert shop.json("customer", "1")["orders"] == 8
+    assert waiting(spool / "one") == [] and waiting(spool / "two") == []
+    # Again: nothing comes twice, and the deployment's own sources are as before.
+    once(shop, spool, *BOTH)
+    assert len(sink_lines(sink)) == 20
+    shop.put("own.txt", lines(5))
+    assert shop.collect()["orders"] == 5
+    assert len(sink_lines(sink)) == 20
+    shop.ok("audit")
+
+
+def test_until_sigterm(shop, spool):
+    process = start(shop, spool, *BOTH)
+    for i in range(5):
+        name, text = order(1_700_000_000 + 30 * i, 3)
+        put(spool / "one", name, text)
+        put(spool / "two", name, text)
+    wait_for("taken", lambda: not waiting(spool / "one") and not waiting(spool / "two"))
+    wait_for("rows", lambda: (shop.dir / "data/rows").exists() and shop.value("SELECT count(*) FROM spooled_table") == 5)
+    stop(shop, process)
+    # Flume lost 900 of 1,000 on a clean stop.
+    assert len(sink_lines(shop.warehouse / "tmp/flume/sink")) == 5
+
+
+def test_killed_again_and_again(shop, spool, tmp_path):
+    """SIGKILL at any moment: each line is once in each sink and once in the table."""
+    rng = random.Random(11)
+    conf = tmp_path / "tier1.conf"
+    conf.write_text(
+        (HERE / "tier1.conf").read_text() + "tier1.sinks.snk-1.hdfs.rollInterval = 1\ntier1.sinks.snk-1.hdfs.rollCount = 7\n"
+    )
+    agents = ["--flume-conf", conf, "--agent", "tier1", *BOTH[4:]]
+    want = []
+    for turn in range(5):
+        process = start(shop, spool, *agents)
+        for i in range(6):
+            seconds = 1_700_000_000 + 1000 * turn + 30 * i
+            text = lines(25, start=seconds * 1 + i)
+            for directory in ("one", "two"):
+                put(spool / directory, f"order_{seconds}.txt", text)
+            want += text.splitlines()
+            time.sleep(rng.random() * 0.2)
+        wait_for("some were taken", lambda: len(waiting(spool / "one")) < 6)
+        time.sleep(rng.random() * 1.5)
+        process.kill()
+        process.communicate()
+    once(shop, spool, *agents)
+    sink = shop.warehouse / "tmp/flume/sink"
+    assert sorted(sink_lines(sink)) == sorted(want)
+    assert max(text.count(b"\n") for text in sink_files(sink).values()) <= 7
+    assert shop.value("SELECT count(*) FROM spooled_table") == len(want)
+    assert sorted(row[0] for row in shop.sql("SELECT value FROM spooled_table")) == sorted(want)
+    assert shop.value("SELECT count(*) FROM transactions_cln WHERE source = 'flume-tier1-src-1'") == len(want)
+    assert [p.name for p in sink.rglob(".*") if p.is_file()] == []
+    shop.ok("audit")
+
+
+ALL_SINKS = """
+a.sources = s
+a.channels = c d
+a.sinks = roll packed log nothing table
+a.sources.s.type = SPOOLDIR
+a.sources.s.channels = c d
+a.sources.s.spoolDir = {spool}/one
+a.sources.s.ignorePattern = ^.*\\\\.bak$
+a.sources.s.interceptors = i
+a.sources.s.interceptors.i.type = static
+a.sources.s.interceptors.i.key = where
+a.sources.s.interceptors.i.value = bangkok
+a.channels.c.type = memory
+a.channels.d.type = file
+a.sinks.roll.type = file_roll
+a.sinks.roll.channel = c
+a.sinks.roll.sink.directory = {spool}/out
+a.sinks.packed.type = hdfs
+a.sinks.packed.channel = d
+a.sinks.packed.hdfs.path = hdfs://namenode:8020/lake/%{{where}}/day=%Y-%m-%d
+a.sinks.packed.hdfs.useLocalTimeStamp = true
+a.sinks.packed.hdfs.fileType = CompressedStream
+a.sinks.packed.hdfs.codeC = gzip
+a.sinks.log.type = logger
+a.sinks.log.channel = c
+a.sinks.nothing.type = null
+a.sinks.nothing.channel = c
+a.sinks.table.type = asynchbase
+a.sinks.table.channel = d
+a.sinks.table.table = raw
+a.sinks.table.columnFamily = f
+"""
+
+# What stops Flume's source, or what it cuts, destroys or leaves out (docs/flume.md).
+ODD = b"plain\n\n\xff\xfe no UTF-8\nwith\rreturn\r\n" + b"x" * 2048 + b"\n" + b"y" * 5000 + b"\nlast without an end"
+
+
+def test_every_sink_and_any_bytes(shop, spool):
+    conf = spool / "a.conf"
+    conf.write_text(ALL_SINKS.format(spool=spool))
+    put(spool / "one", "odd", ODD)
+    put(spool / "one", "empty", b"")
+    put(spool / "one", "left.bak", b"no\n")
+    os.utime(spool / "one" / "odd", (time.time() - 60, time.time() - 60))
+    result = once(shop, spool, "--flume-conf", conf, "--agent", "a", "--format", "lines")
+    assert list(sink_files(spool / "out").values()) == [ODD + b"\n"]
+    ((name, packed),) = sink_files(shop.warehouse / "lake/bangkok").items()
+    assert name.endswith(".gz") and gzip.decompress(packed) == ODD + b"\n"
+    assert list((shop.warehouse / "lake/bangkok").iterdir())[0].name.startswith("day=20")
+    assert shop.value("SELECT count(*) FROM raw") == 7
+    assert result.err.count("event") >= 7 and "plain" in result.err
+    assert shop.value("SELECT count(*) FROM transactions_cln") == 0 and shop.reasons() == {}
+    assert (spool / "one/left.bak").exists()
+    # The name again, with other lines: Flume dies of it.
+    put(spool / "one", "odd", b"other\n")
+    once(shop, spool, "--flume-conf", conf, "--agent", "a", "--format", "lines")
+    assert shop.value("SELECT count(*) FROM raw") == 8
+    assert sorted(sink_files(spool / "out").values()) == sorted([ODD + b"\n", b"other\n"])
+
+
+REFUSED = [
+    ("a.channels.c.transactionCapacity = 5000", "f.conf:12", "larger than capacity (100)"),
+    ("a.channels.c.transactionCapacity = 50", "f.conf:12", "Flume would not start"),
+    ("a.sources.s.batchSize = many", "f.conf:12", "expected a whole number"),
+    ("a.sources.s.selector.type = multiplexing", "f.conf:12", "each channel gets every line"),
+    ("a.sources.s.interceptors = x\na.sources.s.interceptors.x.type = regex_filter", "f.conf:13", "only interceptors"),
+    ("a.sources.s.includePattern = (?i).*", "f.conf:12", "only Java's"),
+    ("a.sources.s.deserializer = AVRO", "f.conf:12", "expected LINE"),
+    ("a.sinks.k.channel = x", "f.conf:12", "no channel that the agent has"),
+    ("a.sinks.k.hdfs.fileType = SequenceFile", "f.conf:12", "only text is written"),
+    ("a.sinks.k.hdfs.path = /transactions_cln", "f.conf:12", "a table of that name"),
+    ("a.sinks.k.hdfs.path = /x/../y", "f.conf:12", "without '..'"),
+    ("a.sinks.k.hdfs.path = /x/%{host}", "f.conf:12", "%{host} cannot be filled in"),
+    ("a.sinks.k.hdfs.path = /x/%Y", "f.conf:12", "hdfs.useLocalTimeStamp"),
+    ("a.sinks.k.type = solr", "f.conf:12", "no such type"),
+    ("a.sources.s.type = netcat", "f.conf:12", "nc -lk"),
+    ("a.sinkgroups = g", "f.conf:12", "sink groups"),
+    ("a.sources.s.spoolDir = \\u00zz", "f.conf:12", "four hexadecimal digits"),
+]
+
+
+@pytest.mark.parametrize(("more", "where", "why"), REFUSED)
+def test_refused(pc, tmp_path, more, where, why):
+    conf = tmp_path / "f.conf"
+    base = """a.sources = s
+a.channels = c
+a.sinks = k
+a.sources.s.type = spooldir
+a.sources.s.spoolDir = /tmp/none
+a.sources.s.channels = c
+a.channels.c.type = memory
+a.sinks.k.type = hdfs
+a.sinks.k.channel = c
+a.sinks.k.hdfs.path = /x
+a.sinks.k.hdfs.fileType = DataStream
+"""
+    conf.write_text(base)
+    assert pc("collect", "--flume-conf", conf, "--agent", "a", "--check").code == 0
+    conf.write_text(base + more + "\n")
+    result = pc("collect", "--flume-conf", conf, "--agent", "a", "--check")
+    assert result.code == 2, result
+    said = result.out + result.err
+    assert where in said and why in said, result
+
+
+def test_odd_settings_are_said(pc, tmp_path):
+    conf = tmp_path / "f.conf"
+    conf.write_text(
+        """a.sources = s ghost
+a.channels = c
+a.sinks = k
+a.sources.s.type = spooldir
+a.sources.s.spoolDir = /tmp/none
+a.sources.s.spooldir = /tmp/none
+a.sources.s.channels = c
+a.channels.c.type = memory
+a.channels.c.capacity = 10
+a.channels.c.capacity = 200 # events
+a.channels.c.capacity = 200
+a.sinks.k.type = null
+a.sinks.k.channel = c
+a.sinks.other.type = null
+"""
+    )
+    result = pc("collect", "--flume-conf", conf, "--agent", "a", "--check")
+    assert result.code == 0, result
+    for text in (
+        "ghost is listed, but nothing describes it",
+        "spooldir knows no such key",
+        "line 10 has the same key",
+        "it describes what is not listed",
+    ):
+        assert text in result.out, result
+
+
+def test_usage(pc):
+    for args in (["--check"], ["--agent", "a"], ["--flume-conf", "x"], [*BOTH[:4], "--agent", "tier1", "--check"]):
+        assert pc("collect", *args).code == 2
+    assert pc("collect", "--flume-conf", "/none", "--agent", "a", "--check").code == 2
+    assert pc("collect", *BOTH[:4], "--format", "pos", "--check").code == 2
