@@ -139,6 +139,15 @@ static bool is_described(const struct flume_agent *agent, enum flume_part part, 
 	return false;
 }
 
+/* Names become parts of names of files and of keys. */
+static bool is_plain(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!isalnum((unsigned char)name.data[i]) && !strchr("_-.", name.data[i]))
+			return false;
+	return name.len > 0 && name.len <= NAME_BYTES_MOST;
+}
+
 static int add_component(struct flume_agent *agent, enum flume_part part, struct slice name, struct error *err)
 {
 	struct flume_component *const components =
@@ -197,6 +206,10 @@ static int list_components(struct flume_agent *agent, enum flume_part part, stru
 				(int)name.len, name.data, agent->name, flume_part_name(part), (int)name.len, name.data);
 			continue;
 		}
+		if (!is_plain(name))
+			return flume_say(agent, FLUME_REFUSED, NULL, list, err,
+					 "%.*s: expected names of at most %u letters, digits, '_', '-', '.'",
+					 (int)name.len, name.data, NAME_BYTES_MOST);
 		rc = add_component(agent, part, name, err);
 		if (rc == 0)
 			rc = take_type(agent, &agent->components[agent->n_components - 1], err);
@@ -396,6 +409,10 @@ int flume_agent_read(const struct flume_properties *properties, const char *name
 				 "--format %s: Flume moves lines, each on its own; expected classic, ndjson, or lines "
 				 "(any text: no line is an order)",
 				 format);
+	if (!is_plain(slice_of(name)))
+		return error_set(err, ERROR_CONFIG,
+				 "--agent %s: expected a name of at most %u letters, digits, '_', '-', '.'", name,
+				 NAME_BYTES_MOST);
 	if (!has_agent(properties, name))
 		return fail_agent(properties, name, err);
 	struct flume_agent *const agent = calloc(1, sizeof(*agent));

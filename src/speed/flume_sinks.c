@@ -164,6 +164,8 @@ static int take_interceptors(const struct flume_agent *agent, const struct flume
 			snprintf(key[k], sizeof(key[k]), "interceptors.%.*s.%s", (int)name.len, name.data, PARTS[k]);
 		const char *const type = flume_text(agent, component, key[0], "");
 		char host[256] = "localhost";
+		if (strcasestr(type, "static") && strstr(flume_text(agent, component, key[3], ""), ".."))
+			continue; /* then a path that names it is refused: it could lead anywhere */
 		if (strcasestr(type, "static"))
 			rc = add_header(sink, source, flume_text(agent, component, key[2], "key"),
 					flume_text(agent, component, key[3], "value"), err);

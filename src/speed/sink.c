@@ -114,6 +114,7 @@ int sink_open(struct sink *sink, const struct deployment *deployment, struct jou
 	if (rc == 0 && sink->driver->open)
 		rc = sink->driver->open(sink, (struct slice){found.rest.data, found.rest.len}, err);
 	buf_release(&found.rest);
+	sink->left = false;
 	/* From now on what comes is kept for it. */
 	sink->next = found.offset ? found.offset : next;
 	if (rc == 0)
@@ -136,6 +137,8 @@ int sink_recover(struct sink *sink, struct error *err)
 	if (rc == 0 && sink->driver->open)
 		rc = sink->driver->open(sink, (struct slice){found.rest.data, found.rest.len}, err);
 	buf_release(&found.rest);
+	if (rc == 0)
+		sink->left = false;
 	return rc;
 }
 

@@ -56,7 +56,7 @@ struct sink_header {
 struct sink {
 	/* What it is. */
 	const struct sink_driver *driver;
-	char *name;     /* "tier1/snk-1" */
+	char *name;     /* "tier1/snk-1": one '/', letters, digits and "_-." */
 	char **sources; /* whose lines it takes, by config_source.name */
 	unsigned n_sources;
 	int64_t delay_ms;  /* takes what is there so long after it came … */

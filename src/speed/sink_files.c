@@ -133,9 +133,10 @@ static int set_staging(struct sink *sink, struct files *files, struct error *err
 	_cleanup_free_ char *name = strdup(sink->name);
 	if (!root || !name)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
+	/* Agents and sinks have no '@' in their names: no other sink has this one. */
 	for (char *c = name; *c; c++)
 		if (*c == '/')
-			*c = '-';
+			*c = '@';
 	files->staging = text_printf("%s/.%s", root, name);
 	return files->staging ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 }
@@ -183,6 +184,8 @@ static void close_files(struct sink *sink)
 	if (!files)
 		return;
 	drop_parts(files);
+	if (files->staging)
+		(void)rmdir(files->staging); /* unless there is something in it */
 	sink_path_close(&files->path);
 	buf_release(&files->rest);
 	free(files->parts);
