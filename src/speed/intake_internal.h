@@ -211,9 +211,9 @@ bool intake_has_settled(const struct intake *intake);
 
 /* Takes the record in intake->csv. 1: not now, as `between` says. */
 int intake_take_record(struct intake *intake, enum csv_result result, struct error *err);
-/* The same of a source that keeps lines: the record's `used` bytes, without the line's end, go into the block, too. Never one of a
- * format with quotes. */
-int intake_take_kept(struct intake *intake, enum csv_result result, size_t used, struct error *err);
+/* The same; where the source keeps lines `text`, the record's bytes, goes into the block too, without the line's end. Its format has
+ * no quotes. */
+int intake_take_text(struct intake *intake, enum csv_result result, struct slice text, struct error *err);
 /* Ends the order that is pending. */
 int intake_flush_pending(struct intake *intake, struct error *err);
 /* Goes back to where the pending order begins: it is read again, with the bad lines in it, when its end can be read. */

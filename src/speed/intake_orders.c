@@ -259,23 +259,29 @@ int intake_take_record(struct intake *intake, enum csv_result result, struct err
 /* One that is too long was not all in memory: it is set aside, whatever it means. */
 static int take_line_only(struct intake *intake, enum csv_result result, struct error *err)
 {
-	const int rc = commit_if_full(intake, err);
-	if (rc < 0)
+	const int rc = between_orders(intake, err);
+	if (rc != 0)
 		return rc;
 	intake->counts.lines++;
 	intake->lines++;
 	return result == CSV_TOO_LONG ? quarantine(intake, intake->csv.raw, intake->line + 1, REASON_TOO_LONG, err) : 0;
 }
 
-int intake_take_kept(struct intake *intake, enum csv_result result, size_t used, struct error *err)
+static int take_kept(struct intake *intake, enum csv_result result, struct slice text, struct error *err)
 {
-	struct slice text = {input_data(intake->in), used};
 	const bool is_event = !intake->source->lines_only && !(result == CSV_RECORD && is_blank(intake));
 	int rc = is_event ? intake_take_record(intake, result, err) : take_line_only(intake, result, err);
-	if (rc == 0)
-		rc = write_label(intake, err);
-	if (rc < 0 || result == CSV_TOO_LONG)
+	if (rc != 0 || result == CSV_TOO_LONG)
+		return rc;
+	rc = write_label(intake, err);
+	if (rc < 0)
 		return rc;
 	text.len -= text.len && text.data[text.len - 1] == '\n';
 	return block_writer_line(&intake->block, intake->line + 1, text) < 0 ? error_no_memory(err, text.len) : 0;
+}
+
+int intake_take_text(struct intake *intake, enum csv_result result, struct slice text, struct error *err)
+{
+	return intake->source->keeps_lines ? take_kept(intake, result, text, err)
+					   : intake_take_record(intake, result, err);
 }

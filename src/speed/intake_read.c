@@ -101,8 +101,7 @@ int intake_take_records(struct intake *intake, struct mark *mark, enum ending *e
 		size_t used;
 		int rc = next_record(intake, &result, &used, &step, err);
 		if (rc == 0 && step == STEP_RECORD)
-			rc = intake->source->keeps_lines ? intake_take_kept(intake, result, used, err)
-							 : intake_take_record(intake, result, err);
+			rc = intake_take_text(intake, result, (struct slice){input_data(intake->in), used}, err);
 		if (rc == 0 && step == STEP_END)
 			rc = intake_flush_pending(intake, err);
 		if (rc < 0)

@@ -276,7 +276,8 @@ static int take_records(struct lines_stream *stream, struct intake *intake, stru
 			return 0;
 		}
 		intake->offset = stream->at + cursor->at;
-		const int rc = intake_take_record(intake, result, err);
+		const struct slice text = {cursor->data + cursor->at, used};
+		const int rc = intake_take_text(intake, result, text, err);
 		if (rc != 0)
 			return rc;
 		cursor->at += used;
@@ -419,7 +420,7 @@ int lines_commit(struct lines *lines, unsigned files, bool force, struct error *
 			counts.first_us = stream->first_us;
 	}
 	int rc = 0;
-	if (intake->block.n_events || intake->block.n_quarantined) {
+	if (block_writer_has_records(&intake->block)) {
 		uint64_t seq;
 		rc = journal_append(lines->source->journal, block_writer_finish(&intake->block), &seq, err);
 	}

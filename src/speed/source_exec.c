@@ -395,4 +395,4 @@ static int run(struct source *source, struct error *err)
 	return rc == 0 && exec->pid ? end(exec, true, err) : rc;
 }
 
-const struct source_driver source_exec = {.open = open_state, .run = run, .close = close_state};
+const struct source_driver source_exec = {.open = open_state, .run = run, .close = close_state, .keeps_lines = true};

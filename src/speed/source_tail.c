@@ -449,4 +449,4 @@ static void close_state(struct source *source)
 	source->state = NULL;
 }
 
-const struct source_driver source_tail = {.run = run, .close = close_state};
+const struct source_driver source_tail = {.run = run, .close = close_state, .keeps_lines = true};

@@ -295,3 +295,52 @@ def test_usage(pc):
         assert pc("collect", *args).code == 2
     assert pc("collect", "--flume-conf", "/none", "--agent", "a", "--check").code == 2
     assert pc("collect", *BOTH[:4], "--format", "pos", "--check").code == 2
+
+
+def test_programs_and_files_that_grow(shop, spool):
+    """exec and TAILDIR; the lines of orders are orders, too."""
+    (spool / "logs").mkdir()
+    log = spool / "logs/till-1.log"
+    log.write_text(lines(3))
+    (spool / "program").write_text(f"printf '%s' '{lines(2, customers=2)}'\nexec sleep 1000\n")
+    conf = spool / "a.conf"
+    conf.write_text(
+        f"""a.sources = x t
+a.channels = c d
+a.sinks = k l
+a.sources.x.type = exec
+a.sources.x.command = /bin/sh {spool}/program
+a.sources.x.restart = true
+a.sources.x.channels = c
+a.sources.t.type = TAILDIR
+a.sources.t.channels = c d
+a.sources.t.filegroups = f
+a.sources.t.filegroups.f = {spool}/logs/till.*\\\\.log
+a.channels.c.type = memory
+a.channels.d.type = memory
+a.sinks.k.type = file_roll
+a.sinks.k.channel = c
+a.sinks.k.sink.directory = {spool}/all
+a.sinks.k.sink.rollInterval = 1
+a.sinks.l.type = hbase
+a.sinks.l.channel = d
+a.sinks.l.table = logs
+a.sinks.l.columnFamily = f
+"""
+    )
+    refused = shop.run("collect", "--once", "--flume-conf", conf, "--agent", "a")
+    assert refused.code == 2 and "is of type exec" in refused.err
+    process = start(shop, spool, "--flume-conf", conf, "--agent", "a")
+    wait_for("all", lambda: (spool / "all").exists() and len(sink_lines(spool / "all")) == 5)
+    with log.open("a", encoding="utf-8") as out:
+        out.write(lines(4, start=1_700_100_000))
+    wait_for("more", lambda: len(sink_lines(spool / "all")) == 9)
+    stop(shop, process)
+    assert sorted(sink_lines(spool / "all")) == sorted(
+        (lines(3) + lines(2, customers=2) + lines(4, start=1_700_100_000)).splitlines()
+    )
+    assert shop.value("SELECT count(*) FROM logs") == 7
+    assert shop.sql("SELECT source, count(*) FROM transactions_cln GROUP BY source ORDER BY source") == [
+        ("flume-a-t-f", 7),
+        ("flume-a-x", 2),
+    ]
