@@ -1,10 +1,58 @@
 #include "cli/flume.h"
 
 #include "cli/command.h"
+#include "cli/show.h"
 #include "speed/flume_conf.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* --- the report --- */
+
+static void print_remark(const struct flume_agent *agent, const struct flume_remark *remark, FILE *out)
+{
+	fputs("  ", out);
+	show_text(out, slice_of(agent->properties->path));
+	if (remark->line)
+		fprintf(out, ":%u", remark->line);
+	fputs(": ", out);
+	show_text(out, slice_of(remark->key));
+	if (remark->value) {
+		fputs(" = ", out);
+		show_text(out, slice_of(remark->value));
+	}
+	fputc('\n', out);
+	if (!remark->text)
+		return;
+	fputs("      ", out);
+	show_text(out, slice_of(remark->text));
+	fputc('\n', out);
+}
+
+static void print_report(const struct flume_agent *agent, FILE *out)
+{
+	static const char *const TITLES[] = {[FLUME_TAKEN] = "taken",
+					     [FLUME_NO_MEANING] = "without a meaning here",
+					     [FLUME_WARNED] = "to look at",
+					     [FLUME_REFUSED] = "refused"};
+	fprintf(out, "agent %s: its lines are %s\n", agent->name,
+		strcmp(agent->format, "lines") == 0 ? "moved as they are" : "moved as they are, and read as events");
+	for (enum flume_verdict verdict = FLUME_TAKEN; verdict <= FLUME_REFUSED; verdict++) {
+		unsigned n = 0;
+		for (unsigned i = 0; i < agent->n_remarks; i++) {
+			if (agent->remarks[i].verdict != verdict)
+				continue;
+			if (n++ == 0)
+				fprintf(out, "%s\n", TITLES[verdict]);
+			print_remark(agent, &agent->remarks[i], out);
+		}
+	}
+	if (agent->n_refused)
+		fprintf(out, "agent %s does not run: %u of its settings %s refused\n", agent->name, agent->n_refused,
+			agent->n_refused == 1 ? "is" : "are");
+}
+
+/* --- all agents --- */
 
 static int read_all(struct flume_set *set, const char *format, FILE *out)
 {
@@ -22,7 +70,7 @@ static int read_all(struct flume_set *set, const char *format, FILE *out)
 			cli_fail(&err);
 			return rc == ERROR_CONFIG || rc == ERROR_NOT_FOUND ? EXIT_USAGE : EXIT_FAILED;
 		}
-		flume_agent_print(set->read[i], out);
+		print_report(set->read[i], out);
 		refused += set->read[i]->n_refused;
 	}
 	fflush(out);

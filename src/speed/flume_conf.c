@@ -2,8 +2,8 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NAME_BYTES_MOST 64u
@@ -148,19 +148,20 @@ static bool is_plain(struct slice name)
 	return name.len > 0 && name.len <= NAME_BYTES_MOST;
 }
 
-static int add_component(struct flume_agent *agent, enum flume_part part, struct slice name, struct error *err)
+/* NULL: no memory. */
+static struct flume_component *add_component(struct flume_agent *agent, enum flume_part part, struct slice name)
 {
 	struct flume_component *const components =
 		reallocarray(agent->components, agent->n_components + 1, sizeof(*components));
 	if (!components)
-		return error_no_memory(err, sizeof(*components));
+		return NULL;
 	agent->components = components;
 	struct flume_component *const component = &components[agent->n_components];
 	*component = (struct flume_component){.part = part, .name = strndup(name.data, name.len)};
 	if (!component->name)
-		return error_no_memory(err, name.len);
+		return NULL;
 	agent->n_components++;
-	return 0;
+	return component;
 }
 
 static int take_type(struct flume_agent *agent, struct flume_component *component, struct error *err)
@@ -210,9 +211,8 @@ static int list_components(struct flume_agent *agent, enum flume_part part, stru
 			return flume_say(agent, FLUME_REFUSED, NULL, list, err,
 					 "%.*s: expected names of at most %u letters, digits, '_', '-', '.'",
 					 (int)name.len, name.data, NAME_BYTES_MOST);
-		rc = add_component(agent, part, name, err);
-		if (rc == 0)
-			rc = take_type(agent, &agent->components[agent->n_components - 1], err);
+		struct flume_component *const component = add_component(agent, part, name);
+		rc = component ? take_type(agent, component, err) : error_no_memory(err, name.len);
 	}
 	return rc;
 }
@@ -481,42 +481,4 @@ void flume_agent_free(struct flume_agent *agent)
 	free(agent->name);
 	free(agent->format);
 	free(agent);
-}
-
-/* --- the report --- */
-
-static void print_remark(const struct flume_agent *agent, const struct flume_remark *remark, FILE *out)
-{
-	if (remark->line)
-		fprintf(out, "  %s:%u: %s", agent->properties->path, remark->line, remark->key);
-	else
-		fprintf(out, "  %s: %s", agent->properties->path, remark->key);
-	if (remark->value)
-		fprintf(out, " = %s", remark->value);
-	fputc('\n', out);
-	if (remark->text)
-		fprintf(out, "      %s\n", remark->text);
-}
-
-void flume_agent_print(const struct flume_agent *agent, FILE *out)
-{
-	static const char *const TITLES[] = {[FLUME_TAKEN] = "taken",
-					     [FLUME_NO_MEANING] = "without a meaning here",
-					     [FLUME_WARNED] = "to look at",
-					     [FLUME_REFUSED] = "refused"};
-	fprintf(out, "agent %s of %s; its lines are %s\n", agent->name, agent->properties->path,
-		strcmp(agent->format, "lines") == 0 ? "moved as they are" : "moved as they are, and read as events");
-	for (enum flume_verdict verdict = FLUME_TAKEN; verdict <= FLUME_REFUSED; verdict++) {
-		unsigned n = 0;
-		for (unsigned i = 0; i < agent->n_remarks; i++) {
-			if (agent->remarks[i].verdict != verdict)
-				continue;
-			if (n++ == 0)
-				fprintf(out, "%s\n", TITLES[verdict]);
-			print_remark(agent, &agent->remarks[i], out);
-		}
-	}
-	if (agent->n_refused)
-		fprintf(out, "agent %s does not run: %u of its settings %s refused\n", agent->name, agent->n_refused,
-			agent->n_refused == 1 ? "is" : "are");
 }

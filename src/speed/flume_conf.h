@@ -21,7 +21,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* Of one kind, of one agent. */
 #define FLUME_COMPONENTS_MOST 64u
@@ -90,8 +89,6 @@ struct flume_agent {
 int flume_agent_read(const struct flume_properties *properties, const char *name, const char *format,
 		     struct flume_agent **out, struct error *err);
 void flume_agent_free(struct flume_agent *agent);
-/* The whole report, for people. */
-void flume_agent_print(const struct flume_agent *agent, FILE *out);
 /* "spooldir" and so on. */
 const char *flume_type_name(enum flume_type type);
 

@@ -49,7 +49,7 @@ char *flume_source_name(const struct flume_agent *agent, const struct flume_comp
 
 /* flume_sources.c, flume_sinks.c: fill agent->sources and agent->sinks. */
 int flume_make_source(struct flume_agent *agent, const struct flume_component *source, struct error *err);
-int flume_make_sink(struct flume_agent *agent, const struct flume_component *sink, struct error *err);
+int flume_make_sink(struct flume_agent *agent, const struct flume_component *component, struct error *err);
 int flume_check_limits(struct flume_agent *agent, struct error *err);
 
 /* flume_pattern.c */

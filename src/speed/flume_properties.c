@@ -420,7 +420,9 @@ static int substitute_all(struct parser *p, struct error *err)
 {
 	struct flume_properties *const all = p->out;
 	char **const values = calloc(all->n + 1, sizeof(*values));
-	int rc = values ? 0 : error_no_memory(err, all->n * sizeof(*values));
+	if (!values)
+		return error_no_memory(err, all->n * sizeof(*values));
+	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < all->n; i++) {
 		buf_clear(&p->value);
 		if (!strchr(all->items[i].value, '$'))
@@ -429,7 +431,7 @@ static int substitute_all(struct parser *p, struct error *err)
 		if (rc == 0 && !(values[i] = buf_text(&p->value) ? strdup(p->value.data) : NULL))
 			rc = error_no_memory(err, p->value.len);
 	}
-	for (unsigned i = 0; values && i < all->n; i++) {
+	for (unsigned i = 0; i < all->n; i++) {
 		if (rc == 0 && values[i]) {
 			free(all->items[i].value);
 			all->items[i].value = values[i];

@@ -4,6 +4,7 @@
 #include "base/tz.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -95,8 +96,8 @@ int flume_check_limits(struct flume_agent *agent, struct error *err)
 	int rc = 0;
 	for (unsigned index = 0; rc == 0 && (channel = channel_of(agent, index)); index++) {
 		const bool memory = channel->type == FLUME_MEMORY;
-		uint64_t capacity;
-		uint64_t transaction;
+		uint64_t capacity = 0;
+		uint64_t transaction = 0;
 		if (channel->dropped)
 			continue;
 		rc = flume_number(agent, channel, "capacity", memory ? 100 : 1000000, &capacity, err);
@@ -304,8 +305,8 @@ static int check_escapes(struct flume_agent *agent, const struct flume_component
 static int take_rolls(struct flume_agent *agent, const struct flume_component *component, struct sink *sink,
 		      struct error *err)
 {
-	uint64_t seconds;
-	uint64_t bytes;
+	uint64_t seconds = 0;
+	uint64_t bytes = 0;
 	int rc = flume_number(agent, component, "hdfs.rollInterval", ROLL_S, &seconds, err);
 	if (rc == 0)
 		rc = flume_number(agent, component, "hdfs.rollSize", ROLL_BYTES, &bytes, err);
@@ -401,7 +402,7 @@ static int make_file_roll(struct flume_agent *agent, const struct flume_componen
 	const struct flume_property *const dir = flume_get(agent, component, "sink.directory");
 	const char *const extension = flume_text(agent, component, "sink.pathManager.extension", NULL);
 	const char *const newline = flume_text(agent, component, "sink.serializer.appendNewline", "true");
-	uint64_t seconds;
+	uint64_t seconds = 0;
 	sink->driver = &sink_files;
 	sink->no_newline = strcasecmp(newline, "true") != 0;
 	sink->at_bytes = ROLL_BYTES;

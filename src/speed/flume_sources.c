@@ -158,7 +158,7 @@ static int make_spool(struct flume_agent *agent, const struct flume_component *c
 		rc = check_spool_values(agent, component, err);
 	if (rc == 0)
 		rc = add_source(agent, component, SOURCE_SPOOL, (struct slice){0}, &source, err);
-	if (rc < 0 || !dir)
+	if (rc < 0 || !dir || !source)
 		return rc;
 	source->scan_s = SCAN_S;
 	source->recursive = flume_is_true(agent, component, "recursiveDirectorySearch");
@@ -205,7 +205,7 @@ static int make_exec(struct flume_agent *agent, const struct flume_component *co
 		rc = flume_number(agent, component, "restartThrottle", throttle_ms, &throttle_ms, err);
 	if (rc == 0)
 		rc = add_source(agent, component, SOURCE_EXEC, (struct slice){0}, &source, err);
-	if (rc < 0 || !command)
+	if (rc < 0 || !command || !source)
 		return rc;
 	const char *const shell = flume_text(agent, component, "shell", NULL);
 	struct slice word;
@@ -248,7 +248,7 @@ static int make_group(struct flume_agent *agent, const struct flume_component *c
 		return flume_say(agent, FLUME_REFUSED, component, path, err, "punchcard tails names by a pattern: %s",
 				 what);
 	rc = add_source(agent, component, SOURCE_TAIL, group, &source, err);
-	return rc == 0 ? copy_text(&source->path, glob.data, err) : rc;
+	return rc == 0 && source ? copy_text(&source->path, glob.data, err) : rc;
 }
 
 static int make_tail(struct flume_agent *agent, const struct flume_component *component, struct error *err)

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "store/block.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define VERSION  1
@@ -35,6 +36,7 @@ static int store(struct sink *sink, uint64_t offset, struct slice rest, struct e
 		rc = error_no_memory(err, rest.len);
 	if (rc < 0)
 		return rc;
+	assert(value.data);
 	value.len = (size_t)(put_varint(put_varint(value.data, VERSION), offset) - value.data);
 	if (rest.len)
 		memcpy(value.data + value.len, rest.data, rest.len);

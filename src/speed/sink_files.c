@@ -102,7 +102,7 @@ static int give_name(const char *staged, const char *target, struct error *err)
 
 static char *text_of(const struct sink *sink, struct slice name)
 {
-	_cleanup_free_ char *relative = strndup(name.data, name.len);
+	_cleanup_free_ char *relative = name.data ? strndup(name.data, name.len) : NULL;
 	return relative ? deployment_path(sink->deployment, relative) : NULL;
 }
 
@@ -308,7 +308,7 @@ static int put_line(struct sink *sink, const struct sink_line *line, struct erro
 		rc = end_first(files, err);
 	if (rc == 0 && !part)
 		rc = start_part(sink, files, dir, &part, err);
-	if (rc < 0)
+	if (rc < 0 || !part)
 		return rc;
 	if (buf_append(&part->text, line->text.data, line->text.len) < 0 ||
 	    (!sink->no_newline && buf_append_text(&part->text, "\n") < 0))
@@ -329,7 +329,7 @@ static int list_rest(const struct sink *sink, struct files *files, struct error 
 	size_t room = VARINT_MAX_BYTES;
 	for (unsigned i = 0; i < files->n_parts; i++)
 		room += 2 * VARINT_MAX_BYTES + strlen(files->parts[i].staged) + strlen(files->parts[i].target);
-	if (buf_reserve(&files->rest, room) < 0)
+	if (buf_reserve(&files->rest, room) < 0 || !files->rest.data)
 		return error_no_memory(err, room);
 	char *p = put_varint(files->rest.data, files->n_parts);
 	for (unsigned i = 0; i < files->n_parts; i++) {
