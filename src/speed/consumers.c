@@ -159,7 +159,9 @@ static int write_sink(struct consumer *consumer, uint64_t first, uint64_t next, 
 
 static int recover_sink(struct consumer *consumer, struct error *err)
 {
-	return sink_recover(consumer->sink, err);
+	uint64_t offset = 1;
+	const int rc = sink_recover(consumer->sink, &offset, err);
+	return rc < 0 ? rc : consumer_ready(consumer, offset, err);
 }
 
 static const struct consumer_kind SINK_KIND = {.write = write_sink, .recover = recover_sink};

@@ -127,7 +127,7 @@ int sink_open(struct sink *sink, const struct deployment *deployment, struct jou
 	return 0;
 }
 
-int sink_recover(struct sink *sink, struct error *err)
+int sink_recover(struct sink *sink, uint64_t *offset, struct error *err)
 {
 	uint64_t first;
 	uint64_t next;
@@ -139,9 +139,11 @@ int sink_recover(struct sink *sink, struct error *err)
 	if (rc == 0 && sink->driver->open)
 		rc = sink->driver->open(sink, (struct slice){found.rest.data, found.rest.len}, err);
 	buf_release(&found.rest);
-	if (rc == 0)
-		sink->left = false;
-	return rc;
+	if (rc < 0)
+		return rc;
+	sink->left = false;
+	*offset = found.offset ? found.offset : sink->first;
+	return 0;
 }
 
 void sink_close(struct sink *sink, bool ended)

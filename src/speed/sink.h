@@ -95,8 +95,8 @@ int sink_open(struct sink *sink, const struct deployment *deployment, struct jou
 	      struct error *err);
 /* Takes the lines of blocks first to next - 1, all or none. */
 int sink_write(struct sink *sink, struct journal_reader *reader, uint64_t first, uint64_t next, struct error *err);
-/* After a failed write: as when it was opened. */
-int sink_recover(struct sink *sink, struct error *err);
+/* After a failed write: opens it again. *offset: where it goes on, for an error may come behind the commit. */
+int sink_recover(struct sink *sink, uint64_t *offset, struct error *err);
 /* For drivers: moves the offset to sink->next, and keeps `rest`, durably. */
 int sink_commit(struct sink *sink, struct slice rest, struct error *err);
 /* `ended`: it has taken all there is, and ends in order. */

@@ -281,6 +281,28 @@ static void test_rows(void **state)
 	row_store_close(rows);
 }
 
+/* An error that comes behind the commit: it goes on where that says, and what was left to do is done. */
+static void test_recover(void **state)
+{
+	(void)state;
+	struct sink sink = files_sink();
+	char bytes[256];
+	uint64_t offset = 0;
+	open_sink(&sink);
+	add_block("flume-a-s", "f1", AB, 2, T0);
+	assert_int_equal(sink_recover(&sink, &offset, NULL), 0);
+	assert_int_equal(offset, 1);
+	_cleanup_free_ char *dir = shop_path(LAKE ".a@k");
+	assert_int_equal(file_make_dirs(dir, NULL), 0);
+	shop_write(LAKE ".a@k/0", "a\nb\n", 4);
+	sink.next = 2;
+	assert_int_equal(sink_commit(&sink, left_to_do(bytes), NULL), 0);
+	assert_int_equal(sink_recover(&sink, &offset, NULL), 0);
+	assert_int_equal(offset, 2);
+	assert_file(LAKE "FlumeData.1-1", "a\nb\n");
+	sink_close(&sink, true);
+}
+
 /* The position of a journal that was lost or put back. */
 static void test_other_journal(void **state)
 {
@@ -310,6 +332,7 @@ int main(void)
 		TEST(test_names_later),
 		TEST(test_rows),
 		TEST(test_other_journal),
+		TEST(test_recover),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
