@@ -81,9 +81,6 @@ extern const struct source_driver source_exec;
 extern const struct source_driver source_http;
 
 const struct source_driver *source_driver(enum source_type type);
-extern const struct source_driver source_tail;  /* source_tail.c */
-extern const struct source_driver source_stdin; /* source_stdin.c */
-extern const struct source_driver source_exec;  /* source_exec.c */
 
 /* Any thread. */
 bool source_must_stop(const struct source *source);
