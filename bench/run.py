@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Measures the release build, each figure beside the plain DuckDB statement that does the same work, in one run.
 
-    ./dev bench [--quick] [--repeats N] [--keep] [load | generate | collect | fold | rebuild | simulate | refresh | customer]…
+    ./dev bench [--quick] [--repeats N] [--keep] [load | generate | collect | live | http | idle | fold | rebuild |
+                simulate | refresh | customer]…
 
 Ours and DuckDB's take turns; the figure is the median of the repeats, and every sample is in build/bench.json. Both are
 measured as whole processes, from the start to the exit, files in the page cache, after a sync. All is made under
@@ -17,6 +18,7 @@ import pathlib
 import platform
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +30,8 @@ RELEASE = pathlib.Path(os.environ.get("BENCH_BUILD", ROOT / "build/release"))
 PUNCHCARD = pathlib.Path(os.environ.get("PUNCHCARD", RELEASE / "src/punchcard"))
 DUCK = RELEASE / "bench/bench_duck"
 FOLD = RELEASE / "bench/bench_fold"
+LIVE = RELEASE / "bench/bench_live"
+HTTP_LOAD = RELEASE / "bench/bench_http_load"
 WORK = ROOT / "build/bench"
 OUT = ROOT / "build/bench.json"
 
@@ -46,8 +50,9 @@ class Sample:
     """One run: wall seconds, the most memory (when it was looked at; anonymous, and all that was resident), and what it
     printed."""
 
-    def __init__(self, seconds, anon_mib, resident_mib, out):
+    def __init__(self, seconds, cpu_seconds, anon_mib, resident_mib, out):
         self.seconds = seconds
+        self.cpu_seconds = cpu_seconds  # of all threads, user and system
         self.anon_mib = anon_mib
         self.resident_mib = resident_mib
         self.out = out
@@ -64,6 +69,24 @@ def memory_kib(pid):
     return found["RssAnon"], found["VmHWM"]
 
 
+def resident_kib(pid):
+    """Resident now."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def watch_memory(process, peak):
     while process.poll() is None:
         peak[:] = map(max, peak, memory_kib(process.pid))
@@ -74,6 +97,7 @@ def run(*args, memory=False):
     """Runs a command to its end and measures it; raises Failed unless it exits 0."""
     words = [str(arg) for arg in args]
     peak = [0, 0]
+    before = os.times()
     start = time.monotonic()
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         if memory:
@@ -85,7 +109,9 @@ def run(*args, memory=False):
             watcher.join()
     if process.returncode != 0:
         raise Failed(f"{' '.join(words)[:200]}\n  exit {process.returncode}: {err.strip()[:2000]}")
-    return Sample(seconds, peak[0] / 1024, peak[1] / 1024, out)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Sample(seconds, cpu, peak[0] / 1024, peak[1] / 1024, out)
 
 
 def timed(*args, **options):
@@ -287,7 +313,9 @@ class Bench:
         what = f"collect of {self.orders:,} lines"
         add_pair(self.report, "collect", what, ours, theirs, None)
         rate = self.orders / median(ours)
-        self.report.add("collect", f"{what}: rate", rate, "lines/s", ">= 500,000", rate >= 5e5)
+        self.report.add("collect", f"{what}: rate", rate, "lines/s", ">= 1,000,000", rate >= 1e6)
+        cpu = median(ours, key=lambda sample: sample.cpu_seconds) / self.orders * 1e6
+        self.report.add("collect", f"{what}: CPU an event", cpu, "us", "", None)
         memory = max(sample.anon_mib for sample in ours)
         other = max(sample.anon_mib for sample in theirs)
         self.report.add("collect", f"{what}: most anonymous memory", memory, "MiB", "< 1024", memory < 1024)
@@ -302,6 +330,77 @@ class Bench:
             run(*self.punchcard(deployment, "collect", "--once"))
             self.collected = deployment
         return self.collected
+
+    # --- the daemon ---
+
+    @contextlib.contextmanager
+    def daemon(self, *sources):
+        """A deployment with these sources, and `run` of it: (deployment, process id)."""
+        deployment = self.fresh("live")
+        path = deployment / "punchcard.yaml"
+        text = path.read_text(encoding="utf-8")
+        lines = "".join(f"  - {json.dumps(source)}\n" for source in sources)
+        path.write_text(text.replace("sources:\n", "sources:\n" + lines, 1), encoding="utf-8")
+        with open(WORK / "run.log", "w+", encoding="utf-8") as log, subprocess.Popen(
+            [str(word) for word in self.punchcard(deployment, "run", "--log-format", "json")], stderr=log
+        ) as process:
+            try:
+                for _ in range(200):
+                    if '"started"' in (WORK / "run.log").read_text(encoding="utf-8"):
+                        break
+                    time.sleep(0.05)
+                else:
+                    raise Failed("the daemon did not start: " + (WORK / "run.log").read_text(encoding="utf-8"))
+                yield deployment, process.pid
+            finally:
+                process.terminate()
+                if process.wait(120) != 0:
+                    raise Failed("the daemon did not stop well: " + (WORK / "run.log").read_text(encoding="utf-8"))
+
+    def live(self):
+        """Lines appended to a file at a steady rate: from write(2) to visible in SQL and in the customer view."""
+        for rate, p50, p99 in ((10_000, 60, 120), (50_000, None, 250)):
+            seconds = 5 if self.quick else 20
+            with self.daemon({"name": "log", "type": "tail", "path": "till.log", "format": "classic"}) as (shop, pid):
+                out = run(LIVE, shop, shop / "till.log", rate, seconds, self.customers, pid).out
+            found = json.loads(out)
+            what = f"live, {rate:,} orders/s"
+            self.report.add("live", f"{what}: kept", found["lines_per_second"], "lines/s", "", None)
+            for place in ("sql", "view"):
+                for key, limit in (("p50_ms", p50), ("p99_ms", p99)):
+                    value = found[place][key]
+                    good = None if limit is None else value < limit
+                    target = "" if limit is None else f"< {limit}"
+                    self.report.add("live", f"{what}: visible in {place}, {key[:3]}", value, "ms", target, good)
+            self.report.add("live", f"{what}: CPU of the daemon", found["daemon_cores"], "cores", "", None)
+            self.report.add("live", f"{what}: resident", found["daemon_resident_kib"] / 1024, "MiB", "", None)
+
+    def http(self):
+        """Requests of 100 events with durable answers, over kept connections."""
+        port = free_port()
+        seconds = 5 if self.quick else 20
+        rate = 20_000
+        with self.daemon({"name": "web", "type": "http", "listen": f"127.0.0.1:{port}"}) as (_, _):
+            out = run(HTTP_LOAD, "--port", port, "--connections", 32, "--batch", 100, "--rate", rate,
+                      "--events", rate * seconds, "--seconds", seconds + 20).out  # fmt: skip
+        found = json.loads(out)
+        self.report.add("http", "http, 20,000 events/s asked for, in requests of 100", found["events_per_s"],
+                        "events/s", ">= 19,800", found["events_per_s"] >= 19_800)  # fmt: skip
+        self.report.add("http", "http: durable answer, p50", found["latency_ms"]["p50"], "ms", "", None)
+        p99 = found["latency_ms"]["p99"]
+        self.report.add("http", "http: durable answer, p99", p99, "ms", "< 50", p99 < 50)
+
+    def idle(self):
+        """The daemon after some work, when nothing comes."""
+        with self.daemon() as (shop, pid):
+            run(*self.punchcard(shop, "generate", "--orders", 100_000, "--customers", 20_000))
+            time.sleep(20)  # the table is written after ten seconds
+            before = cpu_seconds(pid)
+            time.sleep(20)
+            share = (cpu_seconds(pid) - before) / 20 * 100
+            resident = resident_kib(pid) / 1024
+        self.report.add("idle", "idle: CPU", share, "% of 1", "< 1", share < 1)
+        self.report.add("idle", "idle: resident", resident, "MiB", "< 64", resident < 64)
 
     # --- fold ---
 
@@ -425,7 +524,7 @@ class Bench:
         self.report.add("customer", "/bin/true", median(nothing) * 1e3, "ms", "", None)
 
 
-BENCHES = ["load", "generate", "collect", "fold", "rebuild", "simulate", "refresh", "customer"]
+BENCHES = ["load", "generate", "collect", "live", "http", "idle", "fold", "rebuild", "simulate", "refresh", "customer"]
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------
@@ -460,7 +559,7 @@ def parse_arguments():
 
 def main():
     args = parse_arguments()
-    for binary in (PUNCHCARD, DUCK, FOLD):
+    for binary in (PUNCHCARD, DUCK, FOLD, LIVE, HTTP_LOAD):
         if not binary.exists():
             sys.exit(f"bench: {binary} is missing: ./dev build release")
     remove(WORK)

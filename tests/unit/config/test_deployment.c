@@ -172,13 +172,15 @@ static void test_open_names_what_is_wrong(void **state)
 	init("shop");
 	write_text(place->shop, "punchcard.yaml", "version: 1\nview: {map: 3}\n");
 	assert_int_equal(deployment_open("shop", DEPLOYMENT_WRITE, "sql", &d, &err), ERROR_CONFIG);
-	assert_string_equal(err.message,
-			    "shop/punchcard.yaml:2: view.map: this key is unknown; expected one of map_gib, max_delay_ms");
+	assert_string_equal(
+		err.message,
+		"shop/punchcard.yaml:2: view.map: this key is unknown; expected one of map_gib, max_delay_ms");
 	/* A broken configuration is found before anything is made or locked. */
 	assert_false(is_there(place->shop, "data/lock"));
 	assert_int_equal(chdir("shop"), 0);
 	assert_int_equal(deployment_open(".", DEPLOYMENT_READ, "sql", &d, &err), ERROR_CONFIG);
-	assert_string_equal(err.message, "punchcard.yaml:2: view.map: this key is unknown; expected one of map_gib, max_delay_ms");
+	assert_string_equal(err.message,
+			    "punchcard.yaml:2: view.map: this key is unknown; expected one of map_gib, max_delay_ms");
 	write_text(".", "punchcard.yaml", "version: 1\n");
 	assert_int_equal(unlink("programme.yaml"), 0);
 	assert_int_equal(deployment_open(".", DEPLOYMENT_READ, "sql", &d, &err), ERROR_CONFIG);
