@@ -104,6 +104,7 @@ struct consumers {
 	atomic_bool has_marked;     /* accounts wait to be mended */
 	atomic_bool ending;         /* for what takes long: the keeper, mending */
 	_Atomic uint64_t trimmed;
+	bool told_pinned; /* the keeper's */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* waits by the monotonic clock */

@@ -37,6 +37,18 @@ static uint64_t taken_by_all(struct consumers *all)
 	return ready ? taken : 0;
 }
 
+/* Once a process: the journal grows until somebody acts. */
+static void tell_pinned(struct consumers *all, const struct sinks_pin *pin)
+{
+	if (all->told_pinned || !all->continuous)
+		return;
+	all->told_pinned = true;
+	LOG_WARNING(
+		"the journal keeps what a sink has not taken that does not run: run its Flume agent to the end, or one "
+		"with a null sink of that name",
+		log_text("sink", pin->name), log_uint("block", pin->first));
+}
+
 /* The first block that must be kept. */
 static int find_kept(struct consumers *all, uint64_t *first, uint64_t *until, struct error *err)
 {
@@ -49,11 +61,13 @@ static int find_kept(struct consumers *all, uint64_t *first, uint64_t *until, st
 	if (rc == 0)
 		rc = journal_reader_range(reader, first, &next, err);
 	/* Sinks that died are not among the consumers, when another agent runs, or none. */
-	uint64_t pinned = UINT64_MAX;
+	struct sinks_pin pin = {.first = UINT64_MAX};
 	if (rc == 0)
-		rc = sinks_pinned(reader, &pinned, err);
-	if (pinned < taken)
-		taken = pinned;
+		rc = sinks_pinned(reader, &pin, err);
+	if (pin.first < taken) {
+		tell_pinned(all, &pin);
+		taken = pin.first;
+	}
 	*until = *first;
 	for (; rc == 0 && *until < taken && *until < next; ++*until) {
 		struct slice block;

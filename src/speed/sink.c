@@ -8,6 +8,7 @@
 #include "store/block.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define VERSION  1
@@ -211,21 +212,22 @@ int sink_write(struct sink *sink, struct journal_reader *reader, uint64_t first,
 
 static int on_any(void *context, struct slice key, struct slice stored)
 {
-	uint64_t *const least = context;
+	struct sinks_pin *const pin = context;
 	uint64_t offset;
 	struct slice rest;
-	(void)key;
-	if (decode(stored, &offset, &rest) && offset && offset < *least)
-		*least = offset;
+	if (!decode(stored, &offset, &rest) || !offset || offset >= pin->first)
+		return 0;
+	pin->first = offset;
+	snprintf(pin->name, sizeof(pin->name), "%.*s", (int)(key.len - strlen(KEY_ROOT)), key.data + strlen(KEY_ROOT));
 	return 0;
 }
 
-int sinks_pinned(struct journal_reader *reader, uint64_t *first, struct error *err)
+int sinks_pinned(struct journal_reader *reader, struct sinks_pin *pin, struct error *err)
 {
-	uint64_t least = UINT64_MAX;
+	struct sinks_pin least = {.first = UINT64_MAX};
 	const int rc = journal_reader_positions(reader, slice_of(KEY_ROOT), on_any, &least, err);
 	if (rc == 0)
-		*first = least;
+		*pin = least;
 	return rc;
 }
 

@@ -101,8 +101,12 @@ int sink_recover(struct sink *sink, uint64_t *offset, struct error *err);
 int sink_commit(struct sink *sink, struct slice rest, struct error *err);
 /* `ended`: it has taken all there is, and ends in order. */
 void sink_close(struct sink *sink, bool ended);
-/* The first block that a sink has still to take, of all that have an offset; UINT64_MAX: none has. */
-int sinks_pinned(struct journal_reader *reader, uint64_t *first, struct error *err);
+/* The first block that a sink has still to take, of all that have an offset, and its name (cut to fit). */
+struct sinks_pin {
+	uint64_t first; /* UINT64_MAX: none has */
+	char name[144];
+};
+int sinks_pinned(struct journal_reader *reader, struct sinks_pin *pin, struct error *err);
 
 /* Frees what the fields above "while it runs" hold, not itself. */
 void sink_release(struct sink *sink);

@@ -102,10 +102,11 @@ static void assert_file(const char *name, const char *text)
 
 static uint64_t pinned(void)
 {
-	uint64_t first = 0;
+	struct sinks_pin pin = {0};
 	assert_int_equal(journal_reader_renew(reader, NULL), 0);
-	assert_int_equal(sinks_pinned(reader, &first, NULL), 0);
-	return first;
+	assert_int_equal(sinks_pinned(reader, &pin, NULL), 0);
+	assert_string_equal(pin.name, pin.first == UINT64_MAX ? "" : "a/k");
+	return pin.first;
 }
 
 #define LAKE "data/warehouse/lake/x/"
