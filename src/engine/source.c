@@ -117,7 +117,7 @@ static void free_scan(void *data)
 
 static duckdb_logical_type make_enum(const struct engine_names *names)
 {
-	assert(names->n >= 1 && names->n <= ENGINE_NAMES_MAX);
+	assert(names && names->n >= 1 && names->n <= ENGINE_NAMES_MAX);
 	const char *texts[ENGINE_NAMES_MAX];
 	memcpy(texts, names->texts, names->n * sizeof(texts[0]));
 	return duckdb_create_enum_type(texts, names->n);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -224,6 +225,17 @@ static void give_signals_back(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* A tailed file has a descriptor, as has a connection: as many as the system lets this process have. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		LOG_WARNING("the limit of open files cannot be raised");
+}
+
 static void make_metrics(struct daemon *daemon)
 {
 	struct error err = {0};
@@ -233,6 +245,7 @@ static void make_metrics(struct daemon *daemon)
 
 static int run(struct daemon *daemon, struct error *err)
 {
+	raise_descriptors();
 	make_metrics(daemon);
 	look_at_programme(daemon, &daemon->programme);
 	daemon->watchdog_us = notify_watchdog_us();
