@@ -29,6 +29,7 @@ enum error_code {
 	ERROR_INTERRUPTED = -12, /* the user or a signal stopped it */
 	ERROR_LIMIT = -13,       /* a named limit (src/base/limits.h) was reached */
 	ERROR_OVERFLOW = -14,    /* a number does not fit; never wraps */
+	ERROR_BROKEN = -15,      /* what is open takes nothing any more; opening it again helps */
 };
 
 #define ERROR_MESSAGE_MAX 2048

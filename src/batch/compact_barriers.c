@@ -34,7 +34,8 @@ static int look_below(const char *dir, unsigned depth, struct compact_barriers *
 		struct state_name name;
 		if (states_parse_name(entry->d_name, &name)) {
 			rc = add(barriers, name.offset, err);
-		} else if (depth && entry->d_name[0] != '.' && entry->d_type == DT_DIR) {
+		} else if (depth && entry->d_name[0] != '.' &&
+			   (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)) {
 			_cleanup_free_ char *path = text_printf("%s/%s", dir, entry->d_name);
 			rc = path ? look_below(path, depth - 1, barriers, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 		}

@@ -70,7 +70,8 @@ static int lock_generation(int fd)
 
 void files_lock_read(const struct deployment *deployment, struct files_lock *lock)
 {
-	_cleanup_close_ int fd = open_file(deployment, O_RDONLY);
+	const bool writes = deployment->mode != DEPLOYMENT_READ;
+	_cleanup_close_ int fd = open_file(deployment, writes ? O_RDWR | O_CREAT : O_RDONLY);
 	if (fd < 0 || lock_generation(fd) < 0)
 		return;
 	lock->fd = fd;

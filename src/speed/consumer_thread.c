@@ -7,7 +7,8 @@
 #include <malloc.h>
 #include <time.h>
 
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S        INT64_C(1000000000)
+#define BROKEN_FAILURES 3u
 /* Pauses between tries: one second, doubled up to this. */
 #define PAUSE_MOST_S 32
 /* After a batch of so many lines memory is given back to the system, so that a daemon that caught up is small again. */
@@ -135,9 +136,25 @@ static int64_t back_off(struct consumer *consumer, const struct error *err)
 			       err->code == ERROR_NO_SPACE ? METRICS_DISK_FULL : METRICS_BACKING_OFF);
 	const int64_t pause_s = consumer->failures < 5 ? INT64_C(1) << consumer->failures : PAUSE_MOST_S;
 	consumer->failures++;
+	/* The view and the rows of sinks are opened anew before they are tried again; the journal is not. */
+	if (err->code == ERROR_BROKEN && consumer->failures >= BROKEN_FAILURES)
+		atomic_store(&consumer->all->broken, true);
 	LOG_ERROR("a consumer failed, and tries again", log_text("consumer", consumer->name), log_error(err),
 		  log_us("pause", pause_s * 1000000));
 	return consumer_now_ns() + pause_s * NS_PER_S;
+}
+
+/* With the mutex: who waits for a job is told why it is not done. */
+static void fail_job(struct consumer *consumer, int rc, const struct error *err)
+{
+	struct consumer_job *const job = consumer->job;
+	if (!job)
+		return;
+	job->rc = rc;
+	job->error = *err;
+	job->done = true;
+	consumer->job = NULL;
+	pthread_cond_broadcast(&consumer->all->changed);
 }
 
 static int try_again(struct consumer *consumer, struct error *err)
@@ -158,7 +175,8 @@ int consumer_ready(struct consumer *consumer, uint64_t offset, struct error *err
 {
 	uint64_t first;
 	uint64_t end = 0;
-	int64_t bytes = 0;
+	/* Before the snapshot: what is appended in between is counted twice rather than not at all. */
+	int64_t bytes = -(int64_t)journal_appended(consumer->all->journal);
 	int rc = journal_reader_renew(consumer->reader, err);
 	if (rc == 0)
 		rc = journal_reader_range(consumer->reader, &first, &end, err);
@@ -174,9 +192,10 @@ int consumer_ready(struct consumer *consumer, uint64_t offset, struct error *err
 	metrics_consumer_offset(consumer->metrics, offset);
 	pthread_mutex_lock(&consumer->all->mutex);
 	consumer->offset = offset;
-	consumer->base = bytes - (int64_t)journal_appended(consumer->all->journal);
+	consumer->base = bytes;
 	consumer->taken = 0;
 	consumer->ready = true;
+	pthread_cond_broadcast(&consumer->all->changed);
 	pthread_mutex_unlock(&consumer->all->mutex);
 	return 0;
 }
@@ -243,8 +262,12 @@ static void *run(void *argument)
 		/* No snapshot is held while it waits: the journal could not use the pages of what is trimmed. */
 		journal_reader_rest(consumer->reader);
 		pthread_mutex_lock(&all->mutex);
-		while (until_ns && !all->finishing && !(consumer->job && !failed) &&
-		       (failed || (seen == all->wakes && wanted == consumer->wanted)) &&
+		if (failed) {
+			fail_job(consumer, rc, &err);
+			consumer->late = !consumer->ready;
+		}
+		while (until_ns && !all->finishing && !(failed && atomic_load(&all->ending)) &&
+		       !(consumer->job && !failed) && (failed || (seen == all->wakes && wanted == consumer->wanted)) &&
 		       (until_ns == INT64_MAX || consumer_now_ns() < until_ns))
 			consumers_wait(all, &all->changed, until_ns);
 		pthread_mutex_unlock(&all->mutex);

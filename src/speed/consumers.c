@@ -73,6 +73,9 @@ static int make_current(struct consumers *all, uint64_t *offset, struct error *e
 	atomic_store(&all->has_marked, marked > 0);
 	if (rc < 0 || (current && *offset >= first && *offset <= journal.next))
 		return rc;
+	/* The table goes on meanwhile: files of blocks behind this moment are no other journal's. */
+	if (all->continuous)
+		journal.next = UINT64_MAX;
 	if (all->continuous && journal.offset > 1)
 		LOG_INFO("the accounts are made again out of the history",
 			 log_text("why", other[0] ? "the programme has changed" : "the view is behind the journal"));
@@ -138,13 +141,18 @@ static int recover_view(struct consumer *consumer, struct error *err)
 {
 	struct consumers *const all = consumer->all;
 	uint64_t offset = 1;
+	uint64_t marked = 0;
 	int rc = reopen_view(all, err);
 	if (rc < 0 || !consumer->ready)
 		return rc;
 	rc = view_read_begin(all->view, err);
 	if (rc == 0)
 		rc = view_offset(all->view, &offset, err);
+	if (rc == 0)
+		rc = view_marked_count(all->view, &marked, err);
 	view_read_end(all->view);
+	if (rc == 0)
+		atomic_store(&all->has_marked, marked > 0);
 	return rc < 0 ? rc : consumer_ready(consumer, offset, err);
 }
 
@@ -287,7 +295,8 @@ void consumers_wake(struct consumers *consumers)
 /* With the mutex: bytes of blocks that wait for a consumer. */
 static uint64_t backlog_of(const struct consumer *consumer)
 {
-	if (!consumer->ready)
+	/* Who is being made ready gives no reason to wait, unless that fails. */
+	if (!consumer->ready && !consumer->late)
 		return 0;
 	const int64_t bytes =
 		consumer->base + (int64_t)journal_appended(consumer->all->journal) - (int64_t)consumer->taken;
@@ -309,6 +318,16 @@ static uint64_t backlog(struct consumers *all)
 bool consumers_have_room(struct consumers *consumers)
 {
 	return backlog(consumers) < consumers->deployment->config->journal_backlog_mib * MIB;
+}
+
+bool consumers_broken(struct consumers *consumers)
+{
+	return atomic_load(&consumers->broken);
+}
+
+void consumers_tell_broken(struct consumers *consumers)
+{
+	atomic_store(&consumers->broken, true);
 }
 
 bool consumers_failed(struct consumers *consumers)

@@ -51,6 +51,10 @@ void consumers_wake(struct consumers *consumers);
 bool consumers_have_room(struct consumers *consumers);
 /* Whether one has failed for good: it makes no sense to go on filling the journal. Never, when continuous. */
 bool consumers_failed(struct consumers *consumers);
+/* Whether the journal takes nothing any more until it is opened anew (ERROR_BROKEN): the process must end. Any thread. */
+bool consumers_broken(struct consumers *consumers);
+/* For a source that found it so. Any thread. */
+void consumers_tell_broken(struct consumers *consumers);
 /* Tells the metrics of the journal: to be called every second or so, from the main thread. */
 void consumers_tell(struct consumers *consumers);
 /* Waits for all, closes, and frees. When continuous, a batch that fails is not tried again from now on. */

@@ -73,6 +73,7 @@ struct consumer {
 
 	/* Under all->mutex. */
 	bool ready;      /* the offset is known */
+	bool late;       /* it is not, though it was looked for: that failed */
 	uint64_t offset; /* of the next block to take */
 	int64_t base;    /* bytes of blocks that waited when it was ready, less those that were appended until then */
 	uint64_t taken;  /* bytes of blocks that it has taken since */
@@ -103,6 +104,7 @@ struct consumers {
 	pthread_cond_t keeper_wake; /* it is to end; waits by the monotonic clock */
 	atomic_bool has_marked;     /* accounts wait to be mended */
 	atomic_bool ending;         /* for what takes long: the keeper, mending */
+	atomic_bool broken;         /* the journal must be opened anew */
 	_Atomic uint64_t trimmed;
 	bool told_pinned; /* the keeper's */
 

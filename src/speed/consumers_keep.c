@@ -115,7 +115,11 @@ struct mending {
 static int list_marked(struct consumer *consumer, void *context, struct error *err)
 {
 	struct mending *const mending = context;
-	return view_mend_list(consumer->all->view, MEND_MOST, &mending->ids, &mending->offset, err);
+	const int rc = view_mend_list(consumer->all->view, MEND_MOST, &mending->ids, &mending->offset, err);
+	/* Here, in the thread that marks: no mark of later is forgotten. */
+	if (rc == 0 && mending->ids.n == 0)
+		atomic_store(&consumer->all->has_marked, false);
+	return rc;
 }
 
 static int install(struct consumer *consumer, void *context, struct error *err)
@@ -144,6 +148,8 @@ static int run_mending(struct consumers *all, struct mending *mending, struct er
 	pthread_mutex_unlock(&all->mutex);
 	if (rc == 0)
 		rc = consumers_read_journal(all, &first, &mending->journal, err);
+	/* The table goes on meanwhile: files of blocks behind this moment are no other journal's. */
+	mending->journal.next = UINT64_MAX;
 	if (rc == 0)
 		rc = view_mend_make(all->deployment, &mending->ids, &mending->journal, &all->stop, &mending->records,
 				    err);
@@ -162,8 +168,6 @@ static int mend(struct consumers *all, size_t *mended, struct error *err)
 	all->pinned = UINT64_MAX;
 	pthread_mutex_unlock(&all->mutex);
 	*mended = rc == 0 ? mending.records.n : 0;
-	if (rc == 0 && mending.ids.n == 0)
-		atomic_store(&all->has_marked, false);
 	view_records_release(&mending.records);
 	id_list_release(&mending.ids);
 	return rc;

@@ -9,6 +9,7 @@
 #include "speed/topology.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TICK_MS 1000
+#define TICK_MS             1000
+#define RESTART_PATIENCE_US INT64_C(1800000000)
 /* A refresh that drains the journal is waited for. */
 #define LOCK_POLL_MS     200
 #define LOCK_PATIENCE_MS 60000
@@ -37,6 +39,7 @@ struct daemon {
 	int64_t watchdog_us;      /* how often; 0: nobody waits */
 	int64_t watchdog_next_us; /* by the monotonic clock */
 	struct stat programme;    /* of programme.yaml when it was looked at last */
+	struct stat refused;      /* of punchcard.yaml when a new configuration was refused last; 0: it was not */
 };
 
 /* --- from start to end --- */
@@ -77,9 +80,9 @@ static int stop(struct daemon *daemon, struct error *err)
 
 /* --- configuration --- */
 
-static void look_at_programme(const struct daemon *daemon, struct stat *out)
+static void look_at(const char *dir, const char *file, struct stat *out)
 {
-	_cleanup_free_ char *path = text_printf("%s/programme.yaml", daemon->deployment->dir);
+	_cleanup_free_ char *path = text_printf("%s/%s", dir, file);
 	*out = (struct stat){0};
 	if (path && stat(path, out) < 0)
 		*out = (struct stat){0};
@@ -91,28 +94,75 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static void refuse(const struct error *err)
+static void refuse(struct daemon *daemon, const struct error *err)
 {
+	look_at(daemon->dir, "punchcard.yaml", &daemon->refused);
 	LOG_ERROR("the new configuration is not taken, all goes on with the old one", log_error(err));
 }
 
-/* Starts all again by a new configuration. A negative result ends the daemon. */
+/* A restart drains the journal, which may take longer than the manager waits for a sign of life. */
+static void watch_slowly(const struct daemon *daemon, bool slowly)
+{
+	char state[64];
+	if (!daemon->watchdog_us)
+		return;
+	snprintf(state, sizeof(state), "WATCHDOG_USEC=%" PRId64,
+		 slowly ? RESTART_PATIENCE_US : daemon->watchdog_us * 2);
+	notify_send(state);
+}
+
+/* Starts all again by a new configuration; when that fails, by the old one. A negative result ends the daemon. */
 static int restart(struct daemon *daemon, struct deployment *fresh, struct error *err)
 {
+	struct error fault = {0};
 	notify_reloading();
-	int rc = stop(daemon, err);
-	if (rc < 0) {
-		LOG_WARNING("not all of the journal was taken before the restart", log_error(err));
-		rc = 0;
-	}
+	watch_slowly(daemon, true);
+	if (stop(daemon, &fault) < 0)
+		LOG_WARNING("not all of the journal was taken before the restart", log_error(&fault));
 	deployment_adopt(daemon->deployment, fresh);
-	rc = start(daemon, err);
-	if (rc == 0) {
+	int rc = start(daemon, &fault);
+	if (rc < 0) {
+		refuse(daemon, &fault);
+		stop(daemon, &fault);
+		deployment_adopt(daemon->deployment, fresh);
+		rc = start(daemon, err);
+		if (rc == 0)
+			notify_send("READY=1");
+	} else {
+		daemon->refused = (struct stat){0};
 		LOG_INFO("the new configuration is taken", log_uint("sources", daemon->deployment->config->n_sources),
 			 log_text("programme", daemon->deployment->programme->hash_text));
 		notify_send("READY=1");
 	}
+	watch_slowly(daemon, false);
 	return rc;
+}
+
+static bool reads_stdin(const struct config *config)
+{
+	for (unsigned i = 0; i < config->n_sources; i++)
+		if (config->sources[i].type == SOURCE_STDIN)
+			return true;
+	return false;
+}
+
+/* What a parser cannot know: whether it can take the place of the one that runs. */
+static int check_fresh(const struct daemon *daemon, const struct deployment *fresh, struct error *err)
+{
+	const struct config *const config = daemon->deployment->config;
+	if (fresh->config->customer_id != config->customer_id)
+		return error_set(err, ERROR_CONFIG,
+				 "%s: customer_id has changed: that needs everything loaded and collected again, and a "
+				 "restart",
+				 fresh->config->path);
+	if (fresh->config->n_sources == 0)
+		return error_set(err, ERROR_CONFIG, "%s: there are no sources", fresh->config->path);
+	if (reads_stdin(config))
+		return error_set(
+			err, ERROR_CONFIG,
+			"the standard input is read, and what came of it so far would be torn from the rest: stop "
+			"punchcard and start it again");
+	return 0;
 }
 
 /* only_programme: when nothing else was asked for, a file that says the same is no reason to start again. */
@@ -120,15 +170,12 @@ static int reload(struct daemon *daemon, bool only_programme, struct error *err)
 {
 	struct deployment *fresh = NULL;
 	struct error fault = {0};
-	look_at_programme(daemon, &daemon->programme);
+	look_at(daemon->dir, "programme.yaml", &daemon->programme);
 	int rc = deployment_open(daemon->dir, DEPLOYMENT_READ, "run", &fresh, &fault);
-	if (rc == 0 && fresh->config->customer_id != daemon->deployment->config->customer_id)
-		rc = error_set(&fault, ERROR_CONFIG,
-			       "%s: customer_id has changed: that needs everything loaded and collected "
-			       "again, and a restart",
-			       fresh->config->path);
+	if (rc == 0)
+		rc = check_fresh(daemon, fresh, &fault);
 	if (rc < 0) {
-		refuse(&fault);
+		refuse(daemon, &fault);
 		deployment_close(fresh);
 		return 0;
 	}
@@ -141,12 +188,16 @@ static int reload(struct daemon *daemon, bool only_programme, struct error *err)
 static int check_programme(struct daemon *daemon, struct error *err)
 {
 	struct stat now;
-	look_at_programme(daemon, &now);
+	struct stat config;
+	look_at(daemon->dir, "programme.yaml", &now);
+	look_at(daemon->dir, "punchcard.yaml", &config);
+	/* A programme that was refused may have been refused for what stands in punchcard.yaml. */
+	const bool again = daemon->refused.st_ino && !is_same_file(&config, &daemon->refused);
 	const int64_t changed_us = (int64_t)now.st_mtim.tv_sec * 1000000 + now.st_mtim.tv_nsec / 1000;
 	const int64_t age_us = clock_now_us() - changed_us;
-	if (is_same_file(&now, &daemon->programme) || (age_us >= 0 && age_us < PROGRAMME_QUIET_US))
+	if ((is_same_file(&now, &daemon->programme) && !again) || (age_us >= 0 && age_us < PROGRAMME_QUIET_US))
 		return 0;
-	LOG_INFO("programme.yaml has changed");
+	LOG_INFO("the configuration has changed");
 	return reload(daemon, true, err);
 }
 
@@ -166,6 +217,9 @@ static int tick(struct daemon *daemon, struct error *err)
 	consumers_tell(daemon->consumers);
 	log_tick();
 	pat_watchdog(daemon);
+	if (consumers_broken(daemon->consumers))
+		return error_set(err, ERROR_BROKEN,
+				 "the journal takes nothing any more; nothing in it is lost: start again");
 	return check_programme(daemon, err);
 }
 
@@ -196,7 +250,9 @@ static int serve(struct daemon *daemon, struct error *err)
 			rc = reload(daemon, false, err);
 		if (rc < 0 || asked == SIGTERM || asked == SIGINT) {
 			if (asked)
-				LOG_INFO("stopping", log_text("signal", asked == SIGTERM ? "SIGTERM" : "SIGINT"));
+				LOG_INFO("stopping", log_text("signal", asked == SIGTERM  ? "SIGTERM"
+									: asked == SIGINT ? "SIGINT"
+											  : "SIGHUP"));
 			return rc;
 		}
 	}
@@ -247,7 +303,6 @@ static int run(struct daemon *daemon, struct error *err)
 {
 	raise_descriptors();
 	make_metrics(daemon);
-	look_at_programme(daemon, &daemon->programme);
 	daemon->watchdog_us = notify_watchdog_us();
 	int rc = start(daemon, err);
 	if (rc == 0) {
@@ -299,6 +354,7 @@ static int open_deployment(const char *dir, struct deployment **out, struct erro
 int daemon_run(const char *dir, const struct daemon_options *options, struct error *err)
 {
 	struct daemon daemon = {.dir = dir, .own = options->topology, .signal_fd = -1};
+	look_at(dir, "programme.yaml", &daemon.programme);
 	int rc = open_deployment(dir, &daemon.deployment, err);
 	if (rc == 0 && !daemon.own && daemon.deployment->config->n_sources == 0)
 		rc = error_set(err, ERROR_CONFIG,

@@ -36,6 +36,8 @@ static void back_off(struct source *source, const struct error *err, unsigned fa
 	for (unsigned i = 1; i < failures && pause_ms < PAUSE_MOST_MS; i++)
 		pause_ms *= 2;
 	metrics_source_error(source->metrics, err->message, clock_now_us());
+	if (err->code == ERROR_BROKEN)
+		consumers_tell_broken(source->consumers);
 	metrics_source_state(source->metrics, err->code == ERROR_NO_SPACE ? METRICS_DISK_FULL : METRICS_BACKING_OFF);
 	LOG_ERROR("a source failed, and tries again", log_text("source", name), log_error(err),
 		  log_us("pause", pause_ms * INT64_C(1000)));

@@ -114,15 +114,11 @@ static void count(struct source_counts *counts, const struct taking *taking)
 		counts->first_us = request->read_us;
 }
 
-static int end_transaction(struct http_commit *commit, struct source *source, struct error *err)
+static int append_block(struct http_commit *commit, struct source *source, struct error *err)
 {
 	uint64_t seq;
-	if (commit->block.n_events) {
-		const int rc = journal_append(source->journal, block_writer_finish(&commit->block), &seq, err);
-		if (rc < 0)
-			return rc;
-	}
-	return journal_commit(source->journal, err);
+	return commit->block.n_events ? journal_append(source->journal, block_writer_finish(&commit->block), &seq, err)
+				      : 0;
 }
 
 /* As many of the list as a block holds. *behind: the first that it has not. */
@@ -144,11 +140,14 @@ static int commit_some(struct http_commit *commit, struct source *source, struct
 			count(&counts, &taking);
 	}
 	if (rc == 0)
-		rc = end_transaction(commit, source, err);
+		rc = append_block(commit, source, err);
 	if (rc < 0) {
 		journal_abort(source->journal);
 		return rc;
 	}
+	rc = journal_commit(source->journal, err);
+	if (rc < 0)
+		return rc;
 	source_committed(source, &counts);
 	*behind = at;
 	return 0;

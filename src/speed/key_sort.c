@@ -50,6 +50,7 @@ char *key_sort_room(struct key_sort *sort)
 	char *const data = large_map(CHUNK_BYTES);
 	if (!data)
 		return NULL;
+	assert(sort->chunks);
 	sort->chunks[sort->n_chunks++] = (struct key_sort_chunk){.data = data};
 	return data + HEAD_BYTES;
 }

@@ -127,6 +127,12 @@ int env_error(MDB_env *env, int rc, struct error *err, const char *doing)
 				 "cannot %s: %s has grown to the size that punchcard.yaml allows (journal.map_gib, "
 				 "view.map_gib); raise it and run again",
 				 doing, dir);
+	case MDB_PANIC:
+		return error_set(
+			err, ERROR_BROKEN,
+			"cannot %s: a write to %s failed before; what is in it is whole, but it must be opened anew: "
+			"start punchcard again",
+			doing, dir);
 	case MDB_MAP_RESIZED:
 		return error_set(
 			err, ERROR_CONFIG,
@@ -137,7 +143,6 @@ int env_error(MDB_env *env, int rc, struct error *err, const char *doing)
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID:
 	case MDB_VERSION_MISMATCH:
-	case MDB_PANIC:
 	case MDB_BAD_TXN:
 	case MDB_INCOMPATIBLE:
 		return error_set(err, ERROR_CORRUPT, "cannot %s: %s is damaged (%s); %s", doing, dir, mdb_strerror(rc),

@@ -51,7 +51,8 @@ struct journal_totals {
 int journal_open(const char *dir, const struct journal_options *options, struct journal **out, struct error *err);
 void journal_close(struct journal *journal);
 
-/* The write transaction. After any error below: journal_abort. */
+/* The write transaction. After any error of what is done in it: journal_abort. A commit ends it, also one that fails: by then it
+ * may be another thread's turn. */
 int journal_begin(struct journal *journal, struct error *err);
 int journal_commit(struct journal *journal, struct error *err);
 void journal_abort(struct journal *journal);

@@ -169,6 +169,20 @@ def test_reload(shop):
         assert shop.sql("SELECT DISTINCT source FROM transactions_cln") == [("second",)]
 
 
+def test_what_cannot_be_opened_is_not_taken(shop):
+    """A configuration that reads well and cannot be run: the old one goes on."""
+    with Daemon(shop) as daemon:
+        config = shop.dir / "punchcard.yaml"
+        right = json.loads(config.read_text())
+        web = {"name": "web", "type": "http", "listen": "127.0.0.1:1", "token_file": "no-such-token"}
+        replace(config, json.dumps({**right, "sources": [*right["sources"], web]}))
+        daemon.signal(signal.SIGHUP)
+        refused = daemon.wait_log("the new configuration is not taken, all goes on with the old one")
+        assert "no-such-token" in refused["error"]
+        shop.put("orders.txt", lines(10))
+        wait_for("the orders", lambda: count(shop) == 10)
+
+
 def test_service_manager_is_told(shop, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
