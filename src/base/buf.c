@@ -86,6 +86,17 @@ void buf_release(struct buf *buf)
 	*buf = (struct buf){0};
 }
 
+char *slice_dup(struct slice s)
+{
+	char *const text = malloc(s.len + 1);
+	if (!text)
+		return NULL;
+	if (s.len)
+		memcpy(text, s.data, s.len);
+	text[s.len] = '\0';
+	return text;
+}
+
 char *text_printf(const char *format, ...)
 {
 	char *text = NULL;

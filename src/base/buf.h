@@ -61,6 +61,8 @@ void buf_clear(struct buf *buf);
 /* Free the memory; the buf is empty again. NULL is fine. */
 void buf_release(struct buf *buf);
 
+/* A slice as a new heap string that the caller frees; NULL when out of memory. */
+char *slice_dup(struct slice s);
 /* printf into a new heap string that the caller frees; NULL when out of memory. */
 char *text_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -157,7 +157,7 @@ static struct flume_component *add_component(struct flume_agent *agent, enum flu
 		return NULL;
 	agent->components = components;
 	struct flume_component *const component = &components[agent->n_components];
-	*component = (struct flume_component){.part = part, .name = strndup(name.data, name.len)};
+	*component = (struct flume_component){.part = part, .name = slice_dup(name)};
 	if (!component->name)
 		return NULL;
 	agent->n_components++;

@@ -245,8 +245,7 @@ static int add(struct parser *p, unsigned line, struct error *err)
 		p->cap = cap;
 	}
 	struct flume_property *const item = &all->items[all->n];
-	*item = (struct flume_property){
-		.key = strndup(key.data, key.len), .value = strndup(value.data, value.len), .line = line};
+	*item = (struct flume_property){.key = slice_dup(key), .value = slice_dup(value), .line = line};
 	if (!item->key || !item->value) {
 		free(item->key);
 		free(item->value);

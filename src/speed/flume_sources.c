@@ -187,7 +187,7 @@ static int add_word(struct config_strings *words, struct slice word, struct erro
 	if (!items)
 		return error_no_memory(err, sizeof(*items));
 	words->items = items;
-	items[words->count] = strndup(word.data, word.len);
+	items[words->count] = slice_dup(word);
 	if (!items[words->count])
 		return error_no_memory(err, word.len);
 	words->count++;

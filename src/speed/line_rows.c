@@ -103,7 +103,7 @@ static int attach_table(struct engine *engine, struct line_rows *rows, unsigned 
 {
 	char function[32];
 	_cleanup_buf_ struct buf sql = {0};
-	_cleanup_free_ char *name = strndup(rows->tables[i].name.data, rows->tables[i].name.len);
+	_cleanup_free_ char *name = slice_dup(rows->tables[i].name);
 	snprintf(function, sizeof(function), "flume_rows_%u", i);
 	const struct engine_source source = {.name = function,
 					     .columns = COLUMNS,

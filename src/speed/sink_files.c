@@ -102,7 +102,7 @@ static int give_name(const char *staged, const char *target, struct error *err)
 
 static char *text_of(const struct sink *sink, struct slice name)
 {
-	_cleanup_free_ char *relative = name.data ? strndup(name.data, name.len) : NULL;
+	_cleanup_free_ char *relative = name.data ? slice_dup(name) : NULL;
 	return relative ? deployment_path(sink->deployment, relative) : NULL;
 }
 

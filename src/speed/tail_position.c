@@ -8,7 +8,7 @@
 static int load_text(void *context, uint64_t number, const struct stream_position *position, struct error *err)
 {
 	struct tail *const tail = context;
-	_cleanup_free_ char *name = strndup(position->name.data ? position->name.data : "", position->name.len);
+	_cleanup_free_ char *name = slice_dup(position->name);
 	if (!name)
 		return error_no_memory(err, position->name.len);
 	struct text *const text = tail_add_text(tail, name, err);
