@@ -493,7 +493,7 @@ static void test_read_only(void **state)
 		if (deployment_open(place->shop, DEPLOYMENT_READ, "sql", &d, &err) < 0)
 			_exit(3);
 		deployment_close(d);
-		for (int mode = DEPLOYMENT_WRITE; mode <= DEPLOYMENT_COLLECT; mode++) {
+		for (enum deployment_mode mode = DEPLOYMENT_WRITE; mode <= DEPLOYMENT_COLLECT; mode++) {
 			if (deployment_open(place->shop, mode, "load", &d, &err) != ERROR_IO)
 				_exit(4);
 			if (strcmp(err.message, expected) != 0) {
