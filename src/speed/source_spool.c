@@ -424,7 +424,7 @@ static int work(struct spool *spool, struct error *err)
 /* What was not committed is looked at again. */
 static void look_again(struct spool *spool)
 {
-	for (size_t i = 0; spool->looks.heap && i < spool->looks.n; i++)
+	for (size_t i = 0; i < spool->looks.n; i++)
 		spool->looks.heap[i]->in_block = false;
 	spool->list_all = true;
 	spool->list_due_us = 0;
@@ -452,7 +452,7 @@ static int make_state(struct source *source, struct error *err)
 static int run(struct source *source, struct error *err)
 {
 	int rc = source->state ? 0 : make_state(source, err);
-	if (rc < 0)
+	if (rc < 0 || !source->state)
 		return rc;
 	struct spool *const spool = source->state;
 	const struct intake_hooks hooks = {.file = on_file,
