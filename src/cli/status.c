@@ -94,7 +94,8 @@ static void print_status(const struct deployment *deployment, const struct statu
 		       "them again\n",
 		       "", status->other_programme);
 	if (status->marked)
-		printf("                    %15s of them to be recomputed: punchcard collect --once does it\n",
+		printf("                    %15s of them to be recomputed: punchcard run does it by itself, else "
+		       "collect --once\n",
 		       number_text(status->marked, n[0]));
 	if (status->loyalty_partitions)
 		printf("  loyalty           %15s day%s, the last %s; refreshed %s\n",

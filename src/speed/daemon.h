@@ -8,7 +8,8 @@
  *     SIGTERM, SIGINT   the sources stop, what they took goes to the table and the view, and it returns 0; a second one ends the
  *                       process at once: nothing is lost, the next run goes on
  *     SIGHUP            punchcard.yaml and programme.yaml are read again. When they are right the sources and consumers are started
- *                       anew by them, otherwise the log says what is wrong and all goes on as before
+ *                       anew by them, otherwise the log says what is wrong and all goes on as before; so when one cannot be opened,
+ *                       and while the standard input is read, which a restart would tear
  *
  * A programme.yaml that changes is taken without a signal: within some seconds. What happens is in the log (base/log.h) and in
  * data/run/metrics (metrics.h); the service manager is told too (base/notify.h).
