@@ -19,8 +19,6 @@ struct daemon_sources;
 int daemon_sources_start(const struct deployment *deployment, const struct topology *topology, struct journal *journal,
 			 struct consumers *consumers, struct metrics *metrics, struct daemon_sources **out,
 			 struct error *err);
-/* How many have not ended. */
-unsigned daemon_sources_running(const struct daemon_sources *sources);
 /* Stops all, waits for them, and frees. What they read and is not durable is given up: files are read again from their positions, who
  * sent by HTTP was not answered, and of a pipe the end of a line that never came is left out (the log says so). NULL is fine. */
 void daemon_sources_stop(struct daemon_sources *sources);

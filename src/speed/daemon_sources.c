@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,7 +19,6 @@ struct running {
 	pthread_t thread;
 	bool opened;
 	bool started;
-	atomic_bool ended;
 };
 
 struct daemon_sources {
@@ -67,7 +65,6 @@ static void *run(void *argument)
 		back_off(source, &err, failures);
 	}
 	metrics_source_state(source->metrics, METRICS_ENDED);
-	atomic_store(&running->ended, true);
 	return NULL;
 }
 
@@ -126,14 +123,6 @@ int daemon_sources_start(const struct deployment *deployment, const struct topol
 	}
 	*out = all;
 	return 0;
-}
-
-unsigned daemon_sources_running(const struct daemon_sources *sources)
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < sources->n; i++)
-		n += !atomic_load(&sources->each[i].ended);
-	return n;
 }
 
 void daemon_sources_stop(struct daemon_sources *sources)
