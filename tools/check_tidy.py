@@ -24,9 +24,9 @@ INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 EXTRA_ARGUMENTS = [
     # Clang does not know every option of the compiler that the build uses.
     "--extra-arg=-Wno-unknown-warning-option",
-    # How far the analyzer follows one function: less than half of its default, which takes less than half of the time and
-    # found nothing more here.
-    *(f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "max-nodes=100000")),
+    # How far the analyzer follows one function: a sixth of its default, which takes a fifth of the time. More found nothing more
+    # here.
+    *(f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "max-nodes=40000")),
 ]
 
 
