@@ -30,6 +30,8 @@ enum error_code {
 	ERROR_LIMIT = -13,       /* a named limit (src/base/limits.h) was reached */
 	ERROR_OVERFLOW = -14,    /* a number does not fit; never wraps */
 	ERROR_BROKEN = -15,      /* what is open takes nothing any more; opening it again helps */
+	ERROR_AWAY = -16,        /* a server does not answer, or says that it is not ready: later it may */
+	ERROR_DENIED = -17,      /* a server knows us not, or does not allow it */
 };
 
 #define ERROR_MESSAGE_MAX 2048
