@@ -21,12 +21,13 @@ LAYERS = {
     "loyalty": ["base"],
     "net": ["base"],
     "config": ["base", "loyalty"],
+    "fold": ["base", "loyalty", "config"],
     "store": ["base", "loyalty", "net"],
     "engine": ["base"],
-    "batch": ["base", "loyalty", "net", "config", "store", "engine"],
-    "speed": ["base", "loyalty", "net", "config", "store", "engine", "batch"],
-    "serving": ["base", "loyalty", "net", "config", "store", "engine", "batch", "speed"],
-    "cli": ["base", "loyalty", "net", "config", "store", "engine", "batch", "speed", "serving"],
+    "batch": ["base", "loyalty", "net", "config", "fold", "store", "engine"],
+    "speed": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch"],
+    "serving": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch", "speed"],
+    "cli": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch", "speed", "serving"],
 }
 
 # Libraries' headers that these folders alone may include: the others use those. JSON is read where it comes in: events in speed,

@@ -1,72 +1,35 @@
 #include "batch/accounts.h"
 
 #include "base/bytes.h"
-#include "base/limits.h"
-#include "batch/history_items.h"
+#include "fold/account_row.h"
+#include "fold/items.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MILLI_PER_MINOR 10
-#define MILLI           1000
-
 /* A record of folding->accounts, as it is in memory: it does not outlive the process. Behind it stand the ledgers' balances,
  * the bytes of a text id, and those of the favourite. */
 struct account_head {
 	int64_t number;
-	struct account_totals totals;
-	struct account_tier tier;
-	int64_t to_next_milli;
+	struct account_summary summary;
 	size_t text_len;
 	size_t favourite_len;
 };
-
-struct ledger_balance {
-	struct account_balance balance;
-	int64_t expiring_milli;
-};
-
-static bool fits(int64_t value)
-{
-	return value >= -LIMIT_SUM && value <= LIMIT_SUM;
-}
-
-/* A metric's number as DECIMAL(18,3) in its unit. */
-static int scale_metric(const struct programme *programme, int64_t value, int64_t *out)
-{
-	static const int64_t SCALES[] = {
-		[METRIC_SPEND] = MILLI_PER_MINOR,
-		[METRIC_POINTS_EARNED] = 1,
-		[METRIC_VISITS] = MILLI,
-	};
-	int64_t scaled;
-	if (__builtin_mul_overflow(value, SCALES[programme->tiers.metric], &scaled) || !fits(scaled))
-		return ERROR_OVERFLOW;
-	*out = scaled;
-	return 0;
-}
 
 int accounts_encode(const struct programme *programme, const struct customer_id *id, const struct account *account,
 		    struct slice favourite, struct buf *out)
 {
 	struct account_head head;
+	struct balance_summary balances[PROGRAMME_LEDGERS_MAX];
 	/* Padding, too: it is written to a file. */
 	memset(&head, 0, sizeof(head));
 	head.number = id->number;
 	head.text_len = id->text.len;
 	head.favourite_len = favourite.len;
-	account_totals(account, &head.totals);
-	account_tier(account, &head.tier);
-	int rc = scale_metric(programme, head.tier.to_next, &head.to_next_milli);
-	if (rc < 0 || !fits(head.totals.spend_minor) || !fits(head.totals.window_spend_minor))
-		return ERROR_OVERFLOW;
-	struct ledger_balance balances[PROGRAMME_LEDGERS_MAX];
-	memset(balances, 0, sizeof(balances));
-	for (unsigned i = 0; i < programme->n_ledgers; i++) {
-		account_balance(account, i, &balances[i].balance);
-		balances[i].expiring_milli = account_expiring(account, i, head.totals.day + EXPIRING_DAYS);
-	}
+	int rc = account_summarize(programme, account, &head.summary, balances);
+	if (rc < 0)
+		return rc;
 	const size_t balances_len = programme->n_ledgers * sizeof(balances[0]);
 	const size_t len = sizeof(head) + balances_len + id->text.len + favourite.len;
 	char length[4];
@@ -109,7 +72,7 @@ struct scan {
 static int decode_account(const struct accounts *accounts, struct entry *entry)
 {
 	struct account_head head;
-	const size_t balances_len = accounts->programme->n_ledgers * sizeof(struct ledger_balance);
+	const size_t balances_len = accounts->programme->n_ledgers * sizeof(struct balance_summary);
 	if (entry->record.len < sizeof(head) + balances_len)
 		return ERROR_CORRUPT;
 	memcpy(&head, entry->record.data, sizeof(head));
@@ -228,21 +191,20 @@ static void set_number(struct engine_batch *batch, unsigned column, uint32_t row
 	((int64_t *)engine_batch_values(batch, column))[row] = value;
 }
 
-/* A number that is not there when `known` is false. */
-static void set_known(struct engine_batch *batch, unsigned column, uint32_t row, bool known, int64_t value)
+static void set_values(struct engine_batch *batch, uint32_t row, const struct fold_column *columns,
+		       const struct fold_value *values, unsigned n)
 {
-	if (known)
-		set_number(batch, column, row, value);
-	else
-		engine_batch_null(batch, column, row);
-}
-
-static void set_day(struct engine_batch *batch, unsigned column, uint32_t row, int32_t day)
-{
-	if (day == DAY_MAX)
-		engine_batch_null(batch, column, row);
-	else
-		((int32_t *)engine_batch_values(batch, column))[row] = day;
+	for (unsigned i = 0; i < n; i++) {
+		const unsigned column = i + 1; /* behind the customer */
+		if (values[i].is_null)
+			engine_batch_null(batch, column, row);
+		else if (columns[i].type == FOLD_TEXT)
+			engine_batch_text(batch, column, row, values[i].text);
+		else if (columns[i].type == FOLD_DATE)
+			((int32_t *)engine_batch_values(batch, column))[row] = (int32_t)values[i].number;
+		else
+			set_number(batch, column, row, values[i].number);
+	}
 }
 
 static void set_id(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
@@ -261,73 +223,22 @@ static struct account_head head_of(const struct entry *entry)
 	return head;
 }
 
-static struct ledger_balance balance_of(const struct entry *entry, unsigned ledger)
+static struct balance_summary balance_of(const struct entry *entry, unsigned ledger)
 {
-	struct ledger_balance balance;
+	struct balance_summary balance;
 	memcpy(&balance, entry->record.data + sizeof(struct account_head) + ledger * sizeof(balance), sizeof(balance));
 	return balance;
 }
 
-enum account_column {
-	ACCOUNT_ID,
-	ACCOUNT_EVENTS,
-	ACCOUNT_ORDERS,
-	ACCOUNT_VISITS,
-	ACCOUNT_SPEND,
-	ACCOUNT_BALANCE,
-	ACCOUNT_EARNED,
-	ACCOUNT_REDEEMED,
-	ACCOUNT_EXPIRED,
-	ACCOUNT_PENDING,
-	ACCOUNT_EXPIRING,
-	ACCOUNT_TIER,
-	ACCOUNT_VALID_TO,
-	ACCOUNT_TO_NEXT,
-	ACCOUNT_FIRST,
-	ACCOUNT_LAST,
-	ACCOUNT_SINCE_LAST,
-	ACCOUNT_WINDOW_VISITS,
-	ACCOUNT_WINDOW_SPEND,
-	ACCOUNT_FAVOURITE,
-	N_ACCOUNT_COLUMNS,
-};
-
 static bool put_account(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
 			const struct entry *entry)
 {
-	const struct programme *const programme = accounts->programme;
 	const struct account_head head = head_of(entry);
-	const struct ledger_balance first = balance_of(entry, 0);
-	const struct tier_rules *const tiers = &programme->tiers;
-	const bool has_orders = head.totals.orders > 0;
+	const struct balance_summary first = balance_of(entry, 0);
+	struct fold_value values[ACCOUNT_COLUMNS];
+	account_row_of(accounts->programme, accounts->day, &head.summary, &first, entry->favourite, values);
 	set_id(accounts, batch, row, &entry->id);
-	set_number(batch, ACCOUNT_EVENTS, row, head.totals.events);
-	set_number(batch, ACCOUNT_ORDERS, row, head.totals.orders);
-	set_number(batch, ACCOUNT_VISITS, row, head.totals.visits);
-	set_number(batch, ACCOUNT_SPEND, row, head.totals.spend_minor);
-	set_number(batch, ACCOUNT_BALANCE, row, first.balance.balance_milli);
-	set_number(batch, ACCOUNT_EARNED, row, first.balance.issued_milli - first.balance.reversed_milli);
-	set_number(batch, ACCOUNT_REDEEMED, row, first.balance.redeemed_milli);
-	set_number(batch, ACCOUNT_EXPIRED, row, first.balance.expired_milli);
-	set_number(batch, ACCOUNT_PENDING, row, first.balance.pending_milli);
-	set_number(batch, ACCOUNT_EXPIRING, row, first.expiring_milli);
-	if (head.tier.level < tiers->n_levels)
-		engine_batch_text(batch, ACCOUNT_TIER, row, slice_of(tiers->levels[head.tier.level].name));
-	else
-		engine_batch_null(batch, ACCOUNT_TIER, row);
-	set_day(batch, ACCOUNT_VALID_TO, row, tiers->n_levels ? head.tier.review_day : DAY_MAX);
-	/* Nothing is next at the top. */
-	set_known(batch, ACCOUNT_TO_NEXT, row, head.tier.level + 1 < tiers->n_levels, head.to_next_milli);
-	set_known(batch, ACCOUNT_FIRST, row, has_orders, head.totals.first_us);
-	set_known(batch, ACCOUNT_LAST, row, has_orders, head.totals.last_us);
-	set_known(batch, ACCOUNT_SINCE_LAST, row, has_orders,
-		  (int64_t)accounts->day - tz_local_day(programme->timezone, head.totals.last_us));
-	set_number(batch, ACCOUNT_WINDOW_VISITS, row, head.totals.window_visits);
-	set_number(batch, ACCOUNT_WINDOW_SPEND, row, head.totals.window_spend_minor);
-	if (entry->favourite.len)
-		engine_batch_text(batch, ACCOUNT_FAVOURITE, row, entry->favourite);
-	else
-		engine_batch_null(batch, ACCOUNT_FAVOURITE, row);
+	set_values(batch, row, ACCOUNT_COLUMN, values, ACCOUNT_COLUMNS);
 	return true;
 }
 
@@ -355,34 +266,14 @@ static int fill_accounts(void *context, void *state, struct engine_batch *batch,
 	return fill_entries(context, state, batch, rows, put_account, err);
 }
 
-enum balance_column {
-	BALANCE_ID,
-	BALANCE_LEDGER,
-	BALANCE_BALANCE,
-	BALANCE_PENDING,
-	BALANCE_DEBT,
-	BALANCE_EARNED,
-	BALANCE_REDEEMED,
-	BALANCE_EXPIRED,
-	BALANCE_EXPIRING,
-	BALANCE_NEXT_EXPIRY,
-	N_BALANCE_COLUMNS,
-};
-
 static void put_balance(const struct accounts *accounts, struct engine_batch *batch, uint32_t row,
 			const struct entry *entry, unsigned ledger)
 {
-	const struct ledger_balance balance = balance_of(entry, ledger);
+	const struct balance_summary balance = balance_of(entry, ledger);
+	struct fold_value values[BALANCE_COLUMNS];
+	balance_row_of(accounts->programme, ledger, &balance, values);
 	set_id(accounts, batch, row, &entry->id);
-	engine_batch_text(batch, BALANCE_LEDGER, row, slice_of(accounts->programme->ledgers[ledger].name));
-	set_number(batch, BALANCE_BALANCE, row, balance.balance.balance_milli);
-	set_number(batch, BALANCE_PENDING, row, balance.balance.pending_milli);
-	set_number(batch, BALANCE_DEBT, row, balance.balance.debt_milli);
-	set_number(batch, BALANCE_EARNED, row, balance.balance.issued_milli - balance.balance.reversed_milli);
-	set_number(batch, BALANCE_REDEEMED, row, balance.balance.redeemed_milli);
-	set_number(batch, BALANCE_EXPIRED, row, balance.balance.expired_milli);
-	set_number(batch, BALANCE_EXPIRING, row, balance.expiring_milli);
-	set_day(batch, BALANCE_NEXT_EXPIRY, row, balance.balance.next_expiry_day);
+	set_values(batch, row, BALANCE_COLUMN, values, BALANCE_COLUMNS);
 }
 
 static int fill_balances(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err)
@@ -435,66 +326,32 @@ static int fill_favourites(void *context, void *state, struct engine_batch *batc
 	return fill_entries(context, state, batch, rows, put_favourite, err);
 }
 
-/* The first column is the customer's id, of the deployment's type. */
+/* Columns behind the customer's id. */
 
-static const struct engine_column ACCOUNT_COLUMNS[N_ACCOUNT_COLUMNS] = {
-	[ACCOUNT_ID] = {"cust_id", ENGINE_BIGINT},
-	[ACCOUNT_EVENTS] = {"events", ENGINE_BIGINT},
-	[ACCOUNT_ORDERS] = {"orders", ENGINE_BIGINT},
-	[ACCOUNT_VISITS] = {"visits", ENGINE_BIGINT},
-	[ACCOUNT_SPEND] = {"spend", ENGINE_DECIMAL_18_2},
-	[ACCOUNT_BALANCE] = {"points_balance", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_EARNED] = {"points_earned", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_REDEEMED] = {"points_redeemed", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_EXPIRED] = {"points_expired", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_PENDING] = {"points_pending", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_EXPIRING] = {"points_expiring_30d", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_TIER] = {"tier", ENGINE_VARCHAR},
-	[ACCOUNT_VALID_TO] = {"tier_valid_to", ENGINE_DATE},
-	[ACCOUNT_TO_NEXT] = {"to_next_tier", ENGINE_DECIMAL_18_3},
-	[ACCOUNT_FIRST] = {"first_order", ENGINE_TIMESTAMP},
-	[ACCOUNT_LAST] = {"last_order", ENGINE_TIMESTAMP},
-	[ACCOUNT_SINCE_LAST] = {"days_since_order", ENGINE_BIGINT},
-	[ACCOUNT_WINDOW_VISITS] = {"window_visits", ENGINE_BIGINT},
-	[ACCOUNT_WINDOW_SPEND] = {"window_spend", ENGINE_DECIMAL_18_2},
-	[ACCOUNT_FAVOURITE] = {"favourite", ENGINE_VARCHAR},
+static const struct fold_column STATE_COLUMNS[] = {{"state", FOLD_BYTES}, {"items", FOLD_BYTES}};
+static const struct fold_column FAVOURITE_COLUMNS[] = {{"favourite", FOLD_TEXT}};
+
+static const struct {
+	const char *name;
+	const struct fold_column *columns;
+	unsigned n_columns;
+	int (*start)(void *context, void **state, struct error *err);
+	int (*fill)(void *context, void *state, struct engine_batch *batch, uint32_t *rows, struct error *err);
+} SOURCES[] = {
+	{"kernel_accounts", ACCOUNT_COLUMN, ACCOUNT_COLUMNS, start_accounts, fill_accounts},
+	{"kernel_balances", BALANCE_COLUMN, BALANCE_COLUMNS, start_accounts, fill_balances},
+	{"kernel_states", STATE_COLUMNS, 2, start_states, fill_states},
+	{"kernel_favourites", FAVOURITE_COLUMNS, 1, start_states, fill_favourites},
 };
 
-static const struct engine_column BALANCE_COLUMNS[N_BALANCE_COLUMNS] = {
-	[BALANCE_ID] = {"cust_id", ENGINE_BIGINT},
-	[BALANCE_LEDGER] = {"ledger", ENGINE_VARCHAR},
-	[BALANCE_BALANCE] = {"balance", ENGINE_DECIMAL_18_3},
-	[BALANCE_PENDING] = {"pending", ENGINE_DECIMAL_18_3},
-	[BALANCE_DEBT] = {"debt", ENGINE_DECIMAL_18_3},
-	[BALANCE_EARNED] = {"earned", ENGINE_DECIMAL_18_3},
-	[BALANCE_REDEEMED] = {"redeemed", ENGINE_DECIMAL_18_3},
-	[BALANCE_EXPIRED] = {"expired", ENGINE_DECIMAL_18_3},
-	[BALANCE_EXPIRING] = {"expiring_30d", ENGINE_DECIMAL_18_3},
-	[BALANCE_NEXT_EXPIRY] = {"next_expiry", ENGINE_DATE},
-};
-
-static const struct engine_column STATE_COLUMNS[] = {
-	{"cust_id", ENGINE_BIGINT}, {"state", ENGINE_BLOB}, {"items", ENGINE_BLOB}};
-
-static const struct engine_column FAVOURITE_COLUMNS[] = {{"cust_id", ENGINE_BIGINT}, {"favourite", ENGINE_VARCHAR}};
-
-static const struct engine_source SOURCES[] = {
-	{.name = "kernel_accounts",
-	 .columns = ACCOUNT_COLUMNS,
-	 .n_columns = N_ACCOUNT_COLUMNS,
-	 .start = start_accounts,
-	 .fill = fill_accounts},
-	{.name = "kernel_balances",
-	 .columns = BALANCE_COLUMNS,
-	 .n_columns = N_BALANCE_COLUMNS,
-	 .start = start_accounts,
-	 .fill = fill_balances},
-	{.name = "kernel_states", .columns = STATE_COLUMNS, .n_columns = 3, .start = start_states, .fill = fill_states},
-	{.name = "kernel_favourites",
-	 .columns = FAVOURITE_COLUMNS,
-	 .n_columns = 2,
-	 .start = start_states,
-	 .fill = fill_favourites},
+static const enum engine_type TYPES[] = {
+	[FOLD_BIGINT] = ENGINE_BIGINT,
+	[FOLD_DATE] = ENGINE_DATE,
+	[FOLD_TIMESTAMP] = ENGINE_TIMESTAMP,
+	[FOLD_DECIMAL_18_2] = ENGINE_DECIMAL_18_2,
+	[FOLD_DECIMAL_18_3] = ENGINE_DECIMAL_18_3,
+	[FOLD_TEXT] = ENGINE_VARCHAR,
+	[FOLD_BYTES] = ENGINE_BLOB,
 };
 
 int accounts_register(const struct accounts *accounts, struct engine *engine, struct error *err)
@@ -502,14 +359,21 @@ int accounts_register(const struct accounts *accounts, struct engine *engine, st
 	const bool is_text = accounts->deployment->config->customer_id == CUSTOMER_ID_TEXT;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(SOURCES) / sizeof(SOURCES[0]); i++) {
-		struct engine_column columns[N_ACCOUNT_COLUMNS];
-		struct engine_source source = SOURCES[i];
-		static_assert((int)N_BALANCE_COLUMNS <= (int)N_ACCOUNT_COLUMNS, "columns has room for each");
-		memcpy(columns, source.columns, source.n_columns * sizeof(columns[0]));
-		columns[0].type = is_text ? ENGINE_VARCHAR : ENGINE_BIGINT;
-		source.columns = columns;
-		source.stop = close_scan;
-		source.context = (void *)(uintptr_t)accounts;
+		struct engine_column columns[1 + ACCOUNT_COLUMNS];
+		static_assert((int)BALANCE_COLUMNS <= (int)ACCOUNT_COLUMNS, "columns has room for each");
+		columns[0] = (struct engine_column){"cust_id", is_text ? ENGINE_VARCHAR : ENGINE_BIGINT};
+		for (unsigned j = 0; j < SOURCES[i].n_columns; j++)
+			columns[1 + j] =
+				(struct engine_column){SOURCES[i].columns[j].name, TYPES[SOURCES[i].columns[j].type]};
+		const struct engine_source source = {
+			.name = SOURCES[i].name,
+			.columns = columns,
+			.n_columns = 1 + SOURCES[i].n_columns,
+			.start = SOURCES[i].start,
+			.fill = SOURCES[i].fill,
+			.stop = close_scan,
+			.context = (void *)(uintptr_t)accounts,
+		};
 		rc = engine_register_source(engine, &source, err);
 	}
 	return rc;

@@ -3,7 +3,7 @@
  *
  *     kernel_accounts()   a row a customer: the columns of the table `accounts` that models read (models/loyalty.sql)
  *     kernel_balances()   a row a customer and ledger: the table `balances`
- *     kernel_states()     a row a customer: cust_id, state BLOB, items BLOB (history_items.h)
+ *     kernel_states()     a row a customer: cust_id, state BLOB, items BLOB (fold/items.h)
  *     kernel_favourites() a row a customer who has one: cust_id, favourite (of foldings whose history says items)
  *
  * Rows are in order of the customers. Any number of engines and threads may scan the same accounts at once.

@@ -365,7 +365,7 @@ int audit_fold(struct audit *audit, uint64_t offset, int32_t day, bool with_view
 	};
 	int rc = 0;
 	if (folding) {
-		fold.end_us = history_day_start(audit->deployment.programme, day + 1);
+		fold.end_us = programme_day_start(audit->deployment.programme, day + 1);
 		rc = folding_init(folding, &audit->deployment, day, err);
 	}
 	if (rc == 0)

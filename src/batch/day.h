@@ -1,7 +1,7 @@
 /*
  * The tables of one day: what rebuild and refresh write of the accounts at its end.
  *
- *     account_state   <dir>/account-<programme>-<offset>-<hash>.parquet: cust_id, state BLOB, items BLOB (history_items.h),
+ *     account_state   <dir>/account-<programme>-<offset>-<hash>.parquet: cust_id, state BLOB, items BLOB (fold/items.h),
  *                     from which the next refresh goes on
  *     balances        <dir>/balances-<hash>.parquet
  *     loyalty         <dir>/loyalty-<hash>.parquet, by models/segments.sql and models/loyalty.sql

@@ -3,11 +3,10 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "batch/accounts.h"
-#include "batch/history_items.h"
+#include "fold/folder.h"
+#include "fold/items.h"
 
 #include <stdlib.h>
-
-#define STARTS_SLOTS 1024u
 
 /* Records of one day that stand one behind the other in a place's postings. */
 struct run_of_day {
@@ -15,15 +14,9 @@ struct run_of_day {
 	size_t end;
 };
 
-struct start_of_day {
-	int32_t day;
-	int64_t us;
-};
-
 /* One batch's results. */
 struct place {
-	struct account *account;
-	struct postings postings;
+	struct folder folder;
 	struct buf ledger;
 	struct run_of_day *runs;
 	size_t n_runs;
@@ -34,15 +27,13 @@ struct place {
 	struct buf record;
 	struct id_list marked;
 	struct folding_counts counts;
-	struct start_of_day starts[STARTS_SLOTS]; /* lately asked for */
 };
 
 static void close_place(void *context, void *state)
 {
 	(void)context;
 	struct place *const place = state;
-	account_free(place->account);
-	postings_release(&place->postings);
+	folder_release(&place->folder);
 	buf_release(&place->ledger);
 	free(place->runs);
 	buf_release(&place->accounts);
@@ -59,13 +50,11 @@ static int open_place(void *context, void **state, struct error *err)
 	struct place *const place = calloc(1, sizeof(*place));
 	if (!place)
 		return error_no_memory(err, sizeof(*place));
-	place->account = account_new(folding->programme);
 	place->marked.id_type = folding->deployment->config->customer_id;
-	for (unsigned i = 0; i < STARTS_SLOTS; i++)
-		place->starts[i].day = DAY_MAX;
-	if (!place->account) {
+	const int rc = folder_init(&place->folder, folding->programme, folding->day, err);
+	if (rc < 0) {
 		close_place(context, place);
-		return error_no_memory(err, sizeof(*place));
+		return rc;
 	}
 	*state = place;
 	return 0;
@@ -82,26 +71,6 @@ static void clear_place(struct place *place)
 }
 
 /* ---- postings ---- */
-
-static int64_t start_of_day(const struct folding *folding, struct place *place, int32_t day)
-{
-	struct start_of_day *const slot = &place->starts[(uint32_t)day % STARTS_SLOTS];
-	if (slot->day != day)
-		*slot = (struct start_of_day){day, history_day_start(folding->programme, day)};
-	return slot->us;
-}
-
-/*
- * The partition of a posting: the last day that had begun. That is the local day, but for the minutes that come again where
- * clocks are set back over midnight: there the day before has ended, once and for all, for whoever refreshes it.
- */
-static int32_t partition_day(const struct folding *folding, struct place *place, const struct posting *posting)
-{
-	int32_t day = posting->day;
-	while (posting->time_us >= start_of_day(folding, place, day + 1))
-		day++;
-	return day;
-}
 
 static int add_run(struct place *place, int32_t day)
 {
@@ -125,15 +94,15 @@ static int keep_postings(const struct folding *folding, struct place *place, con
 {
 	const enum customer_id_type id_type = folding->deployment->config->customer_id;
 	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < place->postings.n; i++) {
-		const struct posting *const posting = &place->postings.items[i];
+	for (size_t i = 0; rc == 0 && i < place->folder.postings.n; i++) {
+		const struct posting *const posting = &place->folder.postings.items[i];
 		rc = ledger_encode(id, id_type, posting, &place->ledger);
 		if (rc == 0)
-			rc = add_run(place, partition_day(folding, place, posting));
+			rc = add_run(place, folder_partition(&place->folder, posting));
 		if (posting->kind == POSTING_REJECT && posting->reject <= REJECT_MAX)
 			place->counts.rejected[posting->reject]++;
 	}
-	place->counts.postings += place->postings.n;
+	place->counts.postings += place->folder.postings.n;
 	return rc;
 }
 
@@ -144,7 +113,7 @@ static int keep_state(const struct folding *folding, struct place *place, const 
 {
 	struct buf *const record = &place->record;
 	buf_clear(&place->state);
-	int rc = account_encode(place->account, &place->state);
+	int rc = account_encode(place->folder.account, &place->state);
 	if (rc == 0)
 		rc = buf_reserve(record, 3 * (size_t)VARINT_MAX_BYTES + LIMIT_CUSTOMER_ID_BYTES + place->state.len +
 						 customer->items.len);
@@ -159,25 +128,10 @@ static int keep_state(const struct folding *folding, struct place *place, const 
 	return spool_record(&place->states, (struct slice){record->data, (size_t)(p - record->data)});
 }
 
-static int fold_facts(const struct folding *folding, struct place *place, const struct history_customer *customer,
-		      struct error *err)
-{
-	account_reset(place->account);
-	postings_clear(&place->postings);
-	int rc = customer->state.len ? account_decode(customer->state, place->account, err) : 0;
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; rc == 0 && i < customer->n_facts; i++)
-		rc = account_apply(place->account, &customer->facts[i], &place->postings);
-	if (rc == 0)
-		rc = account_advance(place->account, folding->day, &place->postings);
-	return rc < 0 ? error_no_memory(err, place->postings.cap * sizeof(struct posting)) : 0;
-}
-
 static int fold_customer(const struct folding *folding, struct place *place, const struct history_customer *customer,
 			 struct error *err)
 {
-	int rc = fold_facts(folding, place, customer, err);
+	int rc = folder_run(&place->folder, customer, err);
 	if (rc < 0)
 		return rc;
 	rc = keep_postings(folding, place, &customer->id);
@@ -185,7 +139,7 @@ static int fold_customer(const struct folding *folding, struct place *place, con
 		rc = keep_state(folding, place, customer);
 	if (rc < 0)
 		return error_no_memory(err, place->ledger.len);
-	rc = accounts_encode(folding->programme, &customer->id, place->account, item_favourite(customer->items),
+	rc = accounts_encode(folding->programme, &customer->id, place->folder.account, item_favourite(customer->items),
 			     &place->accounts);
 	if (rc == ERROR_OVERFLOW)
 		return error_set(err, rc, "a number of an account does not fit its column");
@@ -194,22 +148,6 @@ static int fold_customer(const struct folding *folding, struct place *place, con
 	place->counts.customers++;
 	place->counts.events += customer->n_facts;
 	return 0;
-}
-
-/* Whether a refund's order came before the state. */
-static bool needs_history(const struct history_customer *customer)
-{
-	for (size_t i = 0; i < customer->n_facts; i++) {
-		if (customer->facts[i].kind != EVENT_REFUND)
-			continue;
-		bool found = false;
-		for (size_t j = i; !found && j-- > 0;)
-			found = customer->facts[j].kind == EVENT_ORDER &&
-				fact_id_hash(customer->facts[j].id) == customer->facts[i].order_hash;
-		if (!found)
-			return true;
-	}
-	return false;
 }
 
 static int work(void *context, void *state, const struct history_batch *batch, struct error *err)
@@ -221,7 +159,7 @@ static int work(void *context, void *state, const struct history_batch *batch, s
 	for (size_t i = 0; rc == 0 && i < batch->n_customers; i++) {
 		const struct history_customer *const customer = &batch->customers[i];
 		if ((folding->without && id_list_find(folding->without, &customer->id)) ||
-		    (folding->from_states && customer->state.len && needs_history(customer)))
+		    (folding->from_states && customer->state.len && folder_needs_history(customer)))
 			rc = id_list_add(&place->marked, &customer->id, err);
 		else
 			rc = fold_customer(folding, place, customer, err);

@@ -40,7 +40,7 @@ struct folding {
 	struct ledger_spool *ledger;
 	struct spool accounts; /* for accounts.h, in order of the customers, as are … */
 	struct spool
-		states; /* … the customer, the account's state, and what was ordered (history_items.h), if the history says it */
+		states; /* … the customer, the account's state, and what was ordered (fold/items.h), if the history says it */
 	struct id_list marked;
 	struct folding_counts counts;
 };

@@ -105,8 +105,13 @@ static void *read_batches(void *argument)
 static int work(struct run *run, struct slot *slot, struct error *err)
 {
 	struct history_batch batch;
-	const int rc = fact_maker_run(&slot->maker, run->programme, run->options, run->deployment->config->customer_id,
-				      &slot->rows, &batch, err);
+	const struct fact_options options = {
+		.programme = run->programme,
+		.other = run->options->other,
+		.items = run->options->items,
+		.id_type = run->deployment->config->customer_id,
+	};
+	const int rc = fact_maker_run(&slot->maker, &options, &slot->rows, &batch, err);
 	return rc < 0 ? rc : run->sink->work(run->sink->context, slot->place, &batch, err);
 }
 

@@ -19,28 +19,14 @@
 #define PUNCHCARD_BATCH_HISTORY_H
 
 #include "config/deployment.h"
-#include "loyalty/fact.h"
+#include "fold/facts.h"
 #include "store/journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* All lives until the call of sink->work returns. */
-struct history_customer {
-	struct customer_id id;
-	const struct fact *facts;       /* in the order of fact_compare, each event once */
-	size_t n_facts;                 /* 0 only with options->states */
-	const struct fact *other_facts; /* the same events, n_facts of them, by options->other; NULL without one */
-	struct slice state;             /* what options->states has of the customer; empty: nothing */
-	struct slice items; /* with options->items: what was ordered, most first (history_items.h); empty: nothing */
-};
-
-struct history_batch {
-	const struct history_customer *customers;
-	size_t n_customers; /* from 1 */
-	size_t n_facts;     /* of all of them */
-};
+/* Batches are struct history_batch of fold/facts.h; all lives until the call of sink->work returns. */
 
 /*
  * What is done with them. A *place* is where one batch at a time is worked on: `open` makes one (some more than there are
@@ -103,8 +89,5 @@ int history_check(const struct deployment *deployment, const struct history_jour
 /* The table writer's offset, read from the journal, after history_check; 1 when nothing was collected yet. Not where the process
  * has the journal open already: LMDB's locks do not bear it. */
 int history_offset(const struct deployment *deployment, uint64_t *offset, struct error *err);
-
-/* The first instant, UTC microseconds, of a local day of the programme; INT64_MIN and INT64_MAX for DAY_MIN and DAY_MAX. */
-int64_t history_day_start(const struct programme *programme, int32_t day);
 
 #endif

@@ -15,9 +15,6 @@
 #define BATCH_TEXT_BYTES ((size_t)4 * 1024 * 1024)
 /* The states are read one after the other: the engine that reads them needs little. */
 #define STATES_MEMORY_MIB 128u
-#define TEXT_MAX          UINT16_MAX
-#define US_PER_SECOND     INT64_C(1000000)
-#define SECONDS_PER_DAY   86400
 /* Of the engine's memory, rows have so much before they are spilled: while they come, the engine needs little of it. */
 #define SORTER_PART 2u
 #define MIB         ((size_t)1024 * 1024)
@@ -61,32 +58,7 @@ struct history_reader {
 	bool has_last_state;
 };
 
-void row_batch_clear(struct row_batch *batch)
-{
-	batch->n_customers = 0;
-	batch->n_rows = 0;
-	batch->n_first_rows = 0;
-	buf_clear(&batch->texts);
-}
-
-void row_batch_release(struct row_batch *batch)
-{
-	free(batch->customers);
-	free(batch->rows);
-	buf_release(&batch->texts);
-	*batch = (struct row_batch){0};
-}
-
 /* ---- the scans ---- */
-
-int64_t history_day_start(const struct programme *programme, int32_t day)
-{
-	if (day == DAY_MIN)
-		return INT64_MIN;
-	if (day == DAY_MAX)
-		return INT64_MAX;
-	return tz_utc_of_local_s(programme->timezone, (int64_t)day * SECONDS_PER_DAY) * US_PER_SECOND;
-}
 
 /* Columns that a file of an earlier release may lack. */
 #define NEWER_COLUMNS                                                                                       \
@@ -111,10 +83,10 @@ static int append_range(struct buf *sql, const struct programme *programme, cons
 	int rc = 0;
 	if (options->from_day != DAY_MIN)
 		rc = buf_printf(sql, " AND odr_tms >= make_timestamp(%lld)",
-				(long long)history_day_start(programme, options->from_day));
+				(long long)programme_day_start(programme, options->from_day));
 	if (rc == 0 && options->until_day != DAY_MAX)
 		rc = buf_printf(sql, " AND odr_tms < make_timestamp(%lld)",
-				(long long)history_day_start(programme, options->until_day + 1));
+				(long long)programme_day_start(programme, options->until_day + 1));
 	return rc;
 }
 
@@ -323,8 +295,8 @@ static int sort_row(struct history_reader *reader, struct error *err)
 	const struct slice tag = text_at(reader, COLUMN_TAG);
 	const struct slice menu = reader->items ? text_at(reader, COLUMN_MENU) : (struct slice){NULL, 0};
 	const struct slice sku = reader->items ? text_at(reader, COLUMN_SKU) : (struct slice){NULL, 0};
-	if (engine_scan_is_null(rows->scan, COLUMN_TIME, rows->at) || id.len == 0 || id.len > LIMIT_EVENT_ID_BYTES ||
-	    tag.len == 0 || tag.len > TEXT_MAX || menu.len > TEXT_MAX || sku.len > TEXT_MAX)
+	if (engine_scan_is_null(rows->scan, COLUMN_TIME, rows->at) ||
+	    !row_texts_fit(&(struct row_values){.id = id, .tag = tag, .menu = menu, .sku = sku}))
 		return error_set(
 			err, ERROR_CORRUPT,
 			"transactions_cln has an event without an id, a time or a source, or with one that is too "
@@ -373,29 +345,6 @@ static int sort_rows(struct history_reader *reader, struct error *err)
 
 /* ---- into batches ---- */
 
-static int add_customer(struct row_batch *batch, const struct customer_id *id, struct error *err)
-{
-	if (batch->n_customers == batch->customers_cap) {
-		const size_t cap = batch->customers_cap ? batch->customers_cap * 2 : 1024;
-		struct row_customer *const customers = realloc(batch->customers, cap * sizeof(*customers));
-		if (!customers)
-			return error_no_memory(err, cap * sizeof(*customers));
-		batch->customers = customers;
-		batch->customers_cap = cap;
-	}
-	batch->customers[batch->n_customers] = (struct row_customer){
-		.number = id->number,
-		.text_at = batch->texts.len,
-		.id_len = (uint32_t)id->text.len,
-		.first_row = batch->n_rows,
-	};
-	if (buf_reserve(&batch->texts, id->text.len + 1) < 0 ||
-	    (id->text.len && buf_append(&batch->texts, id->text.data, id->text.len) < 0))
-		return error_no_memory(err, batch->texts.len * 2);
-	batch->n_customers++;
-	return 0;
-}
-
 /* States come in order of customer, each once: else the table was changed by somebody else. */
 static int check_state_order(struct history_reader *reader, const struct customer_id *id, struct error *err)
 {
@@ -414,64 +363,39 @@ static int check_state_order(struct history_reader *reader, const struct custome
 	return 0;
 }
 
-static int add_state(struct history_reader *reader, struct row_batch *batch, const struct customer_id *id,
-		     struct error *err)
+/* The next customer, who may have a state. */
+static int add_customer(struct history_reader *reader, struct row_batch *batch, const struct customer_id *id,
+			bool has_state, struct error *err)
 {
 	struct cursor *const states = &reader->states;
-	const int rc = check_state_order(reader, id, err);
-	if (rc < 0)
-		return rc;
-	const struct slice state = engine_scan_text(states->scan, 1, states->at);
-	const struct slice items = engine_scan_text(states->scan, 2, states->at);
-	batch->customers[batch->n_customers - 1].state_len = state.len;
-	batch->customers[batch->n_customers - 1].items_len = items.len;
-	if ((state.len && buf_append(&batch->texts, state.data, state.len) < 0) ||
-	    (items.len && buf_append(&batch->texts, items.data, items.len) < 0))
-		return error_no_memory(err, batch->texts.len * 2);
-	states->at++;
-	return 0;
-}
-
-static struct row *reserve_row(struct row_batch *batch)
-{
-	if (batch->n_rows == batch->rows_cap) {
-		const size_t cap = batch->rows_cap ? batch->rows_cap * 2 : BATCH_ROWS;
-		struct row *const rows = realloc(batch->rows, cap * sizeof(*rows));
-		if (!rows)
-			return NULL;
-		batch->rows = rows;
-		batch->rows_cap = cap;
+	struct slice state = {NULL, 0};
+	struct slice items = {NULL, 0};
+	int rc = has_state ? check_state_order(reader, id, err) : 0;
+	if (rc == 0 && has_state) {
+		state = engine_scan_text(states->scan, 1, states->at);
+		items = engine_scan_text(states->scan, 2, states->at);
 	}
-	return &batch->rows[batch->n_rows];
+	if (rc == 0)
+		rc = row_batch_add_customer(batch, id, state, items, err);
+	if (rc == 0 && has_state)
+		states->at++;
+	return rc;
 }
 
 static int add_row(struct row_batch *batch, struct slice bytes, struct error *err)
 {
-	struct row *const row = reserve_row(batch);
-	if (!row || buf_reserve(&batch->texts, bytes.len) < 0)
-		return error_no_memory(err, batch->rows_cap * 2 * sizeof(*row));
 	struct reader r = reader_of(bytes);
-	*row = (struct row){.text_at = batch->texts.len};
-	row->time_us = read_signed(&r);
-	row->meta = (uint32_t)read_varint(&r);
-	row->amount_minor = read_signed(&r);
-	row->qty_milli = read_signed(&r);
-	struct slice texts[4];
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		texts[i] = read_slice(&r);
-		if (texts[i].len)
-			memcpy(batch->texts.data + batch->texts.len, texts[i].data, texts[i].len);
-		batch->texts.len += texts[i].len;
-	}
-	if (r.bad)
+	struct row_values row = {.time_us = read_signed(&r)};
+	row.meta = (uint32_t)read_varint(&r);
+	row.amount_minor = read_signed(&r);
+	row.qty_milli = read_signed(&r);
+	row.id = read_slice(&r);
+	row.tag = read_slice(&r);
+	row.menu = read_slice(&r);
+	row.sku = read_slice(&r);
+	if (r.bad || !row_texts_fit(&row))
 		return error_set(err, ERROR_CORRUPT, "a temporary file of rows was changed while it was in use");
-	row->id_len = (uint8_t)texts[0].len;
-	row->tag_len = (uint16_t)texts[1].len;
-	row->menu_len = (uint16_t)texts[2].len;
-	row->sku_len = (uint16_t)texts[3].len;
-	batch->n_rows++;
-	batch->n_first_rows += row->meta >> ROW_META_SHIFT == 1;
-	return 0;
+	return row_batch_add(batch, &row, err);
 }
 
 /* All rows of the customer that was added last, which is the sorter's. */
@@ -482,8 +406,6 @@ static int add_rows(struct history_reader *reader, struct row_batch *batch, stru
 	int rc = 0;
 	while (rc == 0 && (rc = row_sorter_row(reader->sorter, &row, &found, err)) == 0 && found)
 		rc = add_row(batch, row, err);
-	struct row_customer *const customer = &batch->customers[batch->n_customers - 1];
-	customer->n_rows = batch->n_rows - customer->first_row;
 	return rc < 0 ? rc : next_customer(reader, err);
 }
 
@@ -507,9 +429,7 @@ int history_reader_next(struct history_reader *reader, struct row_batch *batch, 
 		if (has_states)
 			from_states = cursor_id(reader, &reader->states);
 		const int order = !has_rows ? 1 : !has_states ? -1 : customer_compare(&reader->customer, &from_states);
-		rc = add_customer(batch, order <= 0 ? &reader->customer : &from_states, err);
-		if (rc == 0 && order >= 0)
-			rc = add_state(reader, batch, &from_states, err);
+		rc = add_customer(reader, batch, order <= 0 ? &reader->customer : &from_states, order >= 0, err);
 		if (rc == 0 && order <= 0)
 			rc = add_rows(reader, batch, err);
 	}

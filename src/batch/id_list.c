@@ -2,15 +2,6 @@
 
 #include <stdlib.h>
 
-int customer_compare(const struct customer_id *a, const struct customer_id *b)
-{
-	if (a->number != b->number)
-		return a->number < b->number ? -1 : 1;
-	const size_t common = a->text.len < b->text.len ? a->text.len : b->text.len;
-	const int order = common ? memcmp(a->text.data, b->text.data, common) : 0;
-	return order ? order : (a->text.len > b->text.len) - (a->text.len < b->text.len);
-}
-
 int id_list_add(struct id_list *list, const struct customer_id *id, struct error *err)
 {
 	if (list->n == list->cap) {

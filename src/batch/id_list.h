@@ -21,9 +21,6 @@ struct id_list {
 	struct buf texts;
 };
 
-/* < 0, 0, > 0: integers numerically, text by byte; the order of the history and of the view. */
-int customer_compare(const struct customer_id *a, const struct customer_id *b);
-
 /* Copies the id. ERROR_NO_MEMORY. */
 int id_list_add(struct id_list *list, const struct customer_id *id, struct error *err);
 /* Sets the pointers of text ids; before list->ids is read. */

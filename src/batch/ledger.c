@@ -17,8 +17,6 @@
 
 #define ROWS_SOURCE "punchcard_ledger_rows"
 #define WRITERS_MAX 64u
-/* The last day that SQL's dates are read with everywhere: stands for "never". */
-#define NEVER_YEAR 9999
 
 enum column {
 	COLUMN_ENTRY_NO,
@@ -35,11 +33,6 @@ enum column {
 	COLUMN_NOTE,
 	N_COLUMNS,
 };
-
-static int32_t never_day(void)
-{
-	return civil_days(NEVER_YEAR, 12, 31);
-}
 
 /* ---- rows of the table ---- */
 
@@ -109,7 +102,7 @@ void ledger_scan_row(struct engine_scan *scan, uint32_t row, enum customer_id_ty
 		out->customer.text = scan_text(scan, 0, row);
 	if (!engine_scan_is_null(scan, 7, row)) {
 		out->lot = ((const int32_t *)engine_scan_values(scan, 7))[row];
-		if (out->lot == never_day())
+		if (out->lot == ledger_never_day())
 			out->lot = DAY_MAX;
 	}
 	*day = ((const int32_t *)engine_scan_values(scan, 12))[row];
@@ -238,7 +231,7 @@ static struct places places_of(const struct ledger_writer *writer, struct engine
 		.ledger = engine_batch_values(batch, COLUMN_LEDGER),
 		.kind = engine_batch_values(batch, COLUMN_KIND),
 		.programme = engine_batch_values(batch, COLUMN_PROGRAMME),
-		.never_day = never_day(),
+		.never_day = ledger_never_day(),
 	};
 }
 

@@ -23,28 +23,13 @@
 #include "batch/id_list.h"
 #include "batch/spool.h"
 #include "config/deployment.h"
-#include "loyalty/posting.h"
+#include "fold/ledger_row.h"
 
 /* The columns behind cust_id of an empty table, for SQL. */
 #define LEDGER_COLUMNS_SQL                                                                                        \
 	"entry_no BIGINT, event_id VARCHAR, posted_at TIMESTAMP, ledger VARCHAR, kind VARCHAR, points "           \
 	"DECIMAL(18,3), lot DATE, rule VARCHAR, programme VARCHAR, balance DECIMAL(18,3), note VARCHAR, data_dt " \
 	"DATE"
-
-struct ledger_row {
-	struct customer_id customer;
-	int64_t entry_no;
-	int64_t posted_us;
-	int64_t points_milli;
-	int64_t balance_milli;
-	int32_t lot;           /* as a posting's */
-	struct slice event_id; /* empty: NULL */
-	struct slice ledger;
-	struct slice kind;
-	struct slice rule; /* empty: NULL */
-	struct slice programme;
-	struct slice note; /* empty: NULL */
-};
 
 /* Rows in order of (customer, entry_no). */
 struct ledger_source {
@@ -71,12 +56,6 @@ int ledger_spool_finish(struct ledger_spool *spool, struct error *err);
 int32_t ledger_spool_day(const struct ledger_spool *spool, int32_t day);
 /* Whether that day has any; a spool that is NULL has none. */
 bool ledger_spool_has(const struct ledger_spool *spool, int32_t day);
-
-/* How records become rows; keeps the names of combinations of rules. Belongs to one thread at a time. */
-struct ledger_names;
-/* The programme must outlive it. NULL when out of memory. */
-struct ledger_names *ledger_names_new(const struct programme *programme);
-void ledger_names_free(struct ledger_names *names);
 
 struct ledger_spool_source {
 	struct ledger_source source;

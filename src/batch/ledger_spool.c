@@ -22,14 +22,12 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 #define BUFFER_BYTES ((size_t)64 * 1024 * 1024)
 /* Days of postings: from a day before 1970 in the west to one behind the last that civil dates have here. */
 #define FIRST_DAY    (-400)
 #define DAYS         100000u
 #define RECORD_BYTES (16u * VARINT_MAX_BYTES + LIMIT_CUSTOMER_ID_BYTES + LIMIT_EVENT_ID_BYTES)
-#define NAMES_SLOTS  256u
 
 struct extent {
 	uint64_t at;
@@ -159,125 +157,39 @@ bool ledger_spool_has(const struct ledger_spool *spool, int32_t day)
 	return spool && day >= FIRST_DAY && day < FIRST_DAY + (int32_t)DAYS && spool->days[day - FIRST_DAY].n;
 }
 
-/* ---- names ---- */
-
-struct rule_text {
-	uint64_t rules;
-	uint64_t promotions;
-	struct buf text;
-};
-
-struct ledger_names {
-	const struct programme *programme;
-	struct slice programme_text;
-	struct slice ledgers[PROGRAMME_LEDGERS_MAX];
-	struct slice kinds[POSTING_KIND_MAX + 1];
-	struct rule_text slots[NAMES_SLOTS];
-};
-
-struct ledger_names *ledger_names_new(const struct programme *programme)
-{
-	struct ledger_names *const names = calloc(1, sizeof(*names));
-	if (!names)
-		return NULL;
-	names->programme = programme;
-	names->programme_text = slice_of(programme->hash_text);
-	for (unsigned i = 0; i < programme->n_ledgers; i++)
-		names->ledgers[i] = slice_of(programme->ledgers[i].name);
-	for (unsigned i = 0; i <= POSTING_KIND_MAX; i++)
-		names->kinds[i] = slice_of(posting_kind_name(i));
-	return names;
-}
-
-void ledger_names_free(struct ledger_names *names)
-{
-	if (!names)
-		return;
-	for (unsigned i = 0; i < NAMES_SLOTS; i++)
-		buf_release(&names->slots[i].text);
-	free(names);
-}
-
-static int name_rules(const struct programme *programme, struct rule_text *slot)
-{
-	buf_clear(&slot->text);
-	for (unsigned i = 0; i < programme->n_rules; i++)
-		if (slot->rules >> i & 1 &&
-		    buf_printf(&slot->text, "%s%s", slot->text.len ? "+" : "", programme->rules[i].name) < 0)
-			return ERROR_NO_MEMORY;
-	for (unsigned i = 0; i < programme->n_promotions; i++)
-		if (slot->promotions >> i & 1 && buf_printf(&slot->text, "*%s", programme->promotions[i].name) < 0)
-			return ERROR_NO_MEMORY;
-	return 0;
-}
-
-/* "base+stamps*double-tuesday"; lives until a few hundred other combinations were asked for. */
-static int rule_text(struct ledger_names *names, uint64_t rules, uint64_t promotions, struct slice *out)
-{
-	const uint64_t key[] = {rules, promotions};
-	struct rule_text *const slot = &names->slots[XXH3_64bits(key, sizeof(key)) % NAMES_SLOTS];
-	if (!slot->text.len || slot->rules != rules || slot->promotions != promotions) {
-		slot->rules = rules;
-		slot->promotions = promotions;
-		if (name_rules(names->programme, slot) < 0) {
-			buf_clear(&slot->text);
-			return ERROR_NO_MEMORY;
-		}
-	}
-	*out = (struct slice){slot->text.data, slot->text.len};
-	return 0;
-}
-
-static int note_text(const struct programme *programme, enum posting_kind kind, unsigned reject, unsigned tier,
-		     unsigned tier_after, struct buf *note, struct slice *out)
-{
-	*out = (struct slice){NULL, 0};
-	if (kind == POSTING_REJECT) {
-		*out = slice_of(reject_reason_name(reject));
-		return 0;
-	}
-	if (kind != POSTING_TIER || tier >= programme->tiers.n_levels || tier_after >= programme->tiers.n_levels)
-		return 0;
-	buf_clear(note);
-	if (buf_printf(note, "%s > %s", programme->tiers.levels[tier].name, programme->tiers.levels[tier_after].name) <
-	    0)
-		return ERROR_NO_MEMORY;
-	*out = (struct slice){note->data, note->len};
-	return 0;
-}
-
 /* ---- a day's rows ---- */
 
 static int decode(struct ledger_spool_source *source, struct slice record, struct ledger_row *row, struct error *err)
 {
-	const struct programme *const programme = source->names->programme;
 	struct reader r = reader_of(record);
-	*row = (struct ledger_row){.programme = source->names->programme_text};
+	struct customer_id customer = {0};
 	if (source->id_type == CUSTOMER_ID_INTEGER)
-		row->customer.number = read_signed(&r);
+		customer.number = read_signed(&r);
 	else
-		row->customer.text = read_slice(&r);
-	row->entry_no = (int64_t)read_varint(&r);
-	row->posted_us = read_signed(&r);
-	row->event_id = read_slice(&r);
+		customer.text = read_slice(&r);
+	struct posting posting = {.number = (int64_t)read_varint(&r)};
+	posting.time_us = read_signed(&r);
+	posting.event_id = read_slice(&r);
 	unsigned char bytes[5] = {0};
 	if (reader_has(&r, sizeof(bytes))) {
 		memcpy(bytes, r.at, sizeof(bytes));
 		r.at += sizeof(bytes);
 	}
-	row->points_milli = read_signed(&r);
-	row->balance_milli = read_signed(&r);
-	row->lot = (int32_t)read_signed(&r);
-	const uint64_t rules = read_varint(&r);
-	const uint64_t promotions = read_varint(&r);
-	if (r.bad || bytes[0] > POSTING_KIND_MAX || bytes[1] >= programme->n_ledgers)
+	posting.points_milli = read_signed(&r);
+	posting.balance_milli = read_signed(&r);
+	posting.lot = (int32_t)read_signed(&r);
+	posting.rules = read_varint(&r);
+	posting.promotions = read_varint(&r);
+	if (r.bad || !ledger_names_has(source->names, bytes[0], bytes[1]))
 		return error_set(err, ERROR_CORRUPT, "a temporary file of the ledger was changed while it was in use");
-	row->kind = source->names->kinds[bytes[0]];
-	row->ledger = source->names->ledgers[bytes[1]];
-	int rc = rules || promotions ? rule_text(source->names, rules, promotions, &row->rule) : 0;
-	if (rc == 0)
-		rc = note_text(programme, bytes[0], bytes[2], bytes[3], bytes[4], &source->note, &row->note);
-	return rc < 0 ? error_no_memory(err, record.len) : 0;
+	posting.kind = bytes[0];
+	posting.ledger = bytes[1];
+	posting.reject = bytes[2];
+	posting.tier = bytes[3];
+	posting.tier_after = bytes[4];
+	return ledger_row_of(source->names, &customer, &posting, &source->note, row) < 0
+		       ? error_no_memory(err, record.len)
+		       : 0;
 }
 
 static int next_row(struct ledger_source *base, struct ledger_row *row, bool *found, struct error *err)

@@ -69,7 +69,7 @@ static int find_late(struct refresh *refresh, struct error *err)
 		    &sql,
 		    "SELECT DISTINCT cust_id FROM read_parquet(%s, union_by_name = true) WHERE cust_id IS NOT NULL AND "
 		    "odr_tms < make_timestamp(%lld) ORDER BY cust_id",
-		    files.data, (long long)history_day_start(deployment->programme, refresh->from.day + 1)) < 0 ||
+		    files.data, (long long)programme_day_start(deployment->programme, refresh->from.day + 1)) < 0 ||
 	    !buf_text(&sql))
 		return error_no_memory(err, files.len);
 	const struct engine_options options = {.memory_mib = deployment->config->engine_memory_mib,

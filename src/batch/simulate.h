@@ -17,31 +17,10 @@
 
 #include "base/limits.h"
 #include "config/deployment.h"
-#include "loyalty/fact.h"
+#include "fold/compare.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum simulate_side {
-	SIMULATE_TODAY = 0,
-	SIMULATE_OTHER = 1,
-};
-#define SIMULATE_SIDES 2u
-
-/* Ledgers of both programmes, those of one name together. */
-#define SIMULATE_LEDGERS_MAX (2u * PROGRAMME_LEDGERS_MAX)
-
-/* Of one ledger, of one customer or all of them; thousandths of a point. issued − reversed = outstanding + redeemed + expired −
- * debt. */
-struct simulate_points {
-	int64_t issued_milli;
-	int64_t reversed_milli;
-	int64_t redeemed_milli;
-	int64_t expired_milli;
-	int64_t outstanding_milli; /* all lots: the liability, pending ones included */
-	int64_t pending_milli;     /* of which these can't be spent yet */
-	int64_t debt_milli;
-};
 
 struct simulate_ledger {
 	char name[33];

@@ -131,22 +131,6 @@ static int count_rejected(const struct simulation *simulation, struct place *pla
 	return rc;
 }
 
-static void read_points(const struct account *account, unsigned ledger, struct simulate_points *out)
-{
-	struct account_balance balance;
-	account_balance(account, ledger, &balance);
-	*out = (struct simulate_points){
-		.issued_milli = balance.issued_milli,
-		.reversed_milli = balance.reversed_milli,
-		.redeemed_milli = balance.redeemed_milli,
-		.expired_milli = balance.expired_milli,
-		/* The balance is what can be spent, less debt. */
-		.outstanding_milli = balance.balance_milli + balance.debt_milli + balance.pending_milli,
-		.pending_milli = balance.pending_milli,
-		.debt_milli = balance.debt_milli,
-	};
-}
-
 /* What the customer has in the ledger that is compared. */
 static int64_t holds(const struct simulate_points *points)
 {
@@ -210,7 +194,8 @@ static int add_customer(const struct simulation *simulation, struct place *place
 		for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
 			if (simulation->ledger_of[i][side] < 0)
 				continue;
-			read_points(place->accounts[side], (unsigned)simulation->ledger_of[i][side], &sides[side]);
+			simulate_points_of(place->accounts[side], (unsigned)simulation->ledger_of[i][side],
+					   &sides[side]);
 			if (!add_points(&place->sums.ledgers[i].side[side], &sides[side]))
 				return overflow(err);
 			if (simulation->compared[side] == i)
@@ -321,26 +306,24 @@ struct history_sink simulation_sink(struct simulation *simulation)
 static void name_ledgers(struct simulation *simulation)
 {
 	struct simulate_report *const sums = &simulation->sums;
-	for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
-		const struct programme *const programme = simulation->programmes[side];
-		for (unsigned i = 0; i < programme->n_ledgers; i++) {
-			const struct ledger_rules *const rules = &programme->ledgers[i];
-			unsigned at = 0;
-			while (at < simulation->n_ledgers && strcmp(sums->ledgers[at].name, rules->name) != 0)
-				at++;
-			if (at == simulation->n_ledgers) {
-				simulation->ledger_of[at][SIMULATE_TODAY] = -1;
-				simulation->ledger_of[at][SIMULATE_OTHER] = -1;
-				snprintf(sums->ledgers[at].name, sizeof(sums->ledgers[at].name), "%s", rules->name);
-				simulation->n_ledgers++;
-			}
-			simulation->ledger_of[at][side] = (int)i;
-			sums->ledgers[at].has[side] = true;
-			sums->ledgers[at].value_micro[side] =
-				simulation->value_micro >= 0 ? simulation->value_micro : rules->value_micro;
+	struct simulate_pairs pairs;
+	simulate_pair_ledgers(simulation->programmes[SIMULATE_TODAY], simulation->programmes[SIMULATE_OTHER], &pairs);
+	for (unsigned i = 0; i < pairs.n; i++) {
+		struct simulate_ledger *const ledger = &sums->ledgers[i];
+		snprintf(ledger->name, sizeof(ledger->name), "%s", pairs.names[i]);
+		for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
+			const int at = pairs.ledger_of[i][side];
+			simulation->ledger_of[i][side] = at;
+			ledger->has[side] = at >= 0;
+			if (at >= 0)
+				ledger->value_micro[side] =
+					simulation->value_micro >= 0
+						? simulation->value_micro
+						: simulation->programmes[side]->ledgers[at].value_micro;
 		}
 	}
-	sums->n_ledgers = simulation->n_ledgers;
+	simulation->n_ledgers = pairs.n;
+	sums->n_ledgers = pairs.n;
 }
 
 /* Today's first ledger is the first of all; the other's of that name is the same one, else its first. */

@@ -14,16 +14,12 @@
 #define PUNCHCARD_CONFIG_CONFIG_H
 
 #include "base/error.h"
+#include "loyalty/event.h"
 #include "loyalty/programme.h"
 
 #include <regex.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-enum customer_id_type {
-	CUSTOMER_ID_INTEGER = 0,
-	CUSTOMER_ID_TEXT = 1,
-};
 
 enum when_done {
 	WHEN_DONE_RENAME = 0, /* a suffix is put behind the name */

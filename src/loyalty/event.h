@@ -20,6 +20,12 @@ enum event_kind {
 	EVENT_ADJUST = 3,
 };
 
+/* What ids customers have: of one kind in a deployment. */
+enum customer_id_type {
+	CUSTOMER_ID_INTEGER = 0,
+	CUSTOMER_ID_TEXT = 1,
+};
+
 /* A customer's id. Of type integer: `number`, and `text` is empty. Of type text: `text`, 1 to LIMIT_CUSTOMER_ID_BYTES bytes
  * of UTF-8 without NUL. A guest has neither: `guest` is true. */
 struct customer_id {
@@ -27,6 +33,9 @@ struct customer_id {
 	int64_t number;
 	struct slice text;
 };
+
+/* < 0, 0, > 0: integers numerically, text by byte; the order of the history and of the view. */
+int customer_compare(const struct customer_id *a, const struct customer_id *b);
 
 /* Numbers are at most LIMIT_QUANTITY_MILLI and LIMIT_AMOUNT_MINOR, with either sign. */
 struct order_line {

@@ -9,6 +9,8 @@
 #define DEFAULT_SEGMENT_MONTHS 12
 #define DEFAULT_LATENESS_US    (INT64_C(7) * 86400 * 1000000)
 #define DEFAULT_OPEN_MAX       64u
+#define SECONDS_PER_DAY        86400
+#define US_PER_SECOND          INT64_C(1000000)
 
 struct programme *programme_new(void)
 {
@@ -202,4 +204,13 @@ int32_t ledger_expiry_day(const struct ledger_rules *ledger, int32_t day)
 		break;
 	}
 	return DAY_MAX;
+}
+
+int64_t programme_day_start(const struct programme *programme, int32_t day)
+{
+	if (day == DAY_MIN)
+		return INT64_MIN;
+	if (day == DAY_MAX)
+		return INT64_MAX;
+	return tz_utc_of_local_s(programme->timezone, (int64_t)day * SECONDS_PER_DAY) * US_PER_SECOND;
 }

@@ -221,6 +221,8 @@ int programme_ledger(const struct programme *programme, struct slice name);
 /* NULL when there is none. */
 const struct reward *programme_reward(const struct programme *programme, struct slice id);
 
+/* The first instant, UTC microseconds, of a local day of the programme; INT64_MIN and INT64_MAX for DAY_MIN and DAY_MAX. */
+int64_t programme_day_start(const struct programme *programme, int32_t day);
 /* The first day of the rolling window of `months` that ends with `day`: the day after `day` less that many months. */
 int32_t window_first_day(int32_t day, int32_t months);
 /* When a lot that was earned on `day` expires; DAY_MAX: never. */

@@ -301,7 +301,7 @@ int explain_fold(struct explain *explain, int32_t day, struct error *err)
 	int rc = make_orders(&orders, explain->n_events, err);
 	const struct explain_event *last = NULL;
 	/* As the batch layer has it: what counts is when the next day begins, not what the event's own day is called. */
-	const int64_t end_us = history_day_start(explain->programme, day == DAY_MAX ? DAY_MAX : day + 1);
+	const int64_t end_us = programme_day_start(explain->programme, day == DAY_MAX ? DAY_MAX : day + 1);
 	for (size_t i = 0; rc == 0 && i < explain->n_events; i++) {
 		const struct explain_event *const event = &explain->events[i];
 		if (event->fact.time_us >= end_us) {

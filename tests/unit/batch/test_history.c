@@ -326,8 +326,8 @@ static void test_days(void **state)
 	expect(&(struct history_options){.offset = 2, .from_day = day, .until_day = day}, "1: b(100/100) c(100/100)\n");
 	expect(&(struct history_options){.offset = 2, .until_day = day - 1}, "1: a(100/100)\n");
 	expect(&(struct history_options){.offset = 2, .from_day = day + 1}, "1: d(100/100)\n");
-	assert_int_equal(history_day_start(shop->programme, day), INT64_C(1717192800000000));
-	assert_true(history_day_start(shop->programme, DAY_MIN) == INT64_MIN);
+	assert_int_equal(programme_day_start(shop->programme, day), INT64_C(1717192800000000));
+	assert_true(programme_day_start(shop->programme, DAY_MIN) == INT64_MIN);
 }
 
 static void test_some_customers_and_states(void **state)

@@ -1,4 +1,4 @@
-#include "batch/history_items.h"
+#include "fold/items.h"
 
 #include "base/bytes.h"
 

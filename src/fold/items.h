@@ -8,10 +8,10 @@
  *     quantity   signed thousandths; no more than fits
  *     last time  signed; twice the UTC seconds when they are whole, as most are, or else twice the microseconds and one more
  */
-#ifndef PUNCHCARD_BATCH_HISTORY_ITEMS_H
-#define PUNCHCARD_BATCH_HISTORY_ITEMS_H
+#ifndef PUNCHCARD_FOLD_ITEMS_H
+#define PUNCHCARD_FOLD_ITEMS_H
 
-#include "batch/history_internal.h"
+#include "fold/rows.h"
 
 struct item {
 	struct slice name;

@@ -1,8 +1,7 @@
-/* Rows of one customer after the other become facts. */
-#include "batch/history_internal.h"
+#include "fold/facts.h"
 
 #include "base/limits.h"
-#include "batch/history_items.h"
+#include "fold/items.h"
 
 #include <stdlib.h>
 
@@ -235,7 +234,7 @@ static int make_facts(const struct programme *programme, const struct row_batch 
 	return rc;
 }
 
-static int reserve(struct fact_maker *maker, const struct row_batch *batch, const struct history_options *options,
+static int reserve(struct fact_maker *maker, const struct row_batch *batch, const struct fact_options *options,
 		   struct error *err)
 {
 	const bool has_other = options->other != NULL;
@@ -304,10 +303,10 @@ static int count_items(struct fact_maker *maker, const struct row_batch *rows, s
 	return 0;
 }
 
-int fact_maker_run(struct fact_maker *maker, const struct programme *programme, const struct history_options *options,
-		   enum customer_id_type id_type, const struct row_batch *rows, struct history_batch *out,
-		   struct error *err)
+int fact_maker_run(struct fact_maker *maker, const struct fact_options *options, const struct row_batch *rows,
+		   struct history_batch *out, struct error *err)
 {
+	const struct programme *const programme = options->programme;
 	const struct programme *const other = options->other;
 	int rc = reserve(maker, rows, options, err);
 	size_t n_facts = 0;
@@ -316,7 +315,7 @@ int fact_maker_run(struct fact_maker *maker, const struct programme *programme, 
 		struct history_customer *const to = &maker->customers[i];
 		*to = (struct history_customer){.facts = maker->facts + n_facts};
 		const char *const text = rows->texts.data + from->text_at; /* there, with any customer */
-		if (id_type == CUSTOMER_ID_INTEGER)
+		if (options->id_type == CUSTOMER_ID_INTEGER)
 			to->id.number = from->number;
 		else
 			to->id.text = (struct slice){text, from->id_len};
