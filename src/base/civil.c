@@ -89,6 +89,21 @@ int32_t civil_add_months(int32_t days, int32_t months)
 	return days_of(to_year, to_month, day);
 }
 
+void civil_add_months_each(int32_t first, uint32_t n, int32_t months, int32_t *out)
+{
+	for (uint32_t i = 0; i < n;) {
+		int year;
+		int month;
+		int day;
+		civil_date(first + (int32_t)i, &year, &month, &day);
+		const int32_t begin = first + (int32_t)i - day + 1;
+		const int32_t to_begin = civil_add_months(begin, months);
+		const int32_t to_last = civil_add_months(begin, months + 1) - 1;
+		for (const int days = days_of_month(year, month); day <= days && i < n; day++, i++)
+			out[i] = to_begin + day - 1 < to_last ? to_begin + day - 1 : to_last;
+	}
+}
+
 static bool read_digits(const char *text, size_t n, int *out)
 {
 	int value = 0;

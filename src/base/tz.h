@@ -46,6 +46,8 @@ bool civil_valid(int year, int month, int day);
 /* The day so many months later (earlier when negative): the same day of the month, or the last day of a shorter month. Both days
  * of year -9999 to 99999. */
 int32_t civil_add_months(int32_t days, int32_t months);
+/* The same of `n` days from `first` on, into out[0] to out[n - 1]: a few instructions a day. */
+void civil_add_months_each(int32_t first, uint32_t n, int32_t months, int32_t *out);
 /* Strictly "yyyy-mm-dd" (10 bytes, year 0001 to 9999): 0 and *days, or ERROR_INPUT. */
 int civil_parse(const char *text, size_t len, int32_t *days);
 /* Writes "yyyy-mm-dd" and a NUL into out[11]. */

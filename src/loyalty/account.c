@@ -244,7 +244,7 @@ static void move_inactive(struct account *account)
 		const struct ledger_rules *const rules = &account->programme->ledgers[i];
 		struct lots *const lots = &account->ledgers[i].lots;
 		if (rules->expiry == EXPIRY_INACTIVITY && lots->total_milli)
-			lots_move(lots, ledger_expiry_day(rules, account->day));
+			lots_move(lots, programme_expiry_day(account->programme, i, account->day));
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "loyalty/account.h"
 #include "loyalty/earn.h"
 #include "loyalty/lots.h"
+#include "loyalty/programme_internal.h"
 
 /* Days of the years 1 and 9999, of which all that is reached is. */
 #define DAY_FIRST (-719162)

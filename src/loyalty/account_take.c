@@ -29,7 +29,7 @@ int account_give(struct account *account, const struct entry_context *context, e
 		if (n == 0)
 			return 0;
 	}
-	const int32_t expires = ledger_expiry_day(&account->programme->ledgers[ledger], account->day);
+	const int32_t expires = programme_expiry_day(account->programme, ledger, account->day);
 	if (lots_add(&state->lots, expires, available, n) < 0)
 		return ERROR_NO_MEMORY;
 	account_expect(account, expires);
@@ -86,7 +86,7 @@ static int take_order_lot(struct account *account, const struct entry_context *c
 	const struct ledger_rules *const rules = &account->programme->ledgers[ledger];
 	struct lots *const lots = &account->ledgers[ledger].lots;
 	const int32_t moved = rules->expiry == EXPIRY_INACTIVITY ? account->last_order_day : day;
-	const int32_t expires = ledger_expiry_day(rules, moved);
+	const int32_t expires = programme_expiry_day(account->programme, ledger, moved);
 	const bool pending = rules->pending_days && day + rules->pending_days > account->day;
 	struct lot_list *const list = pending ? &lots->pending : &lots->spendable;
 	const int64_t i = lot_find(list, expires, pending ? day + rules->pending_days : DAY_MIN);

@@ -4,32 +4,38 @@
 
 #include <assert.h>
 
-/* Whole units of num / den. Few numbers need the long division. */
-static inline wide round_to_whole(wide num, wide den, enum rounding rounding)
+/* Whether what is left of a division, which lies below, at or above (-1, 0, 1) the half, makes one more. */
+static inline bool rounds_up(enum rounding rounding, bool any_left, int half, bool is_odd)
 {
-	wide whole;
-	wide rest;
-	if ((num | den) >> 64) {
-		whole = num / den;
-		rest = num % den;
-	} else {
-		whole = (uint64_t)num / (uint64_t)den;
-		rest = (uint64_t)num % (uint64_t)den;
-	}
 	switch (rounding) {
 	case ROUND_FLOOR:
 		break;
 	case ROUND_HALF_UP:
-		whole += rest >= den - rest;
-		break;
+		return half >= 0;
 	case ROUND_HALF_EVEN:
-		whole += rest > den - rest || (rest == den - rest && (whole & 1));
-		break;
+		return half > 0 || (half == 0 && is_odd);
 	case ROUND_CEIL:
-		whole += rest != 0;
-		break;
+		return any_left;
 	}
-	return whole;
+	return false;
+}
+
+/* Whole units of num / den. */
+static inline uint64_t round_narrow(uint64_t num, uint64_t den, enum rounding rounding)
+{
+	const uint64_t whole = num / den;
+	const uint64_t left = num % den;
+	return whole + rounds_up(rounding, left, (left > den - left) - (left < den - left), whole & 1);
+}
+
+/* The same. Few numbers need the long division. */
+static inline wide round_to_whole(wide num, wide den, enum rounding rounding)
+{
+	if ((num | den) >> 64 == 0)
+		return round_narrow((uint64_t)num, (uint64_t)den, rounding);
+	const wide whole = num / den;
+	const wide left = num % den;
+	return whole + rounds_up(rounding, left, (left > den - left) - (left < den - left), whole & 1);
 }
 
 int earn_round(__int128 num, __int128 den, int64_t unit, enum rounding rounding, int64_t *out)
@@ -99,6 +105,25 @@ static inline int64_t sum_visits(const struct programme *programme, const struct
 	return sum;
 }
 
+/* By amount and steps, in units of the ledger, with all that multiplies. What the greatest order comes to fits:
+ * programme_prepare has tried. Apart from earn_order, which nearly never needs it and would be slower with it. */
+static __attribute__((noinline)) int64_t scale_wide(const struct programme *programme, const struct earn_cell *cell,
+						    const struct earn_scale *scale, const struct fact *order,
+						    wide steps, enum rounding rounding, uint64_t *promotions)
+{
+	wide num = widen(order->eligible_minor) * scale->amount + steps * scale->step;
+	wide den = scale->den;
+	if (cell->n_promotions)
+		*promotions = multiply_promotions(programme, cell, order, &num, &den);
+	return (int64_t)round_to_whole(num, den, rounding);
+}
+
+static inline int64_t scale_narrow(const struct earn_scale *scale, int64_t eligible, wide steps, enum rounding rounding)
+{
+	const uint64_t num = (uint64_t)eligible * (uint64_t)scale->amount + (uint64_t)steps * (uint64_t)scale->step;
+	return (int64_t)round_narrow(num, (uint64_t)scale->den, rounding);
+}
+
 static inline int64_t round_items(int64_t items_micro, int64_t unit, enum rounding rounding)
 {
 	return (int64_t)round_to_whole(widen(items_micro), widen(unit) * 1000, rounding) * unit;
@@ -136,14 +161,10 @@ int earn_order(const struct programme *programme, const struct fact *order, unsi
 		uint64_t promotions = 0;
 		int64_t points = 0;
 		const wide steps = sum_steps(programme, cell, eligible, &rules);
-		/* What the greatest order comes to fits: programme_prepare has tried. */
-		if (rules) {
-			wide num = widen(eligible) * scale->amount + steps * scale->step;
-			wide den = scale->den;
-			if (cell->n_promotions)
-				promotions = multiply_promotions(programme, cell, order, &num, &den);
-			points = (int64_t)round_to_whole(num, den, ledger->rounding) * unit;
-		}
+		if (rules && scale->is_narrow)
+			points = scale_narrow(scale, eligible, steps, ledger->rounding) * unit;
+		else if (rules)
+			points = scale_wide(programme, cell, scale, order, steps, ledger->rounding, &promotions) * unit;
 		if (order->items[i]) {
 			rules |= order->item_rules & cell->item_rules;
 			points += round_items(order->items[i], unit, ledger->rounding);

@@ -30,6 +30,8 @@ static void free_index(struct programme_index *index)
 	free(index->cells);
 	free(index->slots);
 	free(index->item_lens);
+	for (unsigned i = 0; i < PROGRAMME_LEDGERS_MAX; i++)
+		free(index->expiries[i]);
 	free(index);
 }
 
@@ -82,6 +84,20 @@ static int make_hash(struct programme *programme, struct error *err)
 	return 0;
 }
 
+static int index_expiries(const struct programme *programme, struct programme_index *index, struct error *err)
+{
+	for (unsigned i = 0; i < programme->n_ledgers; i++) {
+		const struct ledger_rules *const ledger = &programme->ledgers[i];
+		if (ledger->expiry != EXPIRY_MONTHS && ledger->expiry != EXPIRY_INACTIVITY)
+			continue;
+		index->expiries[i] = malloc(EXPIRIES_N * sizeof(*index->expiries[i]));
+		if (!index->expiries[i])
+			return error_no_memory(err, EXPIRIES_N * sizeof(*index->expiries[i]));
+		civil_add_months_each(EXPIRIES_FIRST, EXPIRIES_N, ledger->expiry_n, index->expiries[i]);
+	}
+	return 0;
+}
+
 int programme_prepare(struct programme *programme, struct programme_culprit *culprit, struct error *err)
 {
 	struct programme_culprit unwanted;
@@ -99,6 +115,8 @@ int programme_prepare(struct programme *programme, struct programme_culprit *cul
 	int rc = programme_index_items(programme, index, found, err);
 	if (rc == 0)
 		rc = programme_index_earning(programme, index, found, err);
+	if (rc == 0)
+		rc = index_expiries(programme, index, err);
 	if (rc == 0)
 		rc = make_hash(programme, err);
 	if (rc < 0) {

@@ -168,9 +168,8 @@ static void check_rule(const struct programme *programme, const struct earn_rule
 
 /* Rules one by one, so that the one that is too much can be named. *at: it. */
 static int fill_rules(const struct programme *programme, unsigned ledger, int32_t day, const struct bounds *bounds,
-		      struct earn_cell *cell, unsigned *at, struct error *err)
+		      struct earn_cell *cell, struct most *most, unsigned *at, struct error *err)
 {
-	struct most most = {0, 0};
 	for (unsigned i = 0; i < programme->n_rules; i++) {
 		const struct earn_rule *const rule = &programme->rules[i];
 		check_rule(programme, rule);
@@ -178,7 +177,7 @@ static int fill_rules(const struct programme *programme, unsigned ledger, int32_
 			continue;
 		*at = i;
 		wide points_milli = 0;
-		if (!take_rule(cell, rule, i, &most) || !fits(cell, &most, bounds, &points_milli))
+		if (!take_rule(cell, rule, i, most) || !fits(cell, most, bounds, &points_milli))
 			return error_set(err, ERROR_CONFIG,
 					 "with the other rules of ledger '%s', and the multipliers of tiers "
 					 "and promotions, its fractions do not fit 128 bits; use rounder numbers",
@@ -213,7 +212,19 @@ static void fill_promotions(const struct programme *programme, unsigned ledger, 
 	}
 }
 
-static void fill_scales(const struct programme *programme, unsigned ledger, struct earn_cell *cell)
+/* Whether any order without promotions comes to numbers of 64 bits. */
+static bool is_narrow(const struct earn_scale *scale, const struct most *most)
+{
+	wide amount;
+	wide steps;
+	wide num;
+	return multiply(scale->amount, widen(LIMIT_AMOUNT_MINOR), &amount) &&
+	       multiply(scale->step, most->steps_milli, &steps) && add(amount, steps, &num) && num <= UINT64_MAX &&
+	       scale->den <= UINT64_MAX;
+}
+
+static void fill_scales(const struct programme *programme, unsigned ledger, const struct most *most,
+			struct earn_cell *cell)
 {
 	const wide unit = widen(ledger_unit_milli(&programme->ledgers[ledger]));
 	for (unsigned i = 0; i < count_levels(programme); i++) {
@@ -222,7 +233,9 @@ static void fill_scales(const struct programme *programme, unsigned ledger, stru
 		const wide step = cell->rate_den * widen(m->num);
 		const wide den = cell->rate_den * widen(m->den) * unit;
 		const wide lowest = wide_gcd(wide_gcd(amount, step), den);
-		cell->scales[i] = (struct earn_scale){amount / lowest, step / lowest, den / lowest};
+		struct earn_scale *const scale = &cell->scales[i];
+		*scale = (struct earn_scale){amount / lowest, step / lowest, den / lowest, false};
+		scale->is_narrow = cell->n_promotions == 0 && is_narrow(scale, most);
 	}
 }
 
@@ -240,9 +253,10 @@ static int fill_cell(const struct programme *programme, unsigned ledger, int32_t
 				 "its multiplier and those of the other groups, multiplied, do not fit 64 "
 				 "bits; use rounder numbers, or put promotions into one group");
 	}
-	const int rc = fill_rules(programme, ledger, day, &bounds, cell, &at, err);
+	struct most most = {0, 0};
+	const int rc = fill_rules(programme, ledger, day, &bounds, cell, &most, &at, err);
 	if (rc == 0)
-		fill_scales(programme, ledger, cell);
+		fill_scales(programme, ledger, &most, cell);
 	else
 		*culprit = (struct programme_culprit){CULPRIT_RULE, at};
 	return rc;

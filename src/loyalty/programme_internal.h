@@ -47,6 +47,7 @@ struct earn_scale {
 	wide amount;
 	wide step;
 	wide den;
+	bool is_narrow; /* no promotions, and all of this fits 64 bits */
 };
 
 struct earn_cell {
@@ -69,6 +70,10 @@ struct item_slot {
 	uint32_t item; /* index + 1; 0: empty */
 };
 
+/* Of days of the 21st century it is looked up when a lot that was earned on them expires. */
+#define EXPIRIES_FIRST 10957 /* 2000-01-01 */
+#define EXPIRIES_N     36525u
+
 struct programme_index {
 	unsigned n_spans;
 	/* First day of each; the first is DAY_MIN. */
@@ -78,6 +83,8 @@ struct programme_index {
 	struct item_slot *slots;
 	size_t slot_mask;
 	uint32_t *item_lens;
+	/* Of ledgers whose points live for months: EXPIRIES_N days. Else NULL. */
+	int32_t *expiries[PROGRAMME_LEDGERS_MAX];
 };
 
 /* Makes index->slots. ERROR_CONFIG, with *culprit, when two items have one name; ERROR_NO_MEMORY. */
@@ -86,6 +93,14 @@ int programme_index_items(const struct programme *programme, struct programme_in
 /* Makes spans and cells; the multipliers are in lowest terms. Errors as programme_prepare, with *culprit. */
 int programme_index_earning(const struct programme *programme, struct programme_index *index,
 			    struct programme_culprit *culprit, struct error *err);
+
+/* ledger_expiry_day: of a ledger by its number, and fast. */
+static inline int32_t programme_expiry_day(const struct programme *programme, unsigned ledger, int32_t day)
+{
+	const int32_t *const expiries = programme->index->expiries[ledger];
+	const uint32_t at = (uint32_t)day - EXPIRIES_FIRST;
+	return expiries && at < EXPIRIES_N ? expiries[at] : ledger_expiry_day(&programme->ledgers[ledger], day);
+}
 
 /* The cells of a day, one a ledger. */
 static inline const struct earn_cell *programme_cells(const struct programme *programme, int32_t day)

@@ -456,6 +456,25 @@ static void test_adding_months(void **state)
 	assert_int_equal(civil_add_months(civil_days(-4, 2, 29), 12), civil_days(-3, 2, 28));
 }
 
+static void test_adding_months_to_each(void **state)
+{
+	(void)state;
+	static int32_t out[1500];
+	const uint32_t n = sizeof(out) / sizeof(out[0]);
+	/* From the middle of a month and from an end, over leap days and the year 1970. */
+	const int32_t firsts[] = {civil_days(1968, 2, 29), civil_days(1999, 12, 31), civil_days(2023, 1, 15)};
+	for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+		for (int32_t months = -25; months <= 25; months++) {
+			civil_add_months_each(firsts[i], n, months, out);
+			for (uint32_t at = 0; at < n; at++)
+				assert_int_equal(out[at], civil_add_months(firsts[i] + (int32_t)at, months));
+		}
+	}
+	out[0] = 7;
+	civil_add_months_each(firsts[0], 0, 1, out);
+	assert_int_equal(out[0], 7);
+}
+
 static void test_dates_as_text(void **state)
 {
 	(void)state;
@@ -496,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_zoneinfo_elsewhere),
 		cmocka_unit_test(test_calendar),
 		cmocka_unit_test(test_adding_months),
+		cmocka_unit_test(test_adding_months_to_each),
 		cmocka_unit_test(test_dates_as_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

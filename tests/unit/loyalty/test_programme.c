@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "loyalty/earn.h"
+#include "loyalty/programme_internal.h"
 #include "make_programme.h"
 
 #include <limits.h>
@@ -415,6 +416,26 @@ static void test_expiry_days(void **state)
 	assert_expiry(EXPIRY_MONTHS_AFTER_MONTH, 11, "2024-02-29", "2025-02-01");
 }
 
+/* What is looked up is what is computed, in the days that are ready and around them. */
+static void test_expiries_that_are_ready(void **state)
+{
+	(void)state;
+	static const enum expiry_kind KINDS[] = {EXPIRY_NEVER, EXPIRY_DAYS, EXPIRY_MONTHS, EXPIRY_MONTHS_AFTER_MONTH,
+						 EXPIRY_INACTIVITY};
+	for (size_t kind = 0; kind < sizeof(KINDS) / sizeof(KINDS[0]); kind++) {
+		struct programme *const p = make_programme("UTC");
+		p->ledgers[0].expiry = KINDS[kind];
+		p->ledgers[0].expiry_n = 14;
+		assert_int_equal(programme_prepare(p, NULL, NULL), 0);
+		for (int32_t day = EXPIRIES_FIRST - 100; day < EXPIRIES_FIRST + (int32_t)EXPIRIES_N + 100; day++)
+			assert_int_equal(programme_expiry_day(p, 0, day), ledger_expiry_day(&p->ledgers[0], day));
+		assert_int_equal(programme_expiry_day(p, 0, -719162), ledger_expiry_day(&p->ledgers[0], -719162));
+		programme_free(p);
+	}
+	assert_int_equal(day_of("2000-01-01"), EXPIRIES_FIRST);
+	assert_int_equal(day_of("2099-12-31"), EXPIRIES_FIRST + (int32_t)EXPIRIES_N - 1);
+}
+
 static void assert_window(int32_t months, const char *day, const char *expected)
 {
 	char text[11];
@@ -452,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_the_hash_covers_what_decides),
 		cmocka_unit_test(test_the_hash_covers_nothing_else),
 		cmocka_unit_test(test_expiry_days),
+		cmocka_unit_test(test_expiries_that_are_ready),
 		cmocka_unit_test(test_windows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
