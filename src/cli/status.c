@@ -46,7 +46,7 @@ static void print_source_name(const struct config_source *source)
 	const char *const where = source->type == SOURCE_SPOOL  ? source->dir
 				  : source->type == SOURCE_TAIL ? source->path
 				  : source->type == SOURCE_EXEC ? source->command.items[0]
-				  : source->type == SOURCE_HTTP ? source->listen
+				  : source->listen              ? source->listen
 								: "";
 	printf("  %s (%s, %s%s%s)\n", source->name, source->format, config_source_type_name(source->type),
 	       *where ? " " : "", where);

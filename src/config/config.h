@@ -33,7 +33,15 @@ enum source_type {
 	SOURCE_STDIN = 2, /* what is piped into the process */
 	SOURCE_EXEC = 3,  /* a program's output */
 	SOURCE_HTTP = 4,  /* requests */
-	SOURCE_TYPES = 5,
+	SOURCE_TCP = 5,   /* lines, by connections */
+	SOURCE_TYPES = 6,
+};
+
+/* What a source of type http takes. */
+enum http_bodies {
+	HTTP_BODIES_EVENTS = 0, /* events of docs/events.md */
+	HTTP_BODIES_FLUME_JSON, /* [{"headers": {…}, "body": "…"}, …] */
+	HTTP_BODIES_FLUME_BLOB, /* any text */
 };
 
 struct config_strings {
@@ -56,7 +64,7 @@ struct config_source {
 	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
 	char *move_to; /* with move: relative to the deployment */
 	/* What more text could change at the end (of a file, or what came so far) is not taken, and no file moved or deleted,
-	 * before nobody has written to it for so long; 2000 unless set, 0: files come whole. All types but http. */
+	 * before nobody has written to it for so long; 2000 unless set, 0: files come whole. All types but http and tcp. */
 	uint32_t settle_ms;
 
 	/* tail */
@@ -66,17 +74,24 @@ struct config_source {
 	struct config_strings command; /* the program and its arguments; no shell */
 	uint32_t restart_s;            /* pause before it is started again, doubled up to 64 times this; 1 unless set */
 
+	/* http, tcp */
+	char *listen; /* "127.0.0.1:8480", "[::1]:8480" */
+
 	/* http */
-	char *listen;          /* "127.0.0.1:8480", "[::1]:8480" */
 	char *token_file;      /* its first line is the token that every request must bear; NULL: none is needed */
 	uint32_t max_body_kib; /* a larger request is refused; 4096 unless set */
 	uint32_t max_waiting;  /* requests that wait for the journal; more are told to come again; 256 unless set */
 
+	/* tcp */
+	bool answer; /* "OK" for each line that is durable; true unless set */
+
 	/* Of a Flume agent (speed/flume_conf.h), never of punchcard.yaml. */
-	bool keeps_lines; /* each line goes into the journal as it is, too */
-	bool lines_only;  /* … and none is read as an event */
-	regex_t *include; /* spool: whole names of files; NULL: any */
-	regex_t *ignore;  /* … that are left alone; NULL: none */
+	bool keeps_lines;            /* each line goes into the journal as it is, too */
+	bool lines_only;             /* … and none is read as an event */
+	regex_t *include;            /* spool: whole names of files; NULL: any */
+	regex_t *ignore;             /* … that are left alone; NULL: none */
+	enum http_bodies flume_http; /* http */
+	uint32_t line_bytes; /* tcp: a longer line, its newline counted, ends the connection; 0: LIMIT_LINE_BYTES */
 };
 
 /* "spool" and so on. */

@@ -110,15 +110,16 @@ static const struct {
 	{"when_done", 1u << SOURCE_SPOOL, false, NULL},
 	{"suffix", 1u << SOURCE_SPOOL, false, NULL},
 	{"move_to", 1u << SOURCE_SPOOL, false, NULL},
-	{"settle_ms", ~(1u << SOURCE_HTTP), false, NULL},
+	{"settle_ms", ~(1u << SOURCE_HTTP | 1u << SOURCE_TCP), false, NULL},
 	{"path", 1u << SOURCE_TAIL, true, "a file, or a pattern of files in a directory, such as logs/till-*.log"},
 	{"command", 1u << SOURCE_EXEC, true,
 	 "a list of the program and its arguments, such as [ssh, till, tail, -F, x]"},
 	{"restart_s", 1u << SOURCE_EXEC, false, NULL},
-	{"listen", 1u << SOURCE_HTTP, true, "an address and a port, such as 127.0.0.1:8480"},
+	{"listen", 1u << SOURCE_HTTP | 1u << SOURCE_TCP, true, "an address and a port, such as 127.0.0.1:8480"},
 	{"token_file", 1u << SOURCE_HTTP, false, NULL},
 	{"max_body_kib", 1u << SOURCE_HTTP, false, NULL},
 	{"max_waiting", 1u << SOURCE_HTTP, false, NULL},
+	{"answer", 1u << SOURCE_TCP, false, NULL},
 };
 
 static void name_types(unsigned types, struct buf *out)
@@ -204,7 +205,7 @@ static int check_exec(const struct check *check, unsigned i)
 	return check_source_format(check, i);
 }
 
-static int check_http(const struct check *check, unsigned i)
+static int check_listen(const struct check *check, unsigned i)
 {
 	const struct config_source *const source = &check->config->sources[i];
 	const struct yamldoc_key key = yamldoc_key("sources[%u].listen", i);
@@ -217,10 +218,30 @@ static int check_http(const struct check *check, unsigned i)
 			    source->listen);
 	for (unsigned k = 0; k < i; k++) {
 		const struct config_source *const other = &check->config->sources[k];
-		if (other->type == SOURCE_HTTP && strcmp(other->listen, source->listen) == 0)
+		if (other->listen && strcmp(other->listen, source->listen) == 0)
 			return FAIL(check, key, "source %s listens at %s already; expected another port", other->name,
 				    source->listen);
 	}
+	return 0;
+}
+
+/* Who is answered line by line must not have to wait for the next line of an order. */
+static int check_tcp(const struct check *check, unsigned i)
+{
+	const struct config_source *const source = &check->config->sources[i];
+	if (strcmp(source->format, "classic") != 0 && strcmp(source->format, "ndjson") != 0)
+		return FAIL(check, yamldoc_key("sources[%u].format", i),
+			    "'%s': a connection brings lines, each on its own; expected classic or ndjson",
+			    source->format);
+	return check_listen(check, i);
+}
+
+static int check_http(const struct check *check, unsigned i)
+{
+	const struct config_source *const source = &check->config->sources[i];
+	const int rc = check_listen(check, i);
+	if (rc < 0)
+		return rc;
 	if (strcmp(source->format, "ndjson") != 0)
 		return FAIL(check, yamldoc_key("sources[%u].format", i),
 			    "'%s': requests bear events in JSON; expected ndjson, or no such line", source->format);
@@ -232,7 +253,7 @@ int config_check_source(const struct check *check, unsigned i)
 {
 	static int (*const CHECKS[])(const struct check *, unsigned) = {
 		[SOURCE_SPOOL] = check_spool, [SOURCE_TAIL] = check_tail, [SOURCE_STDIN] = check_stdin,
-		[SOURCE_EXEC] = check_exec,   [SOURCE_HTTP] = check_http,
+		[SOURCE_EXEC] = check_exec,   [SOURCE_HTTP] = check_http, [SOURCE_TCP] = check_tcp,
 	};
 	const struct config_source *const source = &check->config->sources[i];
 	const struct yamldoc_key key = yamldoc_key("sources[%u].name", i);

@@ -18,11 +18,9 @@ static const cyaml_strval_t YES_NO[] = {{"false", false}, {"true", true}};
 static const cyaml_strval_t WHEN_DONE[] = {
 	{"rename", WHEN_DONE_RENAME}, {"move", WHEN_DONE_MOVE}, {"delete", WHEN_DONE_DELETE}};
 
-static const cyaml_strval_t SOURCE_TYPE_NAMES[] = {{"spool", SOURCE_SPOOL},
-						   {"tail", SOURCE_TAIL},
-						   {"stdin", SOURCE_STDIN},
-						   {"exec", SOURCE_EXEC},
-						   {"http", SOURCE_HTTP}};
+static const cyaml_strval_t SOURCE_TYPE_NAMES[] = {{"spool", SOURCE_SPOOL}, {"tail", SOURCE_TAIL},
+						   {"stdin", SOURCE_STDIN}, {"exec", SOURCE_EXEC},
+						   {"http", SOURCE_HTTP},   {"tcp", SOURCE_TCP}};
 
 const char *config_source_type_name(enum source_type type)
 {
@@ -51,6 +49,8 @@ static const cyaml_schema_field_t SOURCE_FIELDS[] = {
 	TEXT("token_file", OPTIONAL, struct config_source, token_file),
 	CYAML_FIELD_UINT("max_body_kib", OPTIONAL, struct config_source, max_body_kib),
 	CYAML_FIELD_UINT("max_waiting", OPTIONAL, struct config_source, max_waiting),
+	CYAML_FIELD_ENUM("answer", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, answer, YES_NO,
+			 CYAML_ARRAY_LEN(YES_NO)),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t SOURCE = {CYAML_VALUE_MAPPING(REQUIRED, struct config_source, SOURCE_FIELDS)};
@@ -178,7 +178,7 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "sources", .expected = "a list of at most 64 sources, each beginning with '- name:'"},
 	{.key = "sources[]", .expected = "the keys name and format, and those of its type"},
 	{.key = "sources[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
-	{.key = "sources[].type", .expected = "spool, tail, stdin, exec or http"},
+	{.key = "sources[].type", .expected = "spool, tail, stdin, exec, http or tcp"},
 	{.key = "sources[].dir", .expected = "a directory, such as spool"},
 	{.key = "sources[].pattern", .expected = "a pattern of file names, such as '*.txt'"},
 	{.key = "sources[].recursive", .expected = "true or false"},
@@ -197,6 +197,7 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "sources[].token_file", .expected = "a file whose first line is the token"},
 	{.key = "sources[].max_body_kib", .expected = "KiB, 1 to 65536", .min = 1, .max = 65536},
 	{.key = "sources[].max_waiting", .expected = "requests, 1 to 65536", .min = 1, .max = 65536},
+	{.key = "sources[].answer", .expected = "true or false"},
 	{.key = "order_mappings", .expected = "a list of at most 64 mappings, each beginning with '- name:'"},
 	{.key = "order_mappings[]",
 	 .expected = "the keys name, event_id, customer, date, date_format and amount or price"},

@@ -1,6 +1,7 @@
 #include "speed/lines.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "speed/intake_internal.h"
 
@@ -12,6 +13,8 @@
 #define WINDOW_BYTES_MAX (80u * LIMIT_LINE_BYTES)
 /* A window that is empty gives its memory back when it is larger than this. */
 #define WINDOW_BYTES_KEPT (256u * 1024u)
+/* What is shown of a line that has no end. */
+#define GIVEN_UP_BYTES 200u
 
 struct lines {
 	struct source *source;
@@ -47,7 +50,6 @@ int lines_open(struct source *source, struct lines **out, struct error *err)
 		return rc;
 	}
 	lines->intake->source = source->config;
-	lines->intake->between = stop_when_full;
 	*out = lines;
 	return 0;
 }
@@ -63,6 +65,12 @@ void lines_close(struct lines *lines)
 	intake_close(lines->intake);
 	free(lines->taken);
 	free(lines);
+}
+
+static int never_stop(const struct intake *intake)
+{
+	(void)intake;
+	return 0;
 }
 
 /* Streams. */
@@ -130,6 +138,18 @@ int lines_settle_ms(const struct lines_stream *stream, uint32_t settle_ms)
 	/* A clock that was set back does not make it wait for longer. */
 	const int64_t left_ms = (left_us + 999) / 1000;
 	return left_ms <= 0 ? 0 : left_ms > (int64_t)settle_ms ? (int)settle_ms : (int)left_ms;
+}
+
+void lines_give_up(const struct lines *lines, const struct lines_stream *stream)
+{
+	const struct buf *const window = &stream->window;
+	_cleanup_buf_ struct buf text = {0};
+	if (!window->len)
+		return;
+	(void)utf8_escape(&text, window->data, window->len, GIVEN_UP_BYTES);
+	LOG_WARNING("the end of a line never came, and its beginning is left out",
+		    log_text("source", lines->source->config->name), log_uint("bytes", window->len),
+		    log_slice("text", (struct slice){text.data, text.len}));
 }
 
 /* Headers. */
@@ -347,6 +367,7 @@ int lines_take(struct lines *lines, struct lines_stream *stream, enum lines_end 
 	intake->format = stream->format;
 	intake->label = stream->label;
 	intake->label_written = false;
+	intake->between = end == LINES_WHOLE ? never_stop : stop_when_full;
 	intake->counts = (struct intake_counts){0};
 	intake->line = stream->durable.line;
 	csv_init(&intake->csv, order_format_delimiter(stream->format), order_format_is_csv(stream->format));
@@ -362,6 +383,14 @@ int lines_take(struct lines *lines, struct lines_stream *stream, enum lines_end 
 	pending_clear(&intake->pending);
 	csv_release(&intake->csv);
 	return rc == 0 && full ? 1 : rc;
+}
+
+void lines_add_to(const struct lines_stream *stream, struct intake_position *position)
+{
+	position->bytes += stream->next_at - stream->at;
+	position->line += stream->next.line - stream->durable.line;
+	position->time_us = clock_now_us();
+	intake_counts_add(&position->counts, &stream->next_counts);
 }
 
 static void end_batch(struct lines *lines)

@@ -35,6 +35,7 @@ enum lines_end {
 	LINES_OPEN,    /* more may come at any moment */
 	LINES_SETTLED, /* nothing came for long enough: what ends in a newline is whole */
 	LINES_ENDED,   /* nothing more will come: all is taken as it is */
+	LINES_WHOLE,   /* likewise, in this block, however large it gets */
 };
 
 /* Between two orders of a stream, where it can be gone on with. */
@@ -99,6 +100,9 @@ static inline size_t lines_waiting(const struct lines_stream *stream)
 	return stream->window.len;
 }
 
+/* Says in the log what of the stream is left out for good: a line without its end. */
+void lines_give_up(const struct lines *lines, const struct lines_stream *stream);
+
 /* How long it is until nothing came for settle_ms, in milliseconds; 0: so it is; -1: nothing waits for that. */
 int lines_settle_ms(const struct lines_stream *stream, uint32_t settle_ms);
 
@@ -113,6 +117,8 @@ static inline bool lines_moved(const struct lines_stream *stream)
 {
 	return stream->next.bytes != stream->durable.bytes;
 }
+/* Adds what was taken of the stream to the position of all that came to the source. */
+void lines_add_to(const struct lines_stream *stream, struct intake_position *position);
 /* Makes durable what was taken, with the positions that were set, and tells the daemon (source_committed); nothing, where no
  * stream has moved on and `force` is false. `files`: how many were read to their end. After an error nothing was taken, as after lines_abort. */
 int lines_commit(struct lines *lines, unsigned files, bool force, struct error *err);

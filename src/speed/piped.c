@@ -1,15 +1,12 @@
 #include "speed/piped.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
 
-#define READ_BYTES     ((size_t)256 * 1024)
-#define GIVEN_UP_BYTES 200u
+#define READ_BYTES ((size_t)256 * 1024)
 
 int piped_open(struct source *source, struct piped *piped, struct error *err)
 {
@@ -24,38 +21,24 @@ void piped_close(struct piped *piped)
 	*piped = (struct piped){0};
 }
 
-static int read_position(struct piped *piped, struct error *err)
-{
-	struct journal *const journal = piped->source->journal;
-	int rc = journal_begin(journal, err);
-	if (rc < 0)
-		return rc;
-	struct error fault = {0};
-	rc = stream_position_get_pipe(journal, piped->source->config->name, &piped->position, &fault);
-	piped->position.name = (struct slice){NULL, 0};
-	journal_abort(journal);
-	if (rc < 0 && rc != ERROR_NOT_FOUND)
-		return error_set(err, rc, "%s", fault.message);
-	piped->known = true;
-	return 0;
-}
-
 int piped_start(struct piped *piped, const char *prefix, struct error *err)
 {
-	int rc = piped->known ? 0 : read_position(piped, err);
+	const struct source *const source = piped->source;
+	int rc = piped->known ? 0
+			      : stream_position_read_pipe(source->journal, source->config->name, &piped->position, err);
 	if (rc < 0)
 		return rc;
-	int64_t now_us = clock_now_us();
-	if (now_us <= piped->position.started_us)
-		now_us = piped->position.started_us + 1;
-	_cleanup_free_ char *name = text_printf("%s-%lld", prefix, (long long)now_us);
+	piped->known = true;
+	struct stream_position next = piped->position;
+	const int64_t started_us = stream_position_start(&next, clock_now_us());
+	_cleanup_free_ char *name = text_printf("%s-%lld", prefix, (long long)started_us);
 	if (!name)
 		return error_no_memory(err, sizeof(*piped));
 	lines_stream_close(&piped->stream);
 	rc = lines_stream_open(piped->lines, &piped->stream, slice_of(name), &(const struct lines_place){0}, err);
 	piped->started = rc == 0;
 	piped->ended = false;
-	piped->position.started_us = now_us;
+	piped->position = next;
 	return rc;
 }
 
@@ -105,12 +88,8 @@ static int take_block(struct piped *piped, enum lines_end end, bool *more, struc
 	*more = rc > 0;
 	struct stream_position next = piped->position;
 	if (rc >= 0) {
-		struct intake_position *const common = &next.common;
-		common->complete = piped->ended && !*more;
-		common->bytes += stream->next_at - stream->at;
-		common->line += stream->next.line - stream->durable.line;
-		common->time_us = clock_now_us();
-		intake_counts_add(&common->counts, &stream->next_counts);
+		lines_add_to(stream, &next.common);
+		next.common.complete = piped->ended && !*more;
 		rc = stream_position_set_pipe(piped->source->journal, piped->source->config->name, &next, err);
 	}
 	if (rc < 0) {
@@ -138,12 +117,5 @@ int piped_take(struct piped *piped, enum lines_end end, bool wait, struct error 
 
 void piped_give_up(struct piped *piped)
 {
-	const struct buf *const window = &piped->stream.window;
-	if (!window->len)
-		return;
-	_cleanup_buf_ struct buf text = {0};
-	(void)utf8_escape(&text, window->data, window->len, GIVEN_UP_BYTES);
-	LOG_WARNING("the end of a line never came, and its beginning is left out",
-		    log_text("source", piped->source->config->name), log_uint("bytes", window->len),
-		    log_slice("text", (struct slice){text.data, text.len}));
+	lines_give_up(piped->lines, &piped->stream);
 }

@@ -79,6 +79,7 @@ extern const struct source_driver source_tail;
 extern const struct source_driver source_stdin;
 extern const struct source_driver source_exec;
 extern const struct source_driver source_http;
+extern const struct source_driver source_tcp;
 
 const struct source_driver *source_driver(enum source_type type);
 

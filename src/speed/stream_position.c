@@ -119,8 +119,7 @@ static int fail_damaged(const char *source, struct error *err)
 
 /* Pipes. */
 
-int stream_position_get_pipe(struct journal *journal, const char *source, struct stream_position *out,
-			     struct error *err)
+static int get_pipe(struct journal *journal, const char *source, struct stream_position *out, struct error *err)
 {
 	_cleanup_buf_ struct buf key = {0};
 	struct slice stored = {NULL, 0};
@@ -130,6 +129,29 @@ int stream_position_get_pipe(struct journal *journal, const char *source, struct
 	if (rc < 0)
 		return rc;
 	return stream_position_decode(stored, out) < 0 ? fail_damaged(source, err) : 0;
+}
+
+int stream_position_read_pipe(struct journal *journal, const char *source, struct stream_position *out,
+			      struct error *err)
+{
+	struct stream_position position = {0};
+	int rc = journal_begin(journal, err);
+	if (rc < 0)
+		return rc;
+	struct error fault = {0};
+	rc = get_pipe(journal, source, &position, &fault);
+	position.name = (struct slice){NULL, 0};
+	journal_abort(journal);
+	if (rc < 0 && rc != ERROR_NOT_FOUND)
+		return error_set(err, rc, "%s", fault.message);
+	*out = rc < 0 ? (struct stream_position){0} : position;
+	return 0;
+}
+
+int64_t stream_position_start(struct stream_position *position, int64_t now_us)
+{
+	position->started_us = now_us > position->started_us ? now_us : position->started_us + 1;
+	return position->started_us;
 }
 
 int stream_position_set_pipe(struct journal *journal, const char *source, const struct stream_position *position,

@@ -3,7 +3,7 @@
  * (speed/intake.h), so that `status` adds them up alike, and go on with what tells the text of a file that grows from another.
  * stream_position.c has the bytes.
  *
- * All but stream_position_decode in the journal's write transaction.
+ * All but stream_position_decode in the journal's write transaction, unless it is said otherwise.
  */
 #ifndef PUNCHCARD_SPEED_STREAM_POSITION_H
 #define PUNCHCARD_SPEED_STREAM_POSITION_H
@@ -37,9 +37,12 @@ bool stream_print_is_of(const struct stream_print *print, const void *bytes);
 /* ERROR_CORRUPT. The name points into `stored`. */
 int stream_position_decode(struct slice stored, struct stream_position *out);
 
-/* The source's one position, when it reads a pipe. ERROR_NOT_FOUND: none yet. */
-int stream_position_get_pipe(struct journal *journal, const char *source, struct stream_position *out,
-			     struct error *err);
+/* The source's one position, when its texts cannot be read again: a pipe, connections, requests. stream_position_read_pipe is not
+ * called in a transaction, but is one; where there is no position yet, *out is an empty one. */
+int stream_position_read_pipe(struct journal *journal, const char *source, struct stream_position *out,
+			      struct error *err);
+/* The moment that tells the next of these texts from all others, for its label: now, or behind the last one whatever the clock says. */
+int64_t stream_position_start(struct stream_position *position, int64_t now_us);
 int stream_position_set_pipe(struct journal *journal, const char *source, const struct stream_position *position,
 			     struct error *err);
 
