@@ -179,7 +179,7 @@ static int take_type(struct flume_agent *agent, struct flume_component *componen
 		return flume_say(agent, FLUME_TAKEN, component, item, err, NULL);
 	}
 	component->dropped = true;
-	static const char *const KNOWN[] = {[FLUME_SOURCE] = "spooldir, exec, TAILDIR",
+	static const char *const KNOWN[] = {[FLUME_SOURCE] = "spooldir, exec, TAILDIR, http, netcat",
 					    [FLUME_CHANNEL] = "memory, file",
 					    [FLUME_SINK] = "hdfs, hbase, hbase2, asynchbase, file_roll, logger, null"};
 	return flume_say(agent, FLUME_REFUSED, component, item, err, "punchcard has no such type; it runs %s",
@@ -448,6 +448,7 @@ static void release_source(struct config_source *source)
 	free(source->pattern);
 	free(source->suffix);
 	free(source->path);
+	free(source->listen);
 	for (unsigned i = 0; i < source->command.count; i++)
 		free(source->command.items[i]);
 	free(source->command.items);

@@ -49,6 +49,7 @@ const char *flume_type_name(enum flume_type type)
 #define SOURCES    (BIT(FLUME_SPOOLDIR) | BIT(FLUME_EXEC) | BIT(FLUME_TAILDIR) | BIT(FLUME_HTTP) | BIT(FLUME_NETCAT))
 #define CHANNELS   (BIT(FLUME_MEMORY) | BIT(FLUME_FILE))
 #define SINKS      (BIT(FLUME_HDFS) | BIT(FLUME_HBASE) | BIT(FLUME_FILE_ROLL) | BIT(FLUME_LOGGER) | BIT(FLUME_NULL))
+#define PORTS      (BIT(FLUME_HTTP) | BIT(FLUME_NETCAT))
 #define FILE_SINKS (BIT(FLUME_HDFS) | BIT(FLUME_FILE_ROLL))
 
 struct key_rule {
@@ -65,6 +66,8 @@ static const char BYTES[] = "lines are moved as the bytes they are";
 static const char LONG_LINES[] = "lines of up to 1 MiB are moved whole; a longer one is set aside, not cut";
 static const char WATCHED[] = "punchcard is told of changes by the system, and paces itself";
 static const char NO_CLUSTER[] = "there is no cluster to talk to: it is kept in this deployment";
+static const char ONLY_SSL[] = "only with ssl = true, which is refused";
+static const char NO_JETTY[] = "the server is another one, and has limits of its own";
 static const char HEADERS[] = "lines travel without headers; what sinks need of them is known";
 
 static const struct key_rule RULES[] = {
@@ -124,8 +127,29 @@ static const struct key_rule RULES[] = {
 	{BIT(FLUME_TAILDIR), "maxBackoffSleep", FLUME_NO_MEANING, WATCHED},
 	{BIT(FLUME_TAILDIR), "cachePatternMatching", FLUME_NO_MEANING, WATCHED},
 
-	/* Refused as a whole. */
-	{BIT(FLUME_HTTP) | BIT(FLUME_NETCAT), "*", FLUME_TAKEN, NULL},
+	{PORTS, "bind", FLUME_TAKEN, NULL},
+	{PORTS, "port", FLUME_TAKEN, NULL},
+	{BIT(FLUME_NETCAT), "max-line-length", FLUME_TAKEN, NULL},
+	{BIT(FLUME_NETCAT), "ack-every-event", FLUME_TAKEN, NULL},
+	{BIT(FLUME_NETCAT), "encoding", FLUME_TAKEN, NULL},
+	{BIT(FLUME_HTTP), "handler", FLUME_TAKEN, NULL},
+	{BIT(FLUME_HTTP), "handler.maxBlobLength", FLUME_TAKEN, NULL},
+	{BIT(FLUME_HTTP), "ssl", FLUME_TAKEN, NULL},
+	{BIT(FLUME_HTTP), "enableSSL", FLUME_TAKEN, NULL},
+	{BIT(FLUME_HTTP), "handler.*", FLUME_NO_MEANING, HEADERS},
+	{BIT(FLUME_HTTP), "keystore", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "keystore-password", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "keystorePassword", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "keystore-type", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "exclude-protocols", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "excludeProtocols", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "include-protocols", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "exclude-cipher-suites", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "include-cipher-suites", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "SslContextFactory.*", FLUME_NO_MEANING, ONLY_SSL},
+	{BIT(FLUME_HTTP), "QueuedThreadPool.*", FLUME_NO_MEANING, NO_JETTY},
+	{BIT(FLUME_HTTP), "HttpConfiguration.*", FLUME_NO_MEANING, NO_JETTY},
+	{BIT(FLUME_HTTP), "ServerConnector.*", FLUME_NO_MEANING, NO_JETTY},
 
 	{CHANNELS, "capacity", FLUME_NO_MEANING, JOURNAL},
 	{CHANNELS, "transactionCapacity", FLUME_NO_MEANING, CHECKED},
@@ -248,7 +272,7 @@ int flume_check_keys(struct flume_agent *agent, const struct flume_component *co
 				       flume_type_name(component->type));
 		else if (rule->verdict != FLUME_TAKEN)
 			rc = flume_say(agent, rule->verdict, component, item, err, "%s", rule->text);
-		else if (component->type != FLUME_HTTP && component->type != FLUME_NETCAT)
+		else
 			rc = flume_say(agent, FLUME_TAKEN, component, item, err, NULL);
 	}
 	return rc;

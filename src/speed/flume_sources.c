@@ -7,6 +7,9 @@
 /* A file may be read while it is written; Flume would die of it. */
 #define SETTLE_MS 2000u
 #define SCAN_S    30u
+/* Of a request, which is one block of the journal. */
+#define HTTP_BODY_KIB     16384u
+#define HTTP_WAITING_MOST 256u
 
 static int add_source(struct flume_agent *agent, const struct flume_component *component, enum source_type type,
 		      struct slice group, struct config_source **out, struct error *err)
@@ -79,8 +82,8 @@ static int check_interceptor(struct flume_agent *agent, const struct flume_compo
 			return 0;
 	return flume_say(
 		agent, FLUME_REFUSED, component, type, err,
-		"only interceptors that set a header are run: timestamp, host, static; filter before the spool, "
-		"or in SQL");
+		"only interceptors that set a header are run: timestamp, host, static (expressions are Java's, and no "
+		"library here agrees with it on any bytes); filter before the source, or in SQL");
 }
 
 static int check_common(struct flume_agent *agent, const struct flume_component *component, struct error *err)
@@ -264,12 +267,117 @@ static int make_tail(struct flume_agent *agent, const struct flume_component *co
 	return rc;
 }
 
+/* --- http, netcat --- */
+
+/* Fills in source->listen from bind, or `address`, and port. */
+static int take_listen(struct flume_agent *agent, const struct flume_component *component, const char *address,
+		       struct config_source *source, struct error *err)
+{
+	const char *const bind = flume_text(agent, component, "bind", address);
+	const struct flume_property *port;
+	uint64_t number = 0;
+	int rc = need(agent, component, "port", "a port", &port, err);
+	if (rc < 0 || !port)
+		return rc;
+	const unsigned refused = agent->n_refused;
+	rc = flume_number(agent, component, "port", 0, &number, err);
+	if (rc < 0 || agent->n_refused > refused)
+		return rc;
+	if (number < 1 || number > UINT16_MAX)
+		return flume_say(agent, FLUME_REFUSED, component, port, err, "expected a port, 1 to 65535");
+	source->listen = text_printf(strchr(bind, ':') ? "[%s]:%u" : "%s:%u", bind, (unsigned)number);
+	if (!source->listen)
+		return error_no_memory(err, strlen(bind));
+	for (unsigned i = 0; i + 1 < agent->n_sources; i++)
+		if (agent->sources[i].listen && strcmp(agent->sources[i].listen, source->listen) == 0)
+			return flume_say(agent, FLUME_REFUSED, component, port, err, "%s listens at %s already",
+					 agent->sources[i].name, source->listen);
+	return 0;
+}
+
+static bool is_one_of(const char *value, const char *words)
+{
+	struct slice word;
+	for (unsigned i = 0; flume_word(words, i, &word); i++)
+		if (word.len == strlen(value) && strncasecmp(word.data, value, word.len) == 0)
+			return true;
+	return false;
+}
+
+static int make_netcat(struct flume_agent *agent, const struct flume_component *component, struct error *err)
+{
+	const struct flume_property *bind;
+	const struct flume_property *const encoding = flume_get(agent, component, "encoding");
+	const struct flume_property *const length = flume_get(agent, component, "max-line-length");
+	struct config_source *source = NULL;
+	uint64_t line_bytes = 0;
+	int rc = need(agent, component, "bind", "an address to listen at", &bind, err);
+	if (rc == 0)
+		rc = flume_number(agent, component, "max-line-length", 0, &line_bytes, err);
+	if (rc == 0 && encoding && !is_one_of(encoding->value, "utf-8 utf8 us-ascii ascii"))
+		rc = flume_say(agent, FLUME_REFUSED, component, encoding, err,
+			       "lines are moved as the bytes they are, which end with a newline; expected utf-8");
+	if (rc == 0 && line_bytes > LIMIT_LINE_BYTES)
+		rc = flume_say(agent, FLUME_WARNED, component, length, err,
+			       "lines have at most %u bytes: a longer one is refused, as over Flume's limit",
+			       LIMIT_LINE_BYTES);
+	if (rc == 0)
+		rc = add_source(agent, component, SOURCE_TCP, (struct slice){0}, &source, err);
+	if (rc < 0 || !source)
+		return rc;
+	source->line_bytes = line_bytes < LIMIT_LINE_BYTES ? (uint32_t)line_bytes : LIMIT_LINE_BYTES;
+	source->answer = flume_get(agent, component, "ack-every-event") == NULL ||
+			 flume_is_true(agent, component, "ack-every-event");
+	return take_listen(agent, component, "", source, err);
+}
+
+static int check_handler(struct flume_agent *agent, const struct flume_component *component, enum http_bodies *bodies,
+			 struct error *err)
+{
+	const struct flume_property *const handler = flume_get(agent, component, "handler");
+	*bodies = HTTP_BODIES_FLUME_JSON;
+	if (!handler || is_one_of(handler->value, "org.apache.flume.source.http.JSONHandler"))
+		return 0;
+	*bodies = HTTP_BODIES_FLUME_BLOB;
+	if (is_one_of(handler->value, "org.apache.flume.source.http.BLOBHandler "
+				      "org.apache.flume.sink.solr.morphline.BlobHandler"))
+		return 0;
+	return flume_say(
+		agent, FLUME_REFUSED, component, handler, err,
+		"expected org.apache.flume.source.http.JSONHandler or BLOBHandler: punchcard runs no classes of "
+		"Java");
+}
+
+static int make_http(struct flume_agent *agent, const struct flume_component *component, struct error *err)
+{
+	static const char *const SSL[] = {"ssl", "enableSSL"};
+	struct config_source *source = NULL;
+	enum http_bodies bodies;
+	uint64_t blob_bytes = 0;
+	int rc = check_handler(agent, component, &bodies, err);
+	for (size_t i = 0; rc == 0 && i < sizeof(SSL) / sizeof(SSL[0]); i++)
+		if (flume_is_true(agent, component, SSL[i]))
+			rc = flume_say(agent, FLUME_REFUSED, component, flume_get(agent, component, SSL[i]), err,
+				       "there is no TLS here: bind 127.0.0.1, put a proxy before it that has the "
+				       "certificates, and take this key away");
+	if (rc == 0)
+		rc = flume_number(agent, component, "handler.maxBlobLength", 0, &blob_bytes, err);
+	if (rc == 0)
+		rc = add_source(agent, component, SOURCE_HTTP, (struct slice){0}, &source, err);
+	if (rc < 0 || !source)
+		return rc;
+	source->flume_http = bodies;
+	source->max_waiting = HTTP_WAITING_MOST;
+	source->max_body_kib = blob_bytes && blob_bytes / 1024 < HTTP_BODY_KIB ? (uint32_t)((blob_bytes + 1023) / 1024)
+									       : HTTP_BODY_KIB;
+	return take_listen(agent, component, "0.0.0.0", source, err);
+}
+
 int flume_make_source(struct flume_agent *agent, const struct flume_component *source, struct error *err)
 {
 	const int rc = check_common(agent, source, err);
 	if (rc < 0)
 		return rc;
-	const struct flume_property *const type = flume_get(agent, source, "type");
 	switch (source->type) {
 	case FLUME_SPOOLDIR:
 		return make_spool(agent, source, err);
@@ -278,15 +386,8 @@ int flume_make_source(struct flume_agent *agent, const struct flume_component *s
 	case FLUME_TAILDIR:
 		return make_tail(agent, source, err);
 	case FLUME_HTTP:
-		return flume_say(
-			agent, FLUME_REFUSED, source, type, err,
-			"punchcard's HTTP source has another protocol than Flume's ([{headers, body}]): add a source "
-			"of type http to punchcard.yaml, let senders POST events to /v1/events, and use punchcard "
-			"run");
+		return make_http(agent, source, err);
 	default:
-		return flume_say(
-			agent, FLUME_REFUSED, source, type, err,
-			"punchcard opens no port for lines; take a source of type exec with the command nc -lk "
-			"ADDRESS PORT");
+		return make_netcat(agent, source, err);
 	}
 }

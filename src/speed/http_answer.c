@@ -73,6 +73,11 @@ void http_answer_taken(struct http_answer *answer, uint64_t accepted, uint64_t d
 	finish(answer, &json);
 }
 
+void http_answer_done(struct http_answer *answer)
+{
+	begin(answer, 200);
+}
+
 void http_answer_health(struct http_answer *answer, const char *status)
 {
 	struct json json;

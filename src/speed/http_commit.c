@@ -153,7 +153,7 @@ static int commit_some(struct http_commit *commit, struct source *source, struct
 	return 0;
 }
 
-static void refuse_all(struct http_queue *queue, struct http_request *list, int code)
+void http_refuse_all(struct http_queue *queue, struct http_request *list, int code)
 {
 	while (list) {
 		struct http_request *const next = list->next;
@@ -176,7 +176,7 @@ int http_commit_all(struct http_commit *commit, struct source *source, struct ht
 		struct http_request *behind = NULL;
 		const int rc = commit_some(commit, source, list, &behind, err);
 		if (rc < 0) {
-			refuse_all(queue, list, rc);
+			http_refuse_all(queue, list, rc);
 			return rc;
 		}
 		while (list != behind) {

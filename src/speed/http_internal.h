@@ -8,6 +8,7 @@
  *     http_answer.c    what answers say
  *     http_queue.c     whole requests wait here for the source's thread
  *     http_commit.c    groups of requests into the journal
+ *     http_flume.c     bodies as Flume's handlers read them, and those into the journal
  *
  * Two threads. libmicrohttpd's has all connections: it reads requests and checks their events, so that what cannot be taken is
  * answered without the journal. A request that is whole and good goes to the queue, and its connection sleeps. The source's thread
@@ -18,7 +19,9 @@
 
 #include "base/buf.h"
 #include "speed/event_json.h"
+#include "speed/lines.h"
 #include "speed/source.h"
+#include "speed/stream_position.h"
 #include "store/block.h"
 
 #include <pthread.h>
@@ -52,6 +55,8 @@ void http_answer_error(struct http_answer *answer, unsigned status, const char *
 	__attribute__((format(printf, 4, 5)));
 /* {"accepted":…,"duplicates":…} */
 void http_answer_taken(struct http_answer *answer, uint64_t accepted, uint64_t duplicates);
+/* 200, and no text. */
+void http_answer_done(struct http_answer *answer);
 /* {"status":…}: 200 for "ok", else 503 */
 void http_answer_health(struct http_answer *answer, const char *status);
 
@@ -92,6 +97,11 @@ int http_gunzip(struct slice packed, size_t limit, struct buf *out, struct error
 int http_events_read(struct event_json *json, const struct deployment *deployment, struct slice body, int64_t now_us,
 		     struct block_writer *block, uint64_t *n, struct http_problems *problems);
 
+/* The lines of a body as one of Flume's handlers reads it, appended to `lines`, each with its newline: of HTTP_BODIES_FLUME_JSON those of
+ * all events' bodies, of HTTP_BODIES_FLUME_BLOB the body's own. 0 and *n, how many events there are; ERROR_INPUT, and err says what is
+ * wrong, with the event's index; ERROR_NO_MEMORY. */
+int http_flume_read(enum http_bodies bodies, struct slice body, struct buf *lines, uint64_t *n, struct error *err);
+
 /* --- requests, and the queue --- */
 
 enum http_state {
@@ -114,10 +124,11 @@ struct http_request {
 	struct http_answer answer;
 	bool is_gzip;
 	struct buf body;
-	uint64_t received; /* bytes of the body, also of what was passed over */
-	size_t held;       /* bytes that count against HTTP_HELD_BYTES */
-	uint64_t bytes;    /* of the body, unpacked */
-	struct block_writer block;
+	uint64_t received;           /* bytes of the body, also of what was passed over */
+	size_t held;                 /* bytes that count against HTTP_HELD_BYTES */
+	uint64_t bytes;              /* of the body, unpacked */
+	struct block_writer block;   /* its events; … */
+	struct lines_stream *stream; /* … of a Flume agent: its body's lines, in the source's thread alone */
 	uint64_t n_events;
 	int64_t read_us; /* when it was whole */
 	struct http_request *next;
@@ -176,6 +187,20 @@ void http_commit_release(struct http_commit *commit);
 int http_commit_all(struct http_commit *commit, struct source *source, struct http_queue *queue,
 		    struct http_request *list, struct error *err);
 
+/* The same for requests whose bodies are lines. */
+struct http_flume {
+	struct lines *lines; /* NULL: such ones are not taken */
+	bool known;          /* position was read from the journal */
+	struct stream_position position;
+};
+
+int http_flume_open(struct http_flume *flume, struct source *source, struct error *err);
+void http_flume_release(struct http_flume *flume);
+int http_flume_commit_all(struct http_flume *flume, struct source *source, struct http_queue *queue,
+			  struct http_request *list, struct error *err);
+/* Answers all that nothing of it was taken, and why. */
+void http_refuse_all(struct http_queue *queue, struct http_request *list, int code);
+
 /* --- the server --- */
 
 /* How long clients may take. */
@@ -207,7 +232,8 @@ struct http_server {
 	size_t body_limit;
 	pthread_mutex_t mutex; /* of the connections */
 	struct http_connection *connections;
-	struct http_commit commit; /* of the source's thread */
+	struct http_commit commit; /* of the source's thread, as is … */
+	struct http_flume flume;   /* … this */
 };
 
 /* Begins to answer at listen_fd, which is the server's from then on. */

@@ -68,6 +68,17 @@ static bool type_is(const char *value, const char *type)
 	return own.len == strlen(type) && strncasecmp(own.data, type, own.len) == 0;
 }
 
+/* What is not told is UTF-8; US-ASCII is a part of it. */
+static bool charset_is_utf8(const char *value)
+{
+	const char *const charset = strcasestr(value, "charset=");
+	if (!charset)
+		return true;
+	const char *at = charset + strlen("charset=");
+	at += *at == '"';
+	return strncasecmp(at, "utf-8", strlen("utf-8")) == 0 || strncasecmp(at, "us-ascii", strlen("us-ascii")) == 0;
+}
+
 /* Takes as long whatever is presented, but for its length. */
 static bool token_is(const struct buf *token, struct slice presented)
 {
@@ -91,6 +102,11 @@ static void refuse_length(struct http_request *request)
 	http_answer_error(&request->answer, 413, "too_large",
 			  "a request has at most %zu KiB here (max_body_kib); send the events in several",
 			  request->server->body_limit / 1024);
+}
+
+static bool is_flume(const struct http_request *request)
+{
+	return request->server->flume.lines != NULL;
 }
 
 /* Whether requests are taken at all now. */
@@ -118,7 +134,8 @@ static bool is_closed(struct http_request *request)
 	}
 	if (!full && source_has_room(server->source))
 		return false;
-	http_answer_error(answer, 429, full ? "too_many_requests" : "backlog",
+	/* Flume's senders know 503 as what a full channel answers. */
+	http_answer_error(answer, is_flume(request) ? 503 : 429, full ? "too_many_requests" : "backlog",
 			  full ? "too many requests wait for the disk; send it again later"
 			       : "too many events wait to be worked on; send it again later");
 	answer->retry_after_s = 1;
@@ -148,6 +165,7 @@ static void refuse_token(struct http_request *request, bool has_one)
 /* Whether the body may be taken; otherwise there is an answer. */
 static bool check_head(struct http_request *request, const struct head *head)
 {
+	const enum http_bodies bodies = request->server->source->config->flume_http;
 	struct http_answer *const answer = &request->answer;
 	if (head->has_other_transfer || head->lengths + head->is_chunked > 1) {
 		/* Where two of us could see different ends of the body, one who forwards could be made to see another request. */
@@ -156,7 +174,9 @@ static bool check_head(struct http_request *request, const struct head *head)
 		answer->close = true;
 	} else if (!is_authorized(request->server, head->authorization)) {
 		refuse_token(request, head->authorization != NULL);
-	} else if (head->type && !type_is(head->type, "application/json") &&
+	} else if (bodies == HTTP_BODIES_FLUME_JSON && head->type && !charset_is_utf8(head->type)) {
+		http_answer_error(answer, 415, "content_type", "a request is read as UTF-8 here");
+	} else if (bodies == HTTP_BODIES_EVENTS && head->type && !type_is(head->type, "application/json") &&
 		   !type_is(head->type, "application/x-ndjson")) {
 		http_answer_error(answer, 415, "content_type",
 				  "Content-Type must be application/json or application/x-ndjson");
@@ -201,6 +221,13 @@ static bool begin_path(struct http_request *request, const char *path, const cha
 		}
 		http_answer_error(answer, 405, "method", "%s is only read: GET", path);
 		answer->allow = "GET, HEAD";
+		return false;
+	}
+	if (is_flume(request)) {
+		if (strcmp(method, "POST") == 0)
+			return check_head(request, head);
+		http_answer_error(answer, 405, "method", "events are sent by POST");
+		answer->allow = "POST";
 		return false;
 	}
 	if (strcmp(path, "/v1/events") == 0) {
@@ -314,25 +341,51 @@ static int read_events(struct http_request *request)
 /* A list of none is a request like any other. */
 static void answer_none(struct http_request *request)
 {
-	if (request->body.len && memchr(request->body.data, '[', request->body.len))
+	if (is_flume(request))
+		http_answer_done(&request->answer);
+	else if (request->body.len && memchr(request->body.data, '[', request->body.len))
 		http_answer_taken(&request->answer, 0, 0);
 	else
 		http_answer_error(&request->answer, 400, "empty", "there are no events in this request");
 }
 
+static int read_lines(struct http_request *request)
+{
+	const enum http_bodies bodies = request->server->source->config->flume_http;
+	_cleanup_buf_ struct buf lines = {0};
+	struct error err = {0};
+	const int rc = http_flume_read(bodies, (struct slice){request->body.data, request->body.len}, &lines,
+				       &request->n_events, &err);
+	if (rc == ERROR_INPUT) {
+		LOG_WARNING("a request was refused", log_text("source", request->server->source->config->name),
+			    log_text("why", err.message));
+		http_answer_error(&request->answer, 400, "bad_request", "%s", err.message);
+	}
+	if (rc < 0)
+		return rc;
+	buf_release(&request->body);
+	request->body = lines;
+	lines = (struct buf){0};
+	return 0;
+}
+
 static int prepare(struct http_request *request)
 {
 	const int rc = request->is_gzip && request->body.len ? unpack(request) : 0;
-	return rc == 0 ? read_events(request) : rc;
+	if (rc < 0)
+		return rc;
+	return is_flume(request) ? read_lines(request) : read_events(request);
 }
 
 /* Memory counts as what it is now: the events instead of their text. */
 static void hold_events(struct http_request *request)
 {
 	struct http_server *const server = request->server;
-	buf_release(&request->body);
-	server->held += request->block.buf.cap - request->held;
-	request->held = request->block.buf.cap;
+	if (!is_flume(request))
+		buf_release(&request->body);
+	const size_t now = request->body.cap + request->block.buf.cap;
+	server->held += now - request->held;
+	request->held = now;
 }
 
 bool http_request_finish(struct http_request *request)

@@ -87,6 +87,7 @@ static void close_source(struct source *source)
 		close(server->listen_fd);
 	http_queue_release(&server->queue);
 	http_commit_release(&server->commit);
+	http_flume_release(&server->flume);
 	http_problems_release(&server->problems);
 	event_json_free(server->json);
 	buf_release(&server->token);
@@ -115,6 +116,8 @@ int source_http_open(struct source *source, const struct http_times *times, stru
 	int rc = http_queue_init(&server->queue, source->config->max_waiting, err);
 	if (rc == 0)
 		rc = event_json_new(source->deployment->config->customer_id, &server->json, err);
+	if (rc == 0 && source->config->flume_http != HTTP_BODIES_EVENTS)
+		rc = http_flume_open(&server->flume, source, err);
 	if (rc == 0)
 		rc = read_token(source, &server->token, err);
 	if (rc == 0)
@@ -139,7 +142,10 @@ static int commit_waiting(struct source *source, struct error *err)
 {
 	struct http_server *const server = source->state;
 	struct http_request *const list = http_queue_take(&server->queue);
-	return list ? http_commit_all(&server->commit, source, &server->queue, list, err) : 0;
+	if (!list)
+		return 0;
+	return server->flume.lines ? http_flume_commit_all(&server->flume, source, &server->queue, list, err)
+				   : http_commit_all(&server->commit, source, &server->queue, list, err);
 }
 
 static int run(struct source *source, struct error *err)
@@ -168,4 +174,4 @@ static int run(struct source *source, struct error *err)
 	return commit_waiting(source, err);
 }
 
-const struct source_driver source_http = {.open = open_source, .run = run, .close = close_source};
+const struct source_driver source_http = {.open = open_source, .run = run, .close = close_source, .keeps_lines = true};

@@ -1,10 +1,13 @@
 """Flume's own configuration: agents run as they are, every line once in every sink, and what is wrong is said with its line."""
 
 import gzip
+import http.client
+import json
 import os
 import pathlib
 import random
 import signal
+import socket
 import time
 
 import pytest
@@ -230,7 +233,12 @@ REFUSED = [
     ("a.sinks.k.hdfs.path = /x/%{host}", "f.conf:12", "%{host} cannot be filled in"),
     ("a.sinks.k.hdfs.path = /x/%Y", "f.conf:12", "hdfs.useLocalTimeStamp"),
     ("a.sinks.k.type = solr", "f.conf:12", "no such type"),
-    ("a.sources.s.type = netcat", "f.conf:12", "nc -lk"),
+    ("a.sources.s.type = netcat", "f.conf:12", "it has no bind"),
+    ("a.sources.s.type = netcat\na.sources.s.bind = ::1\na.sources.s.port = 70000", "f.conf:14", "1 to 65535"),
+    ("a.sources.s.type = netcat\na.sources.s.bind = x\na.sources.s.port = 1\na.sources.s.encoding = UTF-16", "f.conf:15", "expected utf-8"),
+    ("a.sources.s.type = http\na.sources.s.port = 1\na.sources.s.ssl = true", "f.conf:14", "no TLS"),
+    ("a.sources.s.type = http\na.sources.s.port = 1\na.sources.s.handler = com.x.Y", "f.conf:14", "JSONHandler"),
+    ("a.sources.s.type = netcatudp", "f.conf:12", "no such type"),
     ("a.sinkgroups = g", "f.conf:12", "sink groups"),
     ("a.sources.s.spoolDir = \\u00zz", "f.conf:12", "four hexadecimal digits"),
 ]
@@ -344,3 +352,136 @@ a.sinks.l.columnFamily = f
         ("flume-a-t-f", 7),
         ("flume-a-x", 2),
     ]
+
+
+PORTS = """a.sources = n h b
+a.channels = c
+a.sinks = k r
+a.sources.n.type = netcat
+a.sources.n.bind = 127.0.0.1
+a.sources.n.port = {n}
+a.sources.n.max-line-length = 100
+a.sources.n.channels = c
+a.sources.h.type = org.apache.flume.source.http.HTTPSource
+a.sources.h.bind = 127.0.0.1
+a.sources.h.port = {h}
+a.sources.h.channels = c
+a.sources.b.type = http
+a.sources.b.bind = 127.0.0.1
+a.sources.b.port = {b}
+a.sources.b.handler = org.apache.flume.source.http.BLOBHandler
+a.sources.b.channels = c
+a.channels.c.type = memory
+a.sinks.k.type = file_roll
+a.sinks.k.channel = c
+a.sinks.k.sink.directory = {out}
+a.sinks.k.sink.rollInterval = 1
+a.sinks.r.type = hbase
+a.sinks.r.channel = c
+a.sinks.r.table = ports
+a.sinks.r.columnFamily = f
+"""
+
+
+def free_ports(n):
+    probes = [socket.socket() for _ in range(n)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def wait_for_port(port):
+    def is_there():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_for(f"port {port}", is_there)
+
+
+class Netcat:
+    """One connection."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.answers = self.socket.makefile("rb")
+
+    def say(self, text):
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def hear(self):
+        return self.answers.readline().decode()
+
+    def close(self):
+        self.answers.close()
+        self.socket.close()
+
+
+def post(port, body, path="/", method="POST", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+    answer = connection.getresponse()
+    result = answer.status, answer.read()
+    connection.close()
+    return result
+
+
+def test_ports(shop, spool):
+    """netcat and HTTP: answered when it is durable, through a kill; all of it in the sinks, and orders in the tables."""
+    n, h, b = free_ports(3)
+    conf = spool / "a.conf"
+    conf.write_text(PORTS.format(n=n, h=h, b=b, out=spool / "out"))
+    agent = ["--flume-conf", conf, "--agent", "a"]
+    want = []
+    process = start(shop, spool, *agent)
+    wait_for_port(b)
+    till = Netcat(n)
+    for i in range(3):
+        text = f"{i}|latte 70|{1_700_000_000 + i}"
+        till.say(text + "\n")
+        assert till.hear() == "OK\n"
+        want.append(text)
+    events = [{"headers": {"host": "x"}, "body": f"7|mocha 80|{1_700_000_100 + i}"} for i in range(200)]
+    assert post(h, json.dumps(events), path="/any", Content_Type="application/json; charset=UTF-8") == (200, b"")
+    want += [event["body"] for event in events]
+    # Right behind the answers: nothing of it is lost.
+    process.kill()
+    process.communicate()
+    till.close()
+    process = start(shop, spool, *agent)
+    wait_for_port(b)
+    assert post(b, b"8|latte 70|1700000200\nnot an order \xff\n")[0] == 200
+    want += ["8|latte 70|1700000200", "not an order \ufffd"]
+    for body, status in ((b"{}", 400), (b'[{"body": {}}]', 400), (b"[", 400), (b"[]", 200)):
+        assert post(h, body)[0] == status, body
+    assert post(h, b"[]", Content_Type="application/json; charset=UTF-16")[0] == 415
+    assert post(h, None, method="GET")[0] == 405
+    till = Netcat(n)
+    till.say("9|latte 70|1700000300\n" + "x" * 200 + "\n")
+    assert till.hear() == "OK\n"
+    assert till.hear() == "FAILED: Event exceeds the maximum length (100 chars, including newline)\n"
+    assert till.hear() == ""
+    till.close()
+    want.append("9|latte 70|1700000300")
+    till = Netcat(n)
+    till.say("10|latte 70|1700000400\n11|lat")
+    assert till.hear() == "OK\n"
+    want.append("10|latte 70|1700000400")
+    process.send_signal(signal.SIGTERM)
+    assert till.hear() == ""
+    till.close()
+    result = shop.pc.end(process)
+    assert result.code == 0, result
+    have = b"".join(sink_files(spool / "out").values()).decode(errors="replace").splitlines()
+    assert sorted(have) == sorted(want)
+    rows = shop.sql("SELECT row_key FROM ports WHERE row_key LIKE 'flume-a-n/tcp-%:1' OR row_key LIKE 'flume-a-h/http-%:200'")
+    assert len(rows) == 4, rows
+    assert shop.sql("SELECT source, count(*) FROM transactions_cln GROUP BY source ORDER BY source") == [
+        ("flume-a-b", 1),
+        ("flume-a-h", 200),
+        ("flume-a-n", 5),
+    ]
+    assert shop.value("SELECT count(*) FROM quarantine") == 1
+    shop.ok("audit")

@@ -41,6 +41,7 @@ static void check_agent(const struct flume_properties *properties, const char *n
 		require(source->type != SOURCE_SPOOL || (source->dir && source->pattern && source->suffix));
 		require(source->type != SOURCE_EXEC || source->command.count > 0);
 		require(source->type != SOURCE_TAIL || source->path);
+		require((source->type != SOURCE_TCP && source->type != SOURCE_HTTP) || source->listen);
 	}
 	for (unsigned i = 0; refused == 0 && i < agent->n_sinks; i++) {
 		const struct sink *const sink = &agent->sinks[i];

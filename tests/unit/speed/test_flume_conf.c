@@ -178,13 +178,44 @@ static void test_exec(void **state)
 	assert_int_equal(agent->sinks[0].log_bytes, 16);
 }
 
+static void test_ports(void **state)
+{
+	(void)state;
+	read_agent(
+		"a.sources = h b n m\na.channels = c\na.sinks = k\na.channels.c.type = memory\n"
+		"a.sinks.k.type = logger\na.sinks.k.channel = c\n"
+		"a.sources.h.type = org.apache.flume.source.http.HTTPSource\na.sources.h.channels = c\n"
+		"a.sources.h.port = 5140\n"
+		"a.sources.b.type = http\na.sources.b.channels = c\na.sources.b.port = 5141\na.sources.b.bind = ::1\n"
+		"a.sources.b.handler = org.apache.flume.sink.solr.morphline.BlobHandler\n"
+		"a.sources.b.handler.maxBlobLength = 5000\n"
+		"a.sources.n.type = netcat\na.sources.n.channels = c\na.sources.n.bind = localhost\n"
+		"a.sources.n.port = 44444\n"
+		"a.sources.m.type = netcat\na.sources.m.channels = c\na.sources.m.bind = 0.0.0.0\n"
+		"a.sources.m.port = 44445\na.sources.m.max-line-length = 512\n"
+		"a.sources.m.ack-every-event = false\na.sources.m.encoding = UTF-8\n");
+	const struct config_source *const http = source_of("flume-a-h");
+	assert_int_equal(http->type, SOURCE_HTTP);
+	assert_string_equal(http->listen, "0.0.0.0:5140");
+	assert_int_equal(http->flume_http, HTTP_BODIES_FLUME_JSON);
+	assert_true(http->keeps_lines && http->max_body_kib == 16384 && !http->token_file);
+	const struct config_source *const blob = source_of("flume-a-b");
+	assert_string_equal(blob->listen, "[::1]:5141");
+	assert_int_equal(blob->flume_http, HTTP_BODIES_FLUME_BLOB);
+	assert_int_equal(blob->max_body_kib, 5);
+	const struct config_source *const netcat = source_of("flume-a-n");
+	assert_int_equal(netcat->type, SOURCE_TCP);
+	assert_string_equal(netcat->listen, "localhost:44444");
+	assert_true(netcat->answer && netcat->keeps_lines && netcat->line_bytes == 0);
+	const struct config_source *const short_lines = source_of("flume-a-m");
+	assert_true(!short_lines->answer && short_lines->line_bytes == 512);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_patterns),
-		cmocka_unit_test(test_topology),
-		cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_types), cmocka_unit_test(test_patterns), cmocka_unit_test(test_topology),
+		cmocka_unit_test(test_exec),  cmocka_unit_test(test_ports),
 	};
 	return cmocka_run_group_tests(tests, NULL, teardown);
 }
