@@ -72,6 +72,14 @@ static void print_sources(const struct deployment *deployment, const struct stat
 	}
 }
 
+static void print_consumer(const struct status *status, const struct status_consumer *c)
+{
+	char n[3][NUMBER_TEXT_MAX];
+	const uint64_t blocks = status->next_block - c->offset;
+	printf("  %-17s %15s line%s (%s block%s) behind, at block %s\n", c->name, number_text(c->lag_lines, n[0]),
+	       plural(c->lag_lines), number_text(blocks, n[1]), plural(blocks), number_text(c->offset - 1, n[2]));
+}
+
 static void print_status(const struct deployment *deployment, const struct status *status)
 {
 	char n[2][NUMBER_TEXT_MAX];
@@ -106,13 +114,11 @@ static void print_status(const struct deployment *deployment, const struct statu
 	puts("\njournal");
 	printf("  blocks            %15s written, %s kept\n", number_text(status->next_block - 1, n[0]),
 	       number_text(status->blocks, n[1]));
-	printf("  size              %15s used, of a file of %s; %s not taken by both:\n",
+	printf("  size              %15s used, of a file of %s; %s not taken by all:\n",
 	       bytes_text(status->journal_bytes, size[0]), bytes_text(status->journal_file_bytes, size[1]),
 	       bytes_text(status->backlog_bytes, size[2]));
-	for (unsigned i = 0; i < 2; i++)
-		printf("  %-17s %15s line%s behind, at block %s\n", status->consumers[i].name,
-		       number_text(status->consumers[i].lag_lines, n[0]), plural(status->consumers[i].lag_lines),
-		       number_text(status->consumers[i].offset - 1, n[1]));
+	for (unsigned i = 0; i < status->n_consumers; i++)
+		print_consumer(status, &status->consumers[i]);
 }
 
 static void key_uint(struct json *out, const char *key, uint64_t value)
@@ -217,11 +223,12 @@ static int print_json(const struct deployment *deployment, const struct status *
 	key_uint(&out, "backlog_bytes", status->backlog_bytes);
 	json_key(&out, "consumers");
 	json_object(&out);
-	for (unsigned i = 0; i < 2; i++) {
-		json_key(&out, CONSUMER_KEYS[i]);
+	for (unsigned i = 0; i < status->n_consumers; i++) {
+		json_key(&out, i < 2 ? CONSUMER_KEYS[i] : status->consumers[i].name);
 		json_object(&out);
 		key_uint(&out, "offset", status->consumers[i].offset);
 		key_uint(&out, "lag_lines", status->consumers[i].lag_lines);
+		key_uint(&out, "lag_blocks", status->next_block - status->consumers[i].offset);
 		json_end_object(&out);
 	}
 	json_end_object(&out);

@@ -3,12 +3,13 @@
 #include "base/input.h"
 #include "base/limits.h"
 #include "batch/committed.h"
+#include "speed/sink.h"
 #include "speed/view_writer.h"
 #include "store/block.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -60,6 +61,55 @@ static int read_positions(struct journal_reader *reader, struct status_source *s
 	return rc;
 }
 
+struct waiting {
+	const struct deployment *deployment;
+	struct status_source *source;
+	char *dir; /* of the source */
+};
+
+static int count_files(struct waiting *waiting, const char *in, struct error *err);
+
+/* `name`: below the source's directory. */
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the longest path
+static int count_entry(struct waiting *waiting, int dir_fd, const char *own, const char *name, struct error *err)
+{
+	struct status_source *const s = waiting->source;
+	size_t base_len;
+	struct stat st;
+	const bool is_file = intake_wants(s->source, own, &base_len) && base_len == 0;
+	if ((!is_file && !s->source->recursive) || fstatat(dir_fd, own, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (S_ISDIR(st.st_mode) && s->source->recursive && !intake_ignores_dir(waiting->deployment, s->source, name))
+		return count_files(waiting, name, err);
+	s->files_waiting += is_file && S_ISREG(st.st_mode);
+	return 0;
+}
+
+/* Those of a directory below the source's; "": its own. */
+// NOLINTNEXTLINE(misc-no-recursion): as above
+static int count_files(struct waiting *waiting, const char *in, struct error *err)
+{
+	_cleanup_free_ char *path = text_printf("%s%s%s", waiting->dir, *in ? "/" : "", in);
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	DIR *const entries = opendir(path);
+	if (!entries) {
+		waiting->source->unreadable = waiting->source->unreadable || !*in || errno != ENOENT;
+		return 0;
+	}
+	int rc = 0;
+	struct dirent *entry;
+	while (rc == 0 && (entry = readdir(entries))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		_cleanup_free_ char *name = text_printf("%s%s%s", in, *in ? "/" : "", entry->d_name);
+		rc = name ? count_entry(waiting, dirfd(entries), entry->d_name, name, err)
+			  : error_no_memory(err, LIMIT_PATH_BYTES);
+	}
+	closedir(entries);
+	return rc;
+}
+
 /* Files that collect would take now, of a spool. */
 static int count_waiting(const struct deployment *deployment, struct status_source *s, struct error *err)
 {
@@ -68,21 +118,7 @@ static int count_waiting(const struct deployment *deployment, struct status_sour
 	_cleanup_free_ char *dir = deployment_path(deployment, s->source->dir);
 	if (!dir)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	DIR *const entries = opendir(dir);
-	s->unreadable = !entries;
-	if (!entries)
-		return 0;
-	struct dirent *entry;
-	while ((entry = readdir(entries))) {
-		size_t base_len;
-		struct stat st;
-		if (!intake_ignores(s->source, entry->d_name, &base_len) &&
-		    fnmatch(s->source->pattern, entry->d_name, FNM_PERIOD) == 0 &&
-		    fstatat(dirfd(entries), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-			s->files_waiting++;
-	}
-	closedir(entries);
-	return 0;
+	return count_files(&(struct waiting){.deployment = deployment, .source = s, .dir = dir}, "", err);
 }
 
 /* The journal and its consumers. */
@@ -97,12 +133,45 @@ static int lag(struct journal_reader *reader, uint64_t offset, uint64_t first, u
 	return rc;
 }
 
-/* The blocks that the slower consumer has not taken. */
+static int add_consumer(struct status *status, struct slice name, uint64_t offset)
+{
+	struct status_consumer *const consumers =
+		reallocarray(status->consumers, status->n_consumers + 1, sizeof(*consumers));
+	if (!consumers)
+		return ERROR_NO_MEMORY;
+	status->consumers = consumers;
+	char *const own = slice_dup(name);
+	if (!own)
+		return ERROR_NO_MEMORY;
+	consumers[status->n_consumers++] = (struct status_consumer){.name = own, .offset = offset};
+	return 0;
+}
+
+struct sinks_walk {
+	struct status *status;
+	bool failed;
+};
+
+static int on_sink(void *context, struct slice name, uint64_t offset)
+{
+	struct sinks_walk *const walk = context;
+	walk->failed = add_consumer(walk->status, name, offset) < 0;
+	return walk->failed;
+}
+
+static int add_sinks(struct journal_reader *reader, struct status *status, struct error *err)
+{
+	struct sinks_walk walk = {.status = status};
+	const int rc = sinks_each(reader, on_sink, &walk, err);
+	return rc == 0 && walk.failed ? error_no_memory(err, sizeof(*status->consumers)) : rc;
+}
+
+/* The blocks that the slowest consumer has not taken. */
 static int backlog(struct journal_reader *reader, const struct status *status, uint64_t first, uint64_t *bytes,
 		   struct error *err)
 {
 	uint64_t seq = status->next_block;
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < status->n_consumers; i++)
 		if (status->consumers[i].offset < seq)
 			seq = status->consumers[i].offset;
 	uint64_t sum = 0;
@@ -137,7 +206,9 @@ static int read_journal(const struct deployment *deployment, struct status *stat
 		rc = journal_reader_sizes(reader, &status->journal_bytes, &status->journal_file_bytes, err);
 	if (rc == 0)
 		rc = journal_reader_offset(reader, TABLE_CONSUMER, &status->consumers[0].offset, err);
-	for (unsigned i = 0; rc == 0 && i < 2; i++)
+	if (rc == 0)
+		rc = add_sinks(reader, status, err);
+	for (unsigned i = 0; rc == 0 && i < status->n_consumers; i++)
 		rc = lag(reader, status->consumers[i].offset, first, status->next_block,
 			 &status->consumers[i].lag_lines, err);
 	if (rc == 0)
@@ -201,11 +272,10 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 {
 	const struct config *const config = deployment->config;
 	struct status status = {.n_sources = config->n_sources, .next_block = 1};
-	status.consumers[0] = (struct status_consumer){.name = "transactions_cln", .offset = 1};
-	status.consumers[1] = (struct status_consumer){.name = "customer view", .offset = 1};
 	_cleanup_free_ char *loyalty = text_printf("%s/loyalty", deployment->warehouse_dir);
 	status.sources = calloc(config->n_sources + 1u, sizeof(*status.sources));
-	if (!loyalty || !status.sources) {
+	if (!loyalty || !status.sources || add_consumer(&status, SLICE("transactions_cln"), 1) < 0 ||
+	    add_consumer(&status, SLICE("customer view"), 1) < 0) {
 		status_release(&status);
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	}
@@ -232,6 +302,9 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 void status_release(struct status *status)
 {
 	free(status->sources);
+	for (unsigned i = 0; i < status->n_consumers; i++)
+		free(status->consumers[i].name);
+	free(status->consumers);
 	live_release(&status->daemon);
 	*status = (struct status){0};
 }

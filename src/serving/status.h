@@ -19,15 +19,15 @@ struct status_source {
 	const struct config_source *source;
 	uint64_t files;         /* read to their end */
 	uint64_t files_open;    /* begun */
-	uint64_t files_waiting; /* in the directory, not begun */
-	bool unreadable;        /* the directory cannot be listed */
+	uint64_t files_waiting; /* in the directory (or those below it), not begun */
+	bool unreadable;        /* the directory, or one below it, cannot be listed */
 	uint64_t bytes;         /* of text taken */
 	struct intake_counts counts;
 	int64_t last_us; /* when it last gave something; 0: never */
 };
 
 struct status_consumer {
-	const char *name;
+	char *name;
 	uint64_t offset;    /* number of the next block it takes */
 	uint64_t lag_lines; /* durable, and not taken yet */
 };
@@ -39,11 +39,12 @@ struct status {
 	uint64_t blocks;             /* kept */
 	uint64_t journal_bytes;      /* used */
 	uint64_t journal_file_bytes; /* of the file: what was used at most */
-	uint64_t backlog_bytes;      /* of blocks that not both consumers have */
+	uint64_t backlog_bytes;      /* of blocks that not all consumers have */
 	uint64_t transactions;       /* rows of transactions_cln */
 	uint64_t orders;
-	uint64_t quarantined;                /* lines of orders */
-	struct status_consumer consumers[2]; /* table, view */
+	uint64_t quarantined;              /* lines of orders */
+	struct status_consumer *consumers; /* table, view, and sinks by name */
+	unsigned n_consumers;
 	uint64_t customers;
 	uint64_t accounts;
 	uint64_t marked;                           /* of them: wait to be made again out of the whole history */

@@ -210,22 +210,43 @@ int sink_write(struct sink *sink, struct journal_reader *reader, uint64_t first,
 
 /* --- all there are --- */
 
+struct each_sink {
+	int (*each)(void *context, struct slice name, uint64_t offset);
+	void *context;
+};
+
 static int on_any(void *context, struct slice key, struct slice stored)
 {
-	struct sinks_pin *const pin = context;
+	const struct each_sink *const all = context;
 	uint64_t offset;
 	struct slice rest;
-	if (!decode(stored, &offset, &rest) || !offset || offset >= pin->first)
+	if (!decode(stored, &offset, &rest) || !offset)
+		return 0;
+	const size_t root = strlen(KEY_ROOT);
+	return all->each(all->context, (struct slice){key.data + root, key.len - root}, offset);
+}
+
+int sinks_each(struct journal_reader *reader, int (*each)(void *context, struct slice name, uint64_t offset),
+	       void *context, struct error *err)
+{
+	struct each_sink all = {.each = each, .context = context};
+	return journal_reader_positions(reader, slice_of(KEY_ROOT), on_any, &all, err);
+}
+
+static int keep_least(void *context, struct slice name, uint64_t offset)
+{
+	struct sinks_pin *const pin = context;
+	if (offset >= pin->first)
 		return 0;
 	pin->first = offset;
-	snprintf(pin->name, sizeof(pin->name), "%.*s", (int)(key.len - strlen(KEY_ROOT)), key.data + strlen(KEY_ROOT));
+	snprintf(pin->name, sizeof(pin->name), "%.*s", (int)name.len, name.data);
 	return 0;
 }
 
 int sinks_pinned(struct journal_reader *reader, struct sinks_pin *pin, struct error *err)
 {
 	struct sinks_pin least = {.first = UINT64_MAX};
-	const int rc = journal_reader_positions(reader, slice_of(KEY_ROOT), on_any, &least, err);
+	const int rc = sinks_each(reader, keep_least, &least, err);
 	if (rc == 0)
 		*pin = least;
 	return rc;

@@ -106,6 +106,9 @@ struct sinks_pin {
 	uint64_t first; /* UINT64_MAX: none has */
 	char name[144];
 };
+/* Calls `each` for all sinks that have an offset, by name, which is gone when it returns; something else than 0 ends it. */
+int sinks_each(struct journal_reader *reader, int (*each)(void *context, struct slice name, uint64_t offset),
+	       void *context, struct error *err);
 int sinks_pinned(struct journal_reader *reader, struct sinks_pin *pin, struct error *err);
 
 /* Frees what the fields above "while it runs" hold, not itself. */

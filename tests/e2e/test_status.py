@@ -2,7 +2,8 @@
 
 import datetime
 
-from conftest import lines
+from conftest import environment, lines
+from daemon import wait_for
 
 
 def test_of_an_empty_deployment(shop):
@@ -54,3 +55,55 @@ def test_a_spool_that_is_missing(shop):
     shop.spool.rmdir()
     (source,) = shop.json("status")["sources"]
     assert source["unreadable"] is True
+
+
+def test_a_tree_of_waiting_files(shop):
+    """As collect would take them: in directories below, but not hidden ones, and not where files are moved to."""
+    shop.config["sources"][0] |= {"recursive": True, "pattern": "*.txt", "when_done": "move", "move_to": "spool/done"}
+    shop.write_config()
+    for name in ("a.txt", "b.log", ".c.txt", "x/a.txt", "x/y/z/a.txt", "x/y/b.txt.tmp", ".h/a.txt", "done/a.txt"):
+        path = shop.spool / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(lines(1), encoding="utf-8")
+    (source,) = shop.json("status")["sources"]
+    assert (source["files_waiting"], source["unreadable"]) == (3, False)
+    assert len(shop.collect()["files"]) == 3
+    (source,) = shop.json("status")["sources"]
+    assert (source["files"], source["files_waiting"]) == (3, 0)
+
+
+def test_a_sink_that_lags(shop, tmp_path):
+    """One that was killed keeps its place, and its lag is told as that of the table and the view."""
+    spool = tmp_path / "in"
+    spool.mkdir()
+    conf = tmp_path / "a.conf"
+    conf.write_text(
+        f"""a.sources = s
+a.channels = c
+a.sinks = k
+a.sources.s.type = spooldir
+a.sources.s.spoolDir = {spool}
+a.sources.s.channels = c
+a.channels.c.type = memory
+a.sinks.k.type = file_roll
+a.sinks.k.channel = c
+a.sinks.k.sink.directory = {tmp_path}/out
+a.sinks.k.sink.rollInterval = 3600
+""",
+        encoding="utf-8",
+    )
+    process = shop.start("collect", "--flume-conf", conf, "--agent", "a", env=environment())
+    hidden = spool / ".tmp"
+    hidden.write_text(lines(7), encoding="utf-8")
+    hidden.rename(spool / "a.txt")
+    wait_for("taken", lambda: (spool / "a.txt.COMPLETED").exists())
+    process.kill()
+    process.communicate()
+    consumers = shop.json("status")["journal"]["consumers"]
+    assert list(consumers) == ["transactions_cln", "view", "a/k"]
+    assert consumers["a/k"] == {"offset": 1, "lag_lines": 7, "lag_blocks": 1}
+    assert "7 lines (1 block) behind," in [
+        " ".join(line.split()[1:6]) for line in shop.ok("status").out.splitlines() if line.strip().startswith("a/k")
+    ]
+    shop.ok("collect", "--once", "--flume-conf", conf, "--agent", "a")
+    assert list(shop.json("status")["journal"]["consumers"]) == ["transactions_cln", "view"]
