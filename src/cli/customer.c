@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/json.h"
 #include "base/tz.h"
 #include "cli/command.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 
 static const char USAGE[] =
-	"usage: punchcard [-C DIR] customer ID [--json]\n"
+	"usage: punchcard [-C DIR] customer ID [--orders N] [--json]\n"
 	"\n"
 	"Shows a customer's card: who they are, what they spent, the points they have in each ledger, what of them is "
 	"not\n"
@@ -19,16 +20,25 @@ static const char USAGE[] =
 	"before\n"
 	"until the next collect, and says so.\n"
 	"\n"
+	"Of the last orders, --orders N shows so many (5, at most 64) with time, amount and id, of those that the "
+	"account still\n"
+	"has one by one, which are the last days'; where it has fewer, it says from when on. What was in them, and "
+	"what "
+	"they\n"
+	"earned, explain shows.\n"
+	"\n"
 	"exit codes: 0 found; 1 there is no such customer, or it could not be read; 2 usage or configuration\n";
 
-enum { OPTION_JSON = 256 };
+enum { OPTION_JSON = 256, OPTION_ORDERS };
 
 #define MICROS INT64_C(1000000)
 /* Days with pending points that people are shown one by one. */
-#define PENDING_MAX 10u
+#define PENDING_MAX  10u
+#define ORDERS_SHOWN 5u
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
+	{"orders", required_argument, NULL, OPTION_ORDERS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -178,7 +188,27 @@ static void print_account(const struct programme *programme, const struct custom
 	row_text("last order", when);
 }
 
-static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id)
+static void print_orders(const struct programme *programme, const struct customer_card *card, size_t most)
+{
+	struct card_orders orders;
+	char when[20];
+	char n[NUMBER_TEXT_MAX];
+	lookup_orders(card, most, &orders);
+	for (size_t i = 0; i < orders.n; i++) {
+		const struct fact *const order = orders.first[i];
+		civil_format_time(programme->timezone, order->time_us, when);
+		printf("  %-12s %s  %12s %s  ", i ? "" : "last orders", when, decimal_text(order->total_minor, 2, 2, n),
+		       programme->currency);
+		show_text(stdout, order->id);
+		putchar('\n');
+	}
+	if (most == 0 || orders.n == most || orders.all)
+		return;
+	civil_format_time(programme->timezone, orders.since_us, when);
+	printf("  %-12s (those from %s on; explain has all)\n", orders.n ? "" : "last orders", when);
+}
+
+static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id, size_t orders)
 {
 	const struct profile *const p = &card->profile;
 	if (card->has_profile && p->name.len) {
@@ -195,9 +225,10 @@ static void print_card(const struct lookup *lookup, const struct customer_card *
 	row("member since", p->since);
 	row("born", p->birth_date);
 	putchar('\n');
-	if (card->account)
+	if (card->account) {
 		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup));
-	else
+		print_orders(lookup_programme(lookup), card, orders);
+	} else
 		puts("  no orders yet");
 }
 
@@ -363,7 +394,26 @@ static void json_account(struct json *out, const struct lookup *lookup, const st
 	json_rewards(out, programme, card->account);
 }
 
-static int print_json(const struct lookup *lookup, const struct customer_card *card)
+static void json_orders(struct json *out, const struct customer_card *card, size_t most)
+{
+	struct card_orders orders;
+	lookup_orders(card, most, &orders);
+	json_key(out, "last_orders");
+	json_array(out);
+	for (size_t i = 0; i < orders.n; i++) {
+		json_object(out);
+		json_key(out, "event_id");
+		json_slice(out, orders.first[i]->id);
+		key_time(out, "time", true, orders.first[i]->time_us);
+		json_key(out, "amount");
+		json_decimal(out, orders.first[i]->total_minor, 2);
+		json_end_object(out);
+	}
+	json_end_array(out);
+	key_time(out, "last_orders_since", !orders.all && orders.n < most, orders.since_us);
+}
+
+static int print_json(const struct lookup *lookup, const struct customer_card *card, size_t orders)
 {
 	struct json out;
 	json_to_file(&out, stdout);
@@ -380,6 +430,7 @@ static int print_json(const struct lookup *lookup, const struct customer_card *c
 	json_slice_or_null(&out, "birth_date", card->profile.birth_date);
 	json_slice_or_null(&out, "gender", card->profile.gender);
 	json_account(&out, lookup, card);
+	json_orders(&out, card, orders);
 	json_end_object(&out);
 	json_newline(&out);
 	struct error err = {0};
@@ -389,12 +440,19 @@ static int print_json(const struct lookup *lookup, const struct customer_card *c
 static int run(const struct cli *cli, int argc, char **argv)
 {
 	bool as_json = false;
+	int64_t orders = ORDERS_SHOWN;
 	int option;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-		if (option != OPTION_JSON)
+	while ((option = getopt_long(argc, argv, ":", OPTIONS, NULL)) != -1) {
+		if (option == OPTION_JSON)
+			as_json = true;
+		else if (option == ':')
+			return cli_usage_error("customer", "%s needs a number", argv[optind - 1]);
+		else if (option != OPTION_ORDERS)
 			return cli_usage_error("customer", "unknown option '%s'", argv[optind - 1]);
-		as_json = true;
+		else if (integer_parse(optarg, strlen(optarg), &orders) < 0 || orders < 0 || orders > CARD_ORDERS_MOST)
+			return cli_usage_error("customer", "--orders %s: expected a number, 0 to %u", optarg,
+					       CARD_ORDERS_MOST);
 	}
 	if (optind + 1 != argc)
 		return cli_usage_error("customer", "which customer? One id, as in `punchcard customer 558`");
@@ -411,9 +469,9 @@ static int run(const struct cli *cli, int argc, char **argv)
 	if (rc < 0)
 		code = cli_fail(&err);
 	else if (as_json)
-		code = print_json(lookup, &card);
+		code = print_json(lookup, &card, (size_t)orders);
 	else
-		print_card(lookup, &card, argv[optind]);
+		print_card(lookup, &card, argv[optind], (size_t)orders);
 	lookup_close(lookup);
 	deployment_close(deployment);
 	return code;

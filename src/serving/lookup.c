@@ -129,6 +129,7 @@ static int fold(struct lookup *lookup, struct slice bytes, struct customer_card 
 	card->account = lookup->account;
 	card->marked = record_is_marked(lookup->record);
 	account_totals(lookup->account, &card->totals);
+	card->n_open = record_open(lookup->record, &card->open);
 	return 0;
 }
 
@@ -155,6 +156,22 @@ int lookup_customer(struct lookup *lookup, const char *text, struct customer_car
 				 "there is no customer %s: no customer file names them, and they never ordered", text);
 	*out = card;
 	return 0;
+}
+
+void lookup_orders(const struct customer_card *card, size_t most, struct card_orders *out)
+{
+	struct card_orders orders = {.since_us = card->n_open ? card->open[0].time_us : 0};
+	int64_t n_known = 0;
+	for (size_t i = card->n_open; i > 0; i--) {
+		const struct fact *const fact = &card->open[i - 1];
+		if (fact->kind != EVENT_ORDER || fact->reject != REJECT_NONE)
+			continue;
+		n_known++;
+		if (orders.n < most && orders.n < CARD_ORDERS_MOST)
+			orders.first[orders.n++] = fact;
+	}
+	orders.all = n_known >= card->totals.orders;
+	*out = orders;
 }
 
 bool lookup_pending(const struct account *account, unsigned ledger, int32_t after, struct card_pending *out)

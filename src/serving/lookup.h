@@ -15,7 +15,11 @@
 
 #include "config/deployment.h"
 #include "loyalty/account.h"
+#include "loyalty/fact.h"
 #include "store/view.h"
+
+/* As many events as an account has open by default. */
+#define CARD_ORDERS_MOST 64u
 
 struct lookup;
 
@@ -28,6 +32,18 @@ struct customer_card {
 	/* Something came that only the whole history can say more of: the account is without it, until the next collect or
 	 * refresh. */
 	bool marked;
+	/* The events behind what is settled, oldest first: the last days' (docs/programme.md, "Late events"). From the first of them
+	 * on there are no others. */
+	const struct fact *open;
+	size_t n_open;
+};
+
+/* Orders of the card that are known one by one. */
+struct card_orders {
+	const struct fact *first[CARD_ORDERS_MOST]; /* newest first */
+	size_t n;
+	bool all;         /* the customer has no more orders */
+	int64_t since_us; /* … or these are all from then on, or the newest ones of those */
 };
 
 /* Points that are not yet spendable, by the day from which they are. */
@@ -47,6 +63,9 @@ void lookup_close(struct lookup *lookup);
 const struct programme *lookup_programme(const struct lookup *lookup);
 /* In the latter case the hash's text of the one of before, else NULL. Lives as long. */
 const char *lookup_other_programme(const struct lookup *lookup);
+
+/* The newest `most` (up to CARD_ORDERS_MOST) orders, without those that were rejected. */
+void lookup_orders(const struct customer_card *card, size_t most, struct card_orders *out);
 
 /* The next day behind `after` (DAY_MIN: the first) from which pending points of the ledger can be spent, and how many; false when
  * there is none. */

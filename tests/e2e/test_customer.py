@@ -157,3 +157,28 @@ def test_without_tiers_and_without_an_account(known):
     assert card["ledgers"] == [] and card["tier"] is None and card["rewards"] == [] and card["as_of"] is None
     card = known.json("customer", 5)
     assert card["tier"] is None and [ledger["ledger"] for ledger in card["ledgers"]] == ["points"]
+
+
+def orders_of(card):
+    return [(order["event_id"], Decimal(order["amount"])) for order in card["last_orders"]]
+
+
+def test_last_orders(club, known):
+    """Those that the account has one by one, the newest first; where there were more before, it says from when on."""
+    card = club.json("customer", 1)
+    assert orders_of(card) == [("c", Decimal("30.5")), ("b", 50)]
+    assert card["last_orders"][0]["time"] == card["last_order"]
+    assert card["last_orders_since"] == card["last_orders"][1]["time"]
+    out = club.ok("customer", 1).out
+    assert "last orders" in out and "30.50 THB  c" in out and "explain has all" in out
+    card = club.json("customer", 1, "--orders", 1)
+    assert orders_of(card) == [("c", Decimal("30.5"))] and card["last_orders_since"] is None
+    assert "explain has all" not in club.ok("customer", 1, "--orders", 2).out
+    card = club.json("customer", 1, "--orders", 0)
+    assert card["last_orders"] == [] and card["last_orders_since"] is None
+    card = known.json("customer", 5)
+    assert orders_of(card) == [("a.txt:2", Decimal("3.35")), ("a.txt:1", 70)] and card["last_orders_since"] is None
+    assert "explain has all" not in known.ok("customer", 5).out
+    assert known.json("customer", 6)["last_orders"] == []
+    for args in (["--orders"], ["--orders", "x"], ["--orders", "65"], ["--orders", "-1"]):
+        assert known.run("customer", 5, *args).code == 2, args
