@@ -131,7 +131,8 @@ class Shop:
         (self.dir / "punchcard.yaml").write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
         (self.dir / "programme.yaml").write_text(json.dumps(self.programme, indent=1) + "\n", encoding="utf-8")
         for source in self.config["sources"]:
-            (self.dir / source["dir"]).mkdir(parents=True, exist_ok=True)
+            if "dir" in source:
+                (self.dir / source["dir"]).mkdir(parents=True, exist_ok=True)
 
     def run(self, *args, **options):
         return self.pc("-C", self.dir, *args, **options)

@@ -41,14 +41,20 @@ def web(pc, tmp_path):
     return shop
 
 
-def send(shop, body, **headers):
+def post(shop, body, path="/v1/events", method="POST", **headers):
+    """Status, headers and body of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=60)
     headers = {"Authorization": f"Bearer {TOKEN}", **{k.replace("_", "-"): v for k, v in headers.items()}}
-    connection.request("POST", "/v1/events", body if isinstance(body, bytes) else body.encode(), headers)
+    connection.request(method, path, body.encode() if isinstance(body, str) else body, headers)
     answer = connection.getresponse()
-    result = answer.status, json.loads(answer.read())
+    result = answer.status, answer.headers, json.loads(answer.read())
     connection.close()
     return result
+
+
+def send(shop, body, **headers):
+    status, _, answer = post(shop, body, **headers)
+    return status, answer
 
 
 def taken(accepted, duplicates=0):
@@ -91,6 +97,39 @@ def test_reload_and_stop(web):
     with pytest.raises(OSError):
         send(web, event(3))
     assert count(web) == 2
+
+
+def test_consumers_are_behind(web):
+    """journal: backlog_mib. Who sends is told to come again, and when; what was taken stays, and it goes on by itself."""
+    web.write_config(journal={"backlog_mib": 16}, tables={"max_delay_s": 1})
+    table = web.warehouse / "transactions_cln"
+    large = ",".join(f'{{"menu":"{number:02}{"x" * 240}","price":1}}' for number in range(50))
+
+    def request(number):
+        ids = range(number * 200, number * 200 + 200)
+        return "\n".join(
+            f'{{"event_id":"w-{i}","kind":"order","customer":{1 + i % 50},"time":{T0 + i},"lines":[{large}]}}' for i in ids
+        )
+
+    with Daemon(web) as daemon:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text("in the way of the table")  # which cannot be written now
+        n = 0
+        while (answer := post(web, request(n)))[0] == 200:
+            n += 1
+            assert n < 50
+        status, headers, body = answer
+        assert (status, body["error"]["code"], headers["Retry-After"]) == (429, "backlog", "1")
+        assert n > 1
+        assert post(web, None, path="/healthz", method="GET")[::2] == (503, {"status": "backlog"})
+        assert web.json("status")["journal"]["backlog_bytes"] >= 16 << 20
+        daemon.wait_log("requests are told to come again")
+        table.unlink()
+        wait_for("room", lambda: post(web, None, path="/healthz", method="GET")[0] == 200)
+        assert send(web, request(n)) == taken(200)
+        assert send(web, request(0)) == taken(0, 200)
+    assert count(web) == 50 * 200 * (n + 1)
+    web.ok("audit")
 
 
 def test_port_is_taken(web):
