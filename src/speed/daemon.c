@@ -35,6 +35,7 @@ struct daemon {
 	struct consumers *consumers;
 	struct daemon_sources *sources;
 	struct metrics *metrics;
+	struct source_kept kept; /* between the sources that stop and those that take their place */
 	int signal_fd;
 	int64_t watchdog_us;      /* how often; 0: nobody waits */
 	int64_t watchdog_next_us; /* by the monotonic clock */
@@ -62,14 +63,14 @@ static int start(struct daemon *daemon, struct error *err)
 		rc = consumers_start(daemon->deployment, daemon->journal, &options, &daemon->consumers, err);
 	if (rc == 0)
 		rc = daemon_sources_start(daemon->deployment, &topology, daemon->journal, daemon->consumers,
-					  daemon->metrics, &daemon->sources, err);
+					  daemon->metrics, &daemon->kept, &daemon->sources, err);
 	return rc;
 }
 
-/* The sources first: what they took goes on to the consumers. */
-static int stop(struct daemon *daemon, struct error *err)
+/* The sources first: what they took goes on to the consumers. again: all start once more. */
+static int stop(struct daemon *daemon, bool again, struct error *err)
 {
-	daemon_sources_stop(daemon->sources);
+	daemon_sources_stop(daemon->sources, again ? &daemon->kept : NULL);
 	daemon->sources = NULL;
 	const int rc = consumers_finish(daemon->consumers, err);
 	daemon->consumers = NULL;
@@ -117,13 +118,13 @@ static int restart(struct daemon *daemon, struct deployment *fresh, struct error
 	struct error fault = {0};
 	notify_reloading();
 	watch_slowly(daemon, true);
-	if (stop(daemon, &fault) < 0)
+	if (stop(daemon, true, &fault) < 0)
 		LOG_WARNING("not all of the journal was taken before the restart", log_error(&fault));
 	deployment_adopt(daemon->deployment, fresh);
 	int rc = start(daemon, &fault);
 	if (rc < 0) {
 		refuse(daemon, &fault);
-		stop(daemon, &fault);
+		stop(daemon, true, &fault);
 		deployment_adopt(daemon->deployment, fresh);
 		rc = start(daemon, err);
 		if (rc == 0)
@@ -138,12 +139,34 @@ static int restart(struct daemon *daemon, struct deployment *fresh, struct error
 	return rc;
 }
 
-static bool reads_stdin(const struct config *config)
+static const struct config_source *stdin_of(const struct config *config)
 {
 	for (unsigned i = 0; i < config->n_sources; i++)
 		if (config->sources[i].type == SOURCE_STDIN)
-			return true;
-	return false;
+			return &config->sources[i];
+	return NULL;
+}
+
+/* What came by the standard input so far is gone on with, where it still means the same. */
+static int check_stdin(const struct config *config, const struct config *fresh, struct error *err)
+{
+	const struct config_source *const now = stdin_of(config);
+	const struct config_source *const next = stdin_of(fresh);
+	if (!now)
+		return 0;
+	if (!next || strcmp(next->name, now->name) != 0 || strcmp(next->format, now->format) != 0)
+		return error_set(
+			err, ERROR_CONFIG,
+			"source %s reads the standard input, and what came of it so far would be torn from the rest: "
+			"leave it as it is, or stop punchcard and start it again",
+			now->name);
+	if (config_order_mapping(config, now->format))
+		return error_set(
+			err, ERROR_CONFIG,
+			"source %s reads the standard input by a header that has gone by: stop punchcard and start it "
+			"again",
+			now->name);
+	return 0;
 }
 
 /* What a parser cannot know: whether it can take the place of the one that runs. */
@@ -157,12 +180,7 @@ static int check_fresh(const struct daemon *daemon, const struct deployment *fre
 				 fresh->config->path);
 	if (fresh->config->n_sources == 0)
 		return error_set(err, ERROR_CONFIG, "%s: there are no sources", fresh->config->path);
-	if (reads_stdin(config))
-		return error_set(
-			err, ERROR_CONFIG,
-			"the standard input is read, and what came of it so far would be torn from the rest: stop "
-			"punchcard and start it again");
-	return 0;
+	return check_stdin(config, fresh->config, err);
 }
 
 /* only_programme: when nothing else was asked for, a file that says the same is no reason to start again. */
@@ -317,7 +335,9 @@ static int run(struct daemon *daemon, struct error *err)
 	metrics_daemon_state(daemon->metrics, METRICS_DAEMON_STOPPING);
 	give_signals_back();
 	struct error left = {0};
-	const int left_rc = stop(daemon, &left);
+	const int left_rc = stop(daemon, false, &left);
+	if (daemon->kept.state)
+		daemon->kept.release(daemon->kept.state);
 	if (rc == 0 && left_rc < 0) {
 		rc = error_set(err, ERROR_INTERRUPTED,
 			       "stopped with something left in the journal for the next run: %s", left.message);

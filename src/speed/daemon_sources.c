@@ -95,8 +95,8 @@ static int start_one(struct running *running, struct error *err)
 }
 
 int daemon_sources_start(const struct deployment *deployment, const struct topology *topology, struct journal *journal,
-			 struct consumers *consumers, struct metrics *metrics, struct daemon_sources **out,
-			 struct error *err)
+			 struct consumers *consumers, struct metrics *metrics, struct source_kept *kept,
+			 struct daemon_sources **out, struct error *err)
 {
 	struct daemon_sources *const all = calloc(1, sizeof(*all) + topology->n_sources * sizeof(all->each[0]));
 	if (!all)
@@ -113,19 +113,28 @@ int daemon_sources_start(const struct deployment *deployment, const struct topol
 			.journal = journal,
 			.consumers = consumers,
 			.metrics = metrics_source(metrics, own->name, config_source_type_name(own->type)),
+			.kept = source_driver(own->type)->keep ? kept : NULL,
 			.stop_fd = all->stop_fd,
 		};
 		rc = start_one(&all->each[i], err);
 	}
 	if (rc < 0) {
-		daemon_sources_stop(all);
+		daemon_sources_stop(all, kept);
 		return rc;
 	}
 	*out = all;
 	return 0;
 }
 
-void daemon_sources_stop(struct daemon_sources *sources)
+static void end(struct source *source, struct source_kept *kept)
+{
+	if (kept && source->driver->keep)
+		source->driver->keep(source, kept);
+	else if (source->driver->close)
+		source->driver->close(source);
+}
+
+void daemon_sources_stop(struct daemon_sources *sources, struct source_kept *kept)
 {
 	if (!sources)
 		return;
@@ -136,8 +145,8 @@ void daemon_sources_stop(struct daemon_sources *sources)
 		struct running *const running = &sources->each[i];
 		if (running->started)
 			pthread_join(running->thread, NULL);
-		if (running->opened && running->source.driver->close)
-			running->source.driver->close(&running->source);
+		if (running->opened)
+			end(&running->source, kept);
 	}
 	if (sources->stop_fd >= 0)
 		close(sources->stop_fd);

@@ -110,6 +110,18 @@ void lines_stream_close(struct lines_stream *stream)
 	*stream = (struct lines_stream){0};
 }
 
+void lines_stream_pause(struct lines_stream *stream)
+{
+	order_format_close(stream->format);
+	stream->format = NULL;
+	stream->idle = stream->settled = false;
+}
+
+int lines_stream_resume(struct lines *lines, struct lines_stream *stream, struct error *err)
+{
+	return order_format_open(lines->source->deployment, lines->source->config->format, &stream->format, err);
+}
+
 bool lines_wants_more(const struct lines_stream *stream)
 {
 	return stream->window.len < (stream->idle ? WINDOW_BYTES_MAX : LINES_BLOCK_BYTES + CSV_WINDOW_BYTES);

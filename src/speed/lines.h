@@ -88,6 +88,10 @@ int lines_stream_name(struct lines_stream *stream, struct slice name, struct err
  * bytes. `name` is for messages. ERROR_INPUT: it is none. Does nothing when the format needs none. */
 int lines_stream_header(struct lines_stream *stream, struct slice beginning, const char *name, struct error *err);
 void lines_stream_close(struct lines_stream *stream);
+/* Between these two the stream needs neither its lines nor a deployment; it goes on with others, whose format is the same and has no
+ * header. After an error it still pauses. */
+void lines_stream_pause(struct lines_stream *stream);
+int lines_stream_resume(struct lines *lines, struct lines_stream *stream, struct error *err);
 
 /* Whether more should be read before lines_take. */
 bool lines_wants_more(const struct lines_stream *stream);

@@ -21,6 +21,25 @@ void piped_close(struct piped *piped)
 	*piped = (struct piped){0};
 }
 
+void piped_pause(struct piped *piped)
+{
+	lines_close(piped->lines);
+	piped->lines = NULL;
+	lines_stream_pause(&piped->stream);
+	piped->source = NULL;
+}
+
+int piped_resume(struct piped *piped, struct source *source, struct error *err)
+{
+	piped->source = source;
+	int rc = lines_open(source, &piped->lines, err);
+	if (rc == 0 && piped->started)
+		rc = lines_stream_resume(piped->lines, &piped->stream, err);
+	if (rc < 0)
+		piped_pause(piped);
+	return rc;
+}
+
 int piped_start(struct piped *piped, const char *prefix, struct error *err)
 {
 	const struct source *const source = piped->source;

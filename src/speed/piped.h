@@ -23,6 +23,9 @@ struct piped {
 
 int piped_open(struct source *source, struct piped *piped, struct error *err);
 void piped_close(struct piped *piped);
+/* From now on it belongs to no source, until another takes it: lines_stream_pause says what of. After an error nobody has. */
+void piped_pause(struct piped *piped);
+int piped_resume(struct piped *piped, struct source *source, struct error *err);
 /* Begins with line 1. What the pipe before had left must have been taken, or is given up. */
 int piped_start(struct piped *piped, const char *prefix, struct error *err);
 /* Reads what there is, and waits up to LINES_LINGER_MS for more; at the end sets `ended`. ERROR_IO. */

@@ -39,6 +39,12 @@ struct consumers;
 struct metrics_source;
 struct source;
 
+/* What was read and is not durable, and cannot be read again: it outlives the source when the configuration is read again. */
+struct source_kept {
+	void *state; /* NULL: there is nothing */
+	void (*release)(void *state);
+};
+
 struct source_driver {
 	/* Once, before the thread starts, in the caller's thread; may be NULL. An error ends the daemon's start: a port that is
 	 * taken, say. */
@@ -47,6 +53,9 @@ struct source_driver {
 	int (*run)(struct source *source, struct error *err);
 	/* Once, after the thread has ended; may be NULL. */
 	void (*close)(struct source *source);
+	/* Instead of close: another source of the same driver takes its place, and finds *kept at source->kept when it is opened. NULL:
+	 * it is closed. */
+	void (*keep)(struct source *source, struct source_kept *kept);
 	/* It honours config->keeps_lines and lines_only: a Flume agent may have it. */
 	bool keeps_lines;
 };
@@ -59,7 +68,9 @@ struct source {
 	struct consumers *consumers;    /* whom it wakes, and who tell whether there is room; NULL in tests: always */
 	struct metrics_source *metrics; /* may be NULL */
 	void *state;                    /* the driver's */
-	int stop_fd;                    /* an eventfd, readable from when it is to stop */
+	struct source_kept
+		*kept; /* of the one before; NULL, or its state is: there was none. `open` takes it, or fails */
+	int stop_fd;   /* an eventfd, readable from when it is to stop */
 };
 
 /* What came with a commit, or in a part of a run. */

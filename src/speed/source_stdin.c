@@ -1,5 +1,6 @@
 /*
- * The source "stdin": what is piped into the process, until its end. There is no more then, and `run` ends.
+ * The source "stdin": what is piped into the process, until its end. There is no more then, and `run` ends. When the configuration is
+ * read again, the source that takes its place goes on with what it has read, and with its numbers of lines.
  */
 #include "speed/piped.h"
 
@@ -9,12 +10,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* What the source before had, when the configuration was read again. */
+static int take_kept(struct source *source, struct error *err)
+{
+	const int rc = piped_resume(source->kept->state, source, err);
+	if (rc < 0)
+		return rc;
+	source->state = source->kept->state;
+	*source->kept = (struct source_kept){0};
+	return 0;
+}
+
 static int open_state(struct source *source, struct error *err)
 {
 	/* A descriptor that was closed would be that of the next file that is opened. */
 	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
 		return error_set(err, ERROR_CONFIG, "source %s reads the standard input, which is closed",
 				 source->config->name);
+	if (source->kept && source->kept->state)
+		return take_kept(source, err);
 	struct piped *const piped = calloc(1, sizeof(*piped));
 	if (!piped)
 		return error_no_memory(err, sizeof(*piped));
@@ -31,8 +45,24 @@ static void close_state(struct source *source)
 {
 	if (!source->state)
 		return;
+	piped_give_up(source->state);
 	piped_close(source->state);
 	free(source->state);
+	source->state = NULL;
+}
+
+static void release_kept(void *state)
+{
+	piped_close(state);
+	free(state);
+}
+
+static void keep_state(struct source *source, struct source_kept *kept)
+{
+	if (!source->state)
+		return;
+	piped_pause(source->state);
+	*kept = (struct source_kept){.state = source->state, .release = release_kept};
 	source->state = NULL;
 }
 
@@ -63,10 +93,7 @@ static int run(struct source *source, struct error *err)
 		rc = 0;
 	if (rc < 0)
 		return rc;
-	rc = piped_take(piped, piped->ended ? LINES_ENDED : LINES_OPEN, false, err);
-	if (rc == 0)
-		piped_give_up(piped);
-	return rc;
+	return piped_take(piped, piped->ended ? LINES_ENDED : LINES_OPEN, false, err);
 }
 
-const struct source_driver source_stdin = {.open = open_state, .run = run, .close = close_state};
+const struct source_driver source_stdin = {.open = open_state, .run = run, .close = close_state, .keep = keep_state};

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -233,3 +234,42 @@ def test_wrong_command_line(shop, words):
     result = shop.run("run", *words, timeout=60)
     assert result.code == 2
     assert "--help" in result.err
+
+
+def test_reload_while_stdin_is_read(shop):
+    """What came of a line before the reload goes on behind it, and the numbers of lines do."""
+    shop.config["sources"] = [{"name": "pipe", "type": "stdin", "format": "classic", "settle_ms": 0}]
+    shop.write_config()
+    with Daemon(shop, stdin=subprocess.PIPE) as daemon:
+
+        def say(text):
+            daemon.process.stdin.write(text.encode())
+            daemon.process.stdin.flush()
+
+        say(classic(1, "latte", 70, 1_700_000_000) + "2|moc")
+        wait_for("the first", lambda: count(shop) == 1)
+        shop.programme["name"] = "Another"
+        shop.write_config()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("the new configuration is taken")
+        say("ha 80|1700000001\n")
+        wait_for("the second", lambda: count(shop) == 2)
+        for change in ({"name": "other"}, {"format": "ndjson"}, {"type": "exec", "command": ["cat"]}):
+            n = len(daemon.messages("the new configuration is not taken, all goes on with the old one"))
+            good = dict(shop.config["sources"][0])
+            shop.config["sources"] = [good | change]
+            shop.write_config()
+            daemon.signal(signal.SIGHUP)
+            said = daemon.wait_log("the new configuration is not taken, all goes on with the old one", n + 1)
+            assert "source pipe reads the standard input" in json.dumps(said), said
+            shop.config["sources"] = [good]
+        shop.write_config()
+        say(classic(3, "tea", 5, 1_700_000_002) + "4|cut")
+        daemon.process.stdin.close()
+        daemon.wait_log("a source has ended: nothing more will come of it")
+    rows = shop.sql("SELECT event_id, odr_menu FROM transactions_cln ORDER BY event_id")
+    starts = {event_id.split(":")[0] for event_id, _ in rows}
+    assert len(starts) == 1
+    assert [(event_id.split(":")[1], menu) for event_id, menu in rows] == [("1", "latte"), ("2", "mocha"), ("3", "tea")]
+    assert shop.reasons() == {"column_count": 1}
+    shop.ok("audit")
