@@ -1,0 +1,89 @@
+/*
+ * The conformance suite of store/cells.h on LMDB, alone and behind faults; and, where PUNCHCARD_TEST_HBASE names the URL of a REST
+ * gateway, on HBase. PUNCHCARD_TEST_HBASE_PROXY may name another URL of the same gateway, behind a proxy that loses requests and
+ * answers.
+ */
+#include "cells_suite.h"
+#include "faulty_cells.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <unistd.h>
+
+static int run_lmdb(const char *name, unsigned percent)
+{
+	char dir[] = "/tmp/punchcard-test-cells-XXXXXX";
+	struct error err = {0};
+	if (!mkdtemp(dir))
+		abort();
+	if (cells_open_lmdb(dir, &(struct cells_lmdb_options){.map_gib = 1}, &suite.cells, &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		abort();
+	}
+	if (percent)
+		suite.cells = faulty_cells(suite.cells, 1, percent);
+	snprintf(suite.table, sizeof(suite.table), "suite");
+	const int failed = cells_suite_run(name);
+	cells_close(suite.cells);
+	file_remove_tree(dir, &err);
+	return failed;
+}
+
+static void drop_table(const char *url)
+{
+	struct http_options options = HTTP_OPTIONS_DEFAULT;
+	struct http *http = NULL;
+	_cleanup_http_answer_ struct http_answer answer = {0};
+	char path[128];
+	options.url = url;
+	snprintf(path, sizeof(path), "/pct_%s/schema", suite.table);
+	if (http_open(&options, &http, NULL) == 0)
+		http_ask(http, &(struct http_request){.method = HTTP_DELETE, .path = path}, &answer, NULL);
+	http_close(http);
+}
+
+static int run_hbase(const char *name, const char *url, const char *drop_url, unsigned percent)
+{
+	static unsigned runs;
+	struct cells_hbase_options options = CELLS_HBASE_OPTIONS_DEFAULT;
+	struct error err = {0};
+	options.http.url = url;
+	options.http.retry.first_ms = 20;
+	options.http.retry.most_ms = 500;
+	options.http.silence_ms = 10000;
+	options.prefix = "pct_";
+	/* So small that the suite's batches, keys and rows go over each limit. */
+	options.batch_rows = 150;
+	options.uri_bytes = 4000;
+	options.get_rows = 130;
+	options.page_cells = 23;
+	if (cells_open_hbase(&options, &suite.cells, &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		abort();
+	}
+	if (percent)
+		suite.cells = faulty_cells(suite.cells, 2, percent);
+	snprintf(suite.table, sizeof(suite.table), "suite-%lld-%d-%u", (long long)(clock_now_us() / 1000000), getpid(),
+		 ++runs);
+	const int failed = cells_suite_run(name);
+	cells_close(suite.cells);
+	drop_table(drop_url);
+	return failed;
+}
+
+int main(void)
+{
+	const char *const url = getenv("PUNCHCARD_TEST_HBASE");
+	const char *const proxy = getenv("PUNCHCARD_TEST_HBASE_PROXY");
+	int failed = run_lmdb("LMDB", 0);
+	failed += run_lmdb("LMDB, of ten calls four fail", 40);
+	suite.small = true;
+	if (url) {
+		failed += run_hbase("HBase", url, url, 0);
+		failed += run_hbase("HBase, of ten calls two fail", url, url, 20);
+	}
+	if (proxy)
+		failed += run_hbase("HBase behind a proxy", proxy, url ? url : proxy, 0);
+	return failed;
+}
