@@ -1,17 +1,5 @@
-#include "base/tz.h"
 #include "cli/audit_show.h"
-
-static void json_date(struct json *out, const char *key, int32_t day)
-{
-	char date[11];
-	json_key(out, key);
-	if (day == DAY_MIN) {
-		json_null(out);
-		return;
-	}
-	civil_format(day, date);
-	json_text(out, date);
-}
+#include "cli/json_keys.h"
 
 static void json_known(struct json *out, const char *key, struct slice text)
 {
@@ -28,18 +16,6 @@ static void json_word(struct json *out, const char *key, struct slice text)
 	json_known(out, key, text.len ? text : (struct slice){NULL, 0});
 }
 
-static void json_count(struct json *out, const char *key, uint64_t n)
-{
-	json_key(out, key);
-	json_uint(out, n);
-}
-
-static void json_number_of(struct json *out, const char *key, int64_t value, unsigned scale)
-{
-	json_key(out, key);
-	json_decimal(out, value, scale);
-}
-
 void audit_json_finding(struct json *out, const struct audit_finding *finding)
 {
 	json_object(out);
@@ -47,7 +23,7 @@ void audit_json_finding(struct json *out, const struct audit_finding *finding)
 	json_text(out, audit_table_name(finding->table));
 	json_key(out, "kind");
 	json_text(out, audit_kind_name(finding->kind));
-	json_date(out, "data_dt", finding->day);
+	key_day(out, "data_dt", finding->day);
 	json_word(out, "cust_id", finding->customer);
 	json_word(out, "event_id", finding->event_id);
 	json_key(out, "entry_no");
@@ -57,7 +33,7 @@ void audit_json_finding(struct json *out, const struct audit_finding *finding)
 		json_null(out);
 	json_word(out, "ledger", finding->ledger);
 	/* Of a whole partition; else it is one. */
-	json_count(out, "rows", finding->rows ? finding->rows : 1);
+	key_uint(out, "rows", finding->rows ? finding->rows : 1);
 	json_key(out, "partition");
 	json_bool(out, finding->rows > 0);
 	json_key(out, "values");
@@ -84,14 +60,14 @@ static void json_sums(struct json *out, const struct audit_report *report)
 		json_object(out);
 		json_key(out, "ledger");
 		json_text(out, sum->name);
-		json_number_of(out, "issued", sum->issued_milli, 3);
-		json_number_of(out, "reversed", sum->reversed_milli, 3);
-		json_number_of(out, "redeemed", sum->redeemed_milli, 3);
-		json_number_of(out, "expired", sum->expired_milli, 3);
-		json_number_of(out, "spendable", sum->spendable_milli, 3);
-		json_number_of(out, "pending", sum->pending_milli, 3);
-		json_number_of(out, "debt", sum->debt_milli, 3);
-		json_number_of(out, "difference", sum->difference_milli, 3);
+		key_decimal(out, "issued", sum->issued_milli, 3);
+		key_decimal(out, "reversed", sum->reversed_milli, 3);
+		key_decimal(out, "redeemed", sum->redeemed_milli, 3);
+		key_decimal(out, "expired", sum->expired_milli, 3);
+		key_decimal(out, "spendable", sum->spendable_milli, 3);
+		key_decimal(out, "pending", sum->pending_milli, 3);
+		key_decimal(out, "debt", sum->debt_milli, 3);
+		key_decimal(out, "difference", sum->difference_milli, 3);
 		json_end_object(out);
 	}
 	json_end_array(out);
@@ -101,23 +77,23 @@ void audit_json_report(struct json *out, const struct audit_report *report)
 {
 	json_key(out, "agree");
 	json_bool(out, report->differences == 0);
-	json_count(out, "differences", report->differences);
+	key_uint(out, "differences", report->differences);
 	json_key(out, "by_table");
 	json_object(out);
 	for (unsigned i = 0; i < AUDIT_TABLES; i++)
-		json_count(out, audit_table_name(i), report->by_table[i]);
+		key_uint(out, audit_table_name(i), report->by_table[i]);
 	json_end_object(out);
 	json_key(out, "empty");
 	json_bool(out, report->empty);
-	json_date(out, "data_dt", report->refreshed ? report->day : DAY_MIN);
-	json_count(out, "transactions", report->rows);
-	json_count(out, "customers", report->customers);
-	json_count(out, "events", report->events);
-	json_count(out, "entries", report->entries);
-	json_count(out, "accounts", report->accounts);
-	json_count(out, "waiting_events", report->waiting_events);
-	json_count(out, "waiting_customers", report->waiting_customers);
-	json_count(out, "waiting_accounts", report->waiting_accounts);
+	key_day(out, "data_dt", report->refreshed ? report->day : DAY_MIN);
+	key_uint(out, "transactions", report->rows);
+	key_uint(out, "customers", report->customers);
+	key_uint(out, "events", report->events);
+	key_uint(out, "entries", report->entries);
+	key_uint(out, "accounts", report->accounts);
+	key_uint(out, "waiting_events", report->waiting_events);
+	key_uint(out, "waiting_customers", report->waiting_customers);
+	key_uint(out, "waiting_accounts", report->waiting_accounts);
 	json_key(out, "stale");
 	json_bool(out, report->stale);
 	json_key(out, "day_unknown");
@@ -131,7 +107,7 @@ void audit_json_report(struct json *out, const struct audit_report *report)
 
 static void json_amount(struct json *out, const struct reserve_ledger *ledger, int64_t points_milli, int64_t minor)
 {
-	json_number_of(out, "points", points_milli, 3);
+	key_decimal(out, "points", points_milli, 3);
 	json_key(out, "cost");
 	if (ledger->rules->value_micro > 0)
 		json_decimal(out, minor, 2);
@@ -160,7 +136,7 @@ static void json_reserve_ledger(struct json *out, const struct reserve_ledger *l
 		json_decimal(out, ledger->rules->value_micro, 6);
 	else
 		json_null(out);
-	json_count(out, "customers", ledger->customers);
+	key_uint(out, "customers", ledger->customers);
 	json_key(out, "by_inactivity");
 	json_bool(out, ledger->rules->expiry == EXPIRY_INACTIVITY);
 	json_key(out, "expires");
@@ -185,14 +161,14 @@ static void json_reserve_ledger(struct json *out, const struct reserve_ledger *l
 void reserve_json(struct json *out, const struct reserve_report *report, const struct programme *programme)
 {
 	json_object(out);
-	json_date(out, "data_dt", report->day);
+	key_day(out, "data_dt", report->day);
 	json_key(out, "from");
 	json_text(out, report->from_state ? "account_state" : "history");
 	json_key(out, "programme");
 	json_text(out, programme->hash_text);
 	json_key(out, "currency");
 	json_text(out, programme->currency);
-	json_count(out, "customers", report->customers);
+	key_uint(out, "customers", report->customers);
 	json_key(out, "ledgers");
 	json_array(out);
 	for (unsigned i = 0; i < report->n_ledgers; i++)

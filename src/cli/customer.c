@@ -1,8 +1,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
-#include "base/json.h"
-#include "base/tz.h"
 #include "cli/command.h"
+#include "cli/json_keys.h"
 #include "cli/show.h"
 #include "serving/lookup.h"
 
@@ -241,37 +240,13 @@ static void json_slice_or_null(struct json *out, const char *key, struct slice v
 		json_null(out);
 }
 
-static void key_time(struct json *out, const char *key, bool known, int64_t time_us)
+static void key_known_time(struct json *out, const char *key, bool known, int64_t time_us)
 {
 	json_key(out, key);
 	if (known)
 		json_time(out, time_us);
 	else
 		json_null(out);
-}
-
-static void key_day(struct json *out, const char *key, int32_t day)
-{
-	char date[11];
-	json_key(out, key);
-	if (day == DAY_MAX || day == DAY_MIN) {
-		json_null(out);
-		return;
-	}
-	civil_format(day, date);
-	json_text(out, date);
-}
-
-static void key_points(struct json *out, const char *key, int64_t points_milli)
-{
-	json_key(out, key);
-	json_decimal(out, points_milli, 3);
-}
-
-static void key_int(struct json *out, const char *key, int64_t value)
-{
-	json_key(out, key);
-	json_int(out, value);
 }
 
 static void json_pending(struct json *out, const struct account *account, unsigned ledger)
@@ -380,8 +355,8 @@ static void json_account(struct json *out, const struct lookup *lookup, const st
 	json_decimal(out, card->totals.spend_minor, 2);
 	key_points(out, "points", first.balance_milli);
 	key_points(out, "points_earned", first.issued_milli - first.reversed_milli);
-	key_time(out, "first_order", card->totals.orders, card->totals.first_us);
-	key_time(out, "last_order", card->totals.orders, card->totals.last_us);
+	key_known_time(out, "first_order", card->totals.orders, card->totals.first_us);
+	key_known_time(out, "last_order", card->totals.orders, card->totals.last_us);
 	key_int(out, "events", card->totals.events);
 	key_int(out, "rejected", card->totals.rejected);
 	key_day(out, "as_of", card->account ? card->totals.day : DAY_MIN);
@@ -404,13 +379,13 @@ static void json_orders(struct json *out, const struct customer_card *card, size
 		json_object(out);
 		json_key(out, "event_id");
 		json_slice(out, orders.first[i]->id);
-		key_time(out, "time", true, orders.first[i]->time_us);
+		key_known_time(out, "time", true, orders.first[i]->time_us);
 		json_key(out, "amount");
 		json_decimal(out, orders.first[i]->total_minor, 2);
 		json_end_object(out);
 	}
 	json_end_array(out);
-	key_time(out, "last_orders_since", !orders.all && orders.n < most, orders.since_us);
+	key_known_time(out, "last_orders_since", !orders.all && orders.n < most, orders.since_us);
 }
 
 static int print_json(const struct lookup *lookup, const struct customer_card *card, size_t orders)

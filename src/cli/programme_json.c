@@ -1,6 +1,5 @@
+#include "cli/json_keys.h"
 #include "cli/programme_show.h"
-
-#include "base/tz.h"
 
 #include <string.h>
 
@@ -33,24 +32,6 @@ int64_t programme_multiplier_milli(struct multiplier multiplier)
 	return multiplier.num * 1000 / multiplier.den;
 }
 
-static void key_text(struct json *out, const char *key, const char *value)
-{
-	json_key(out, key);
-	json_text(out, value);
-}
-
-static void key_int(struct json *out, const char *key, int64_t value)
-{
-	json_key(out, key);
-	json_int(out, value);
-}
-
-static void key_decimal(struct json *out, const char *key, int64_t value, unsigned scale)
-{
-	json_key(out, key);
-	json_decimal(out, value, scale);
-}
-
 /* 0 is null: not said. */
 static void key_decimal_or_null(struct json *out, const char *key, int64_t value, unsigned scale)
 {
@@ -59,18 +40,6 @@ static void key_decimal_or_null(struct json *out, const char *key, int64_t value
 		json_decimal(out, value, scale);
 	else
 		json_null(out);
-}
-
-static void key_day(struct json *out, const char *key, int32_t day)
-{
-	char text[11];
-	json_key(out, key);
-	if (day == DAY_MIN || day == DAY_MAX) {
-		json_null(out);
-		return;
-	}
-	civil_format(day, text);
-	json_text(out, text);
 }
 
 static void put_expiry(const struct ledger_rules *ledger, struct json *out)

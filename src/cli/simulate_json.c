@@ -1,15 +1,8 @@
 /* The report of `simulate` as one JSON object. */
-#include "base/json.h"
-#include "base/tz.h"
+#include "cli/json_keys.h"
 #include "cli/simulate_show.h"
 
 static const char *const SIDES[SIMULATE_SIDES] = {"today", "other"};
-
-static void json_points(struct json *out, const char *key, int64_t points_milli)
-{
-	json_key(out, key);
-	json_decimal(out, points_milli, 3);
-}
 
 static void json_side(struct json *out, const struct simulate_ledger *ledger, unsigned side)
 {
@@ -20,13 +13,13 @@ static void json_side(struct json *out, const struct simulate_ledger *ledger, un
 		return;
 	}
 	json_object(out);
-	json_points(out, "issued", points->issued_milli);
-	json_points(out, "reversed", points->reversed_milli);
-	json_points(out, "redeemed", points->redeemed_milli);
-	json_points(out, "expired", points->expired_milli);
-	json_points(out, "outstanding", points->outstanding_milli);
-	json_points(out, "pending", points->pending_milli);
-	json_points(out, "debt", points->debt_milli);
+	key_points(out, "issued", points->issued_milli);
+	key_points(out, "reversed", points->reversed_milli);
+	key_points(out, "redeemed", points->redeemed_milli);
+	key_points(out, "expired", points->expired_milli);
+	key_points(out, "outstanding", points->outstanding_milli);
+	key_points(out, "pending", points->pending_milli);
+	key_points(out, "debt", points->debt_milli);
 	const bool priced = ledger->value_micro[side] > 0;
 	json_key(out, "value_per_point");
 	if (priced)
@@ -126,7 +119,7 @@ static void json_changes(struct json *out, const struct simulate_report *report)
 		json_object(out);
 		json_key(out, "percent");
 		json_uint(out, SIMULATE_QUANTILE[i]);
-		json_points(out, "change", report->quantiles[i]);
+		key_points(out, "change", report->quantiles[i]);
 		json_end_object(out);
 	}
 	json_end_array(out);
@@ -150,8 +143,8 @@ static void json_losers(struct json *out, const struct simulation_shown *shown)
 			json_slice(out, name);
 		else
 			json_null(out);
-		json_points(out, "today", c->before_milli);
-		json_points(out, "other", c->after_milli);
+		key_points(out, "today", c->before_milli);
+		key_points(out, "other", c->after_milli);
 		json_end_object(out);
 	}
 	json_end_array(out);

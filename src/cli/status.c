@@ -1,8 +1,7 @@
 #include "serving/status.h"
 
-#include "base/json.h"
-#include "base/tz.h"
 #include "cli/command.h"
+#include "cli/json_keys.h"
 #include "cli/show.h"
 #include "cli/top_show.h"
 
@@ -119,21 +118,6 @@ static void print_status(const struct deployment *deployment, const struct statu
 	       bytes_text(status->backlog_bytes, size[2]));
 	for (unsigned i = 0; i < status->n_consumers; i++)
 		print_consumer(status, &status->consumers[i]);
-}
-
-static void key_uint(struct json *out, const char *key, uint64_t value)
-{
-	json_key(out, key);
-	json_uint(out, value);
-}
-
-static void key_time(struct json *out, const char *key, int64_t time_us)
-{
-	json_key(out, key);
-	if (time_us == 0)
-		json_null(out);
-	else
-		json_time(out, time_us);
 }
 
 static void json_sources(struct json *out, const struct status *status)

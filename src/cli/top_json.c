@@ -1,27 +1,7 @@
+#include "cli/json_keys.h"
 #include "cli/top_show.h"
 
 #include <stdio.h>
-
-static void key_uint(struct json *out, const char *key, uint64_t value)
-{
-	json_key(out, key);
-	json_uint(out, value);
-}
-
-static void key_text(struct json *out, const char *key, const char *value)
-{
-	json_key(out, key);
-	json_text(out, value);
-}
-
-static void key_time(struct json *out, const char *key, int64_t time_us)
-{
-	json_key(out, key);
-	if (time_us == 0)
-		json_null(out);
-	else
-		json_time(out, time_us);
-}
 
 /* Microseconds, all of them 0 when nothing came: told by "lines". */
 static void key_times(struct json *out, const char *key, const struct live_times *times)

@@ -41,6 +41,7 @@ struct tcp {
 	bool is_full;                    /* said already: as many connect as can */
 	struct stream_position position; /* of what is durable, all connections together */
 	int64_t accept_ms;               /* by the monotonic clock: not before */
+	unsigned turn;                   /* who is read first */
 	unsigned n;
 	struct tcp_client *clients[TCP_CLIENTS];
 };
@@ -167,8 +168,10 @@ static int read_clients(struct tcp *tcp, struct error *err)
 {
 	size_t held = held_bytes(tcp);
 	int rc = 0;
+	/* Where there is not room for all, it is another's turn each time. */
+	tcp->turn++;
 	for (unsigned i = 0; rc == 0 && i < tcp->n; i++) {
-		struct tcp_client *const client = tcp->clients[i];
+		struct tcp_client *const client = tcp->clients[(tcp->turn + i) % tcp->n];
 		if (!client->is_ready || client->state != TCP_OPEN || held >= TCP_HELD_BYTES)
 			continue;
 		held -= lines_waiting(&client->stream);
@@ -258,6 +261,8 @@ static void give_room(struct tcp *tcp)
 		if (lines_waiting(&tcp->clients[i]->stream) > lines_waiting(&longest->stream))
 			longest = tcp->clients[i];
 	tcp_client_refuse(longest, "FAILED: too many long lines at once, send it again later");
+	lines_give_up(tcp->lines, &longest->stream);
+	buf_release(&longest->stream.window);
 }
 
 /* --- running --- */

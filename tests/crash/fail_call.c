@@ -11,6 +11,8 @@
  * fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were. FAIL_ONLY=fsync
  * counts calls of that name alone. FAIL_FOR=m lets m calls fail in a row (-1: all that come), and those behind them pass again.
  */
+#include "fail_log.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,19 +38,6 @@ static long fail_for = 1;
 static const char *fail_only;
 static int fail_errno; /* 0: kill */
 static bool fail_short;
-
-/* By the system call itself: what is told here is not counted. */
-static void tell(const char *text, long number)
-{
-	const char *const path = getenv("PUNCHCARD_FAIL_LOG");
-	char line[100];
-	const int len = snprintf(line, sizeof(line), "%s %ld\n", text, number);
-	const long fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-	if (fd >= 0) {
-		syscall(SYS_write, fd, line, (size_t)len);
-		syscall(SYS_close, fd);
-	}
-}
 
 __attribute__((constructor)) static void read_environment(void)
 {

@@ -7,6 +7,8 @@
  * from LMDB, json-c or zlib; what DuckDB and the C library ask for passes. NOMEM_FOR=m lets m requests fail in a row (-1: all
  * that come). The log is as that of fail_call.c.
  */
+#include "fail_log.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,18 +41,6 @@ static struct range {
 	uintptr_t to;
 } ranges[RANGES_MAX];
 static unsigned n_ranges;
-
-static void tell(const char *text, long number)
-{
-	const char *const path = getenv("PUNCHCARD_FAIL_LOG");
-	char line[100];
-	const int len = snprintf(line, sizeof(line), "%s %ld\n", text, number);
-	const long fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-	if (fd >= 0) {
-		syscall(SYS_write, fd, line, (size_t)len);
-		syscall(SYS_close, fd);
-	}
-}
 
 /* Its code, when it is one that is to bear it. The program's own name is empty. */
 static int add_ranges(struct dl_phdr_info *info, size_t size, void *context)

@@ -14,9 +14,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "port.h"
 #include "shop.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -44,17 +44,6 @@ static inline void *run_source(void *argument)
 		source_wait(&web.source, -1, 300, 0);
 	}
 	return NULL;
-}
-
-static inline uint16_t free_port(void)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(in);
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&in, len) == 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	close(fd);
-	return ntohs(in.sin_port);
 }
 
 static inline void start_thread(void)
@@ -126,26 +115,16 @@ static inline void stop_serving(void)
 
 /* --- a client --- */
 
+static inline int dial(void)
+{
+	return dial_port(web.port, PATIENCE_MS / 1000);
+}
+
 struct reply {
 	int status; /* 0: the connection was ended without an answer */
 	char head[2048];
 	char body[32768];
 };
-
-static inline int dial(void)
-{
-	const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
-	const struct sockaddr_in in = {
-		.sin_family = AF_INET, .sin_port = htons(web.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (const struct sockaddr *)&in, sizeof(in)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
 
 /* What the other side has ended takes no more: that is no failure. */
 static inline bool say(int fd, const void *data, size_t len)

@@ -1,25 +1,14 @@
 /* The source that takes lines by connections: what is answered, and when. */
+#include "port.h"
 #include "source_shop.h"
 #include "speed/tcp_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static uint16_t port;
-
-static uint16_t free_port(void)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(in);
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&in, len) == 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	close(fd);
-	return ntohs(in.sin_port);
-}
 
 /* `keys`: more of the source's, each with ", " behind it. */
 static void serve(const char *keys)
@@ -34,14 +23,8 @@ static void serve(const char *keys)
 
 static int dial(void)
 {
-	const struct timeval patience = {.tv_sec = 60};
-	const struct sockaddr_in in = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int fd = dial_port(port, 60);
 	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	assert_int_equal(connect(fd, (const struct sockaddr *)&in, sizeof(in)), 0);
 	return fd;
 }
 
@@ -205,6 +188,72 @@ static void test_a_line_too_long_ends_the_connection(void **state)
 	assert_int_equal(journal_lines(), 2);
 }
 
+/* One more than can be waits until one of them ends. */
+static void test_as_many_as_can_be(void **state)
+{
+	(void)state;
+	int fds[TCP_CLIENTS + 1];
+	serve("format: classic, ");
+	for (unsigned i = 0; i <= TCP_CLIENTS; i++) {
+		fds[i] = dial();
+		say(fds[i], "1|latte 70|1700000000\n");
+	}
+	for (unsigned i = 0; i < TCP_CLIENTS; i++)
+		expect(fds[i], "OK\n", false);
+	assert_int_equal(journal_lines(), TCP_CLIENTS);
+	close(fds[7]);
+	expect(fds[TCP_CLIENTS], "OK\n", false);
+	for (unsigned i = 0; i <= TCP_CLIENTS; i++)
+		if (i != 7)
+			close(fds[i]);
+	stop_source();
+	assert_int_equal(journal_lines(), TCP_CLIENTS + 1);
+}
+
+/* Lines without their ends fill the memory: one at a time has to go, and who sends whole lines does not notice. */
+static void test_many_long_lines(void **state)
+{
+	(void)state;
+	enum { LONG = 1000000, MANY = 80 };
+	int fds[MANY];
+	unsigned refused = 0;
+	char *const text = malloc(LONG);
+	assert_non_null(text);
+	memset(text, 'x', LONG);
+	serve("format: classic, ");
+	const int other = dial();
+	for (unsigned i = 0; i < MANY; i++) {
+		struct pollfd poll_fd;
+		fds[i] = dial();
+		/* One that is ended already takes no more. */
+		for (size_t at = 0; at < LONG;) {
+			const ssize_t n = send(fds[i], text + at, LONG - at, MSG_NOSIGNAL);
+			if (n <= 0)
+				break;
+			at += (size_t)n;
+		}
+		say(other, "1|latte 70|1700000000\n");
+		expect(other, "OK\n", false);
+		for (unsigned k = 0; k <= i; k++) {
+			poll_fd = (struct pollfd){.fd = fds[k], .events = POLLIN};
+			if (fds[k] >= 0 && poll(&poll_fd, 1, 0) > 0) {
+				expect(fds[k], "FAILED: too many long lines at once, send it again later\n", false);
+				close(fds[k]);
+				fds[k] = -1;
+				refused++;
+			}
+		}
+	}
+	assert_in_range(refused, 5, 40);
+	for (unsigned i = 0; i < MANY; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	close(other);
+	free(text);
+	stop_source();
+	assert_int_equal(journal_lines(), MANY);
+}
+
 /* The disk is full: nothing is answered, nothing is lost, and it goes on by itself. */
 static void test_full_disk(void **state)
 {
@@ -296,6 +345,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many_lines_at_once, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_a_line_too_long_ends_the_connection, make_shop,
 						remove_running_shop),
+		cmocka_unit_test_setup_teardown(test_as_many_as_can_be, make_shop, remove_running_shop),
+		cmocka_unit_test_setup_teardown(test_many_long_lines, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_full_disk, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_stop, make_shop, remove_running_shop),
 		cmocka_unit_test_setup_teardown(test_again_with_ids, make_shop, remove_running_shop),
