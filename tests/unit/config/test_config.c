@@ -355,7 +355,7 @@ static void test_sources(void **state)
 		{SOURCE("    formats: x\n"), "p.yaml:6: sources[0].formats: this key is unknown; did you mean "
 					     "'format'? expected one of name, type, dir, pattern, recursive, scan_s, "
 					     "format, when_done, suffix, move_to, settle_ms, path, command, restart_s, "
-					     "listen, token_file, max_body_kib, max_waiting"},
+					     "listen, token_file, max_body_kib, max_waiting, answer"},
 	};
 	assert_all_refused(CASES, N(CASES));
 	/* A directory whose name only begins like one of ours, and two patterns in one directory. */
@@ -375,7 +375,9 @@ static void test_types_of_sources(void **state)
 		      "  - {name: b, type: tail, path: logs/till-*.log, format: classic, settle_ms: 100}\n"
 		      "  - {name: c, type: stdin, format: ndjson}\n"
 		      "  - {name: d, type: exec, command: [cat, '-'], format: classic}\n"
-		      "  - {name: e, type: http, listen: '[::1]:8480'}\n");
+		      "  - {name: e, type: http, listen: '[::1]:8480'}\n"
+		      "  - {name: f, type: tcp, listen: '127.0.0.1:8481', format: classic}\n"
+		      "  - {name: g, type: tcp, listen: '127.0.0.1:8482', format: ndjson, answer: false}\n");
 	assert_int_equal(config->sources[0].type, SOURCE_SPOOL);
 	assert_true(config->sources[0].recursive);
 	assert_int_equal(config->sources[0].scan_s, 5);
@@ -392,11 +394,12 @@ static void test_types_of_sources(void **state)
 	assert_int_equal(config->sources[4].max_waiting, 256);
 	for (enum source_type type = SOURCE_SPOOL; type < SOURCE_TYPES; type++)
 		assert_string_equal(config_source_type_name(config->sources[type].type),
-				    ((const char *[]){"spool", "tail", "stdin", "exec", "http"})[type]);
+				    ((const char *[]){"spool", "tail", "stdin", "exec", "http", "tcp"})[type]);
+	assert_true(config->sources[5].answer && !config->sources[6].answer);
 	config_free(config);
 	static const struct refusal CASES[] = {
 		{A_SOURCE("type: kafka, format: classic"), "p.yaml:3: sources[0].type: 'kafka' is not one of its "
-							   "values; expected spool, tail, stdin, exec or http"},
+							   "values; expected spool, tail, stdin, exec, http or tcp"},
 		{A_SOURCE("format: classic"),
 		 "p.yaml:3: sources[0].dir: this key is missing; expected a directory, such as spool"},
 		{A_SOURCE("dir: spool"),
@@ -407,7 +410,7 @@ static void test_types_of_sources(void **state)
 		{A_SOURCE("dir: spool, format: classic, scan_s: 0"),
 		 "p.yaml:3: sources[0].scan_s: '0' is out of range; expected seconds, 1 to 86400"},
 		{A_SOURCE("dir: spool, format: classic, listen: '127.0.0.1:1'"),
-		 "p.yaml:3: sources[0].listen: a source of type spool has no such key (it goes with http)"},
+		 "p.yaml:3: sources[0].listen: a source of type spool has no such key (it goes with http, tcp)"},
 		{A_SOURCE("type: tail, format: classic"), "p.yaml:3: sources[0].path: this key is missing; expected a "
 							  "file, or a pattern of files in a directory, such "
 							  "as logs/till-*.log"},
@@ -449,6 +452,16 @@ static void test_types_of_sources(void **state)
 		{A_SOURCE("type: http, listen: 'a:1', settle_ms: 5"),
 		 "p.yaml:3: sources[0].settle_ms: a source of type http has no such key (it goes with spool, tail, "
 		 "stdin, exec)"},
+		{A_SOURCE("type: tcp, listen: 'a:1'"),
+		 "p.yaml:3: sources[0].format: this key is missing; expected classic, ndjson or the "
+		 "name of an order mapping"},
+		{A_SOURCE("type: tcp, listen: 'a:1', format: x"),
+		 "p.yaml:3: sources[0].format: 'x': a connection brings lines, each on its own; expected classic or "
+		 "ndjson"},
+		{A_SOURCE("type: http, listen: 'a:1', answer: false"),
+		 "p.yaml:3: sources[0].answer: a source of type http has no such key (it goes with tcp)"},
+		{TWO("type: http, listen: 'a:1'", "type: tcp, listen: 'a:1', format: classic"),
+		 "p.yaml:4: sources[1].listen: source a listens at a:1 already; expected another port"},
 		{TWO("type: http, listen: 'a:1'", "type: http, listen: 'a:1'"),
 		 "p.yaml:4: sources[1].listen: source a listens at a:1 already; expected another port"},
 	};
@@ -755,7 +768,7 @@ static void test_template(void **state)
 	assert_int_equal(full->view_max_delay_ms, plain->view_max_delay_ms);
 	assert_int_equal(full->sources[0].scan_s, plain->sources[0].scan_s);
 	assert_int_equal(full->sources[0].type, plain->sources[0].type);
-	assert_int_equal(full->n_sources, 5);
+	assert_int_equal(full->n_sources, 6);
 	assert_int_equal(full->engine_memory_mib, plain->engine_memory_mib);
 	assert_int_equal(full->engine_threads, plain->engine_threads);
 	assert_int_equal(full->n_order_mappings, 1);
