@@ -285,7 +285,7 @@ static int make_url(const struct asking *asking, struct buf *url, struct error *
 	int rc = asking->whole_url ? 0 : buf_append_text(url, http->url);
 	if (rc == 0)
 		rc = buf_append_text(url, path);
-	if (rc == 0 && asking->own_origin && http->options.auth == HTTP_AUTH_QUERY)
+	if (rc == 0 && !asking->whole_url && http->options.auth == HTTP_AUTH_QUERY)
 		rc = buf_printf(url, "%c%s", strchr(path, '?') ? '&' : '?', http->auth_line);
 	return rc < 0 || !buf_text(url) ? error_no_memory(err, url->len) : 0;
 }
@@ -298,17 +298,16 @@ static bool may_go_again(const struct asking *asking, const struct http_try *try
 	return !asking->request->once || !try->sent;
 }
 
-/* How long to wait before the next try; -1: the time is over. */
-static int64_t pause_us(struct asking *asking)
+/* How long to wait behind the n-th try of something that began then; -1: the time is over. */
+static int64_t pause_us(struct http *http, int64_t begin_us, unsigned tries, int64_t asked_us)
 {
-	const struct http_retry *const retry = &asking->http->options.retry;
-	const int64_t left_us = (int64_t)retry->limit_ms * 1000 - (clock_monotonic_us() - asking->begin_us);
-	const unsigned doublings = asking->tries - 1 < 20 ? asking->tries - 1 : 20;
+	const struct http_retry *const retry = &http->options.retry;
+	const int64_t left_us = (int64_t)retry->limit_ms * 1000 - (clock_monotonic_us() - begin_us);
+	const unsigned doublings = tries - 1 < 20 ? tries - 1 : 20;
 	int64_t pause = ((int64_t)retry->first_ms * 1000) << doublings;
 	if (pause > (int64_t)retry->most_ms * 1000)
 		pause = (int64_t)retry->most_ms * 1000;
-	pause -= (int64_t)random_below(&asking->http->random, (uint64_t)pause / 2 + 1);
-	const int64_t asked_us = asking->answer->retry_after_ms * 1000;
+	pause -= (int64_t)random_below(&http->random, (uint64_t)pause / 2 + 1);
 	if (left_us <= 0 || asked_us > left_us)
 		return -1;
 	if (pause < asked_us)
@@ -316,17 +315,34 @@ static int64_t pause_us(struct asking *asking)
 	return pause < left_us ? pause : left_us;
 }
 
-static int wait_for(const struct asking *asking, int64_t us, struct error *what)
+static int wait_for(struct http *http, int64_t us, struct error *err)
 {
 	const int64_t end_us = clock_monotonic_us() + us;
 	for (;;) {
 		const int64_t left_us = end_us - clock_monotonic_us();
-		if (http_stopped(asking->http))
-			return error_set(what, ERROR_INTERRUPTED, "interrupted while waiting to try again");
+		if (http_stopped(http))
+			return error_set(err, ERROR_INTERRUPTED, "interrupted while waiting to try again");
 		if (left_us <= 0)
 			return 0;
-		curl_multi_poll(asking->http->multi, NULL, 0, left_us < 100000 ? (int)(left_us / 1000 + 1) : 100, NULL);
+		curl_multi_poll(http->multi, NULL, 0, left_us < 100000 ? (int)(left_us / 1000 + 1) : 100, NULL);
 	}
+}
+
+int http_pause(struct http *http, struct http_patience *patience, struct error *err)
+{
+	if (!patience->begin_us)
+		patience->begin_us = clock_monotonic_us();
+	patience->tries++;
+	const int64_t pause = pause_us(http, patience->begin_us, patience->tries, 0);
+	if (pause >= 0)
+		return wait_for(http, pause, err);
+	if (err && patience->tries > 1) {
+		char took[DURATION_TEXT_MAX];
+		const size_t used = strlen(err->message);
+		snprintf(err->message + used, sizeof(err->message) - used, " (tried %u times in %s)", patience->tries,
+			 duration_text(clock_monotonic_us() - patience->begin_us, took));
+	}
+	return ERROR_AWAY;
 }
 
 /* One try and its judgement: 1 to go on, 0 done, or the code of *what. */
@@ -395,8 +411,8 @@ int http_ask(struct http *http, const struct http_request *request, struct http_
 			return 0;
 		if (rc < 0)
 			break;
-		const int64_t pause = pause_us(&asking);
-		rc = pause < 0 ? ERROR_AWAY : wait_for(&asking, pause, &what);
+		const int64_t pause = pause_us(http, asking.begin_us, asking.tries, answer->retry_after_ms * 1000);
+		rc = pause < 0 || request->single ? ERROR_AWAY : wait_for(http, pause, &what);
 		answer->doubtful = asking.doubtful;
 	}
 	return say_where(&asking, rc, &what, err);

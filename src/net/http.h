@@ -52,7 +52,8 @@ enum http_auth {
 	HTTP_AUTH_NONE,
 	HTTP_AUTH_SPNEGO, /* Kerberos: the ticket of the process's credential cache (kinit, KRB5CCNAME, a client keytab) */
 	HTTP_AUTH_HEADER, /* a header of each request, "<auth_name>: <auth_value>" */
-	HTTP_AUTH_QUERY,  /* a parameter of each request, "<auth_name>=<auth_value>", percent-encoded by the client */
+	/* A parameter "<auth_name>=<auth_value>", percent-encoded by the client, of each request by path; a whole URL stays as it is. */
+	HTTP_AUTH_QUERY,
 };
 
 struct http_retry {
@@ -133,6 +134,7 @@ struct http_request {
 	http_judge_fn *judge;
 	void *judge_context;
 	bool once;
+	bool single; /* one try, whatever the client's limits: who asks tries again by himself, with http_pause */
 	/* Instead of the client's; 0: the client's. */
 	uint32_t silence_ms;
 	uint32_t total_ms;
@@ -162,6 +164,21 @@ const char *http_name(const struct http *http);
 
 /* Ends the call that runs, and every later one, with ERROR_INTERRUPTED, at once. Thread: any. */
 void http_interrupt(struct http *http);
+
+/* For who tries something of several requests again: waits as http_ask would between two tries.
+ *
+ *     struct http_patience patience = {0};
+ *     do
+ *             rc = …several requests, each `single`…;
+ *     while (rc == ERROR_AWAY && (rc = http_pause(http, &patience, err)) == 0);
+ *
+ * Called behind a failed try, whose error is in err. 0: try again. ERROR_AWAY: the time is over; how often it was tried then stands
+ * behind err's message. ERROR_INTERRUPTED. */
+struct http_patience {
+	int64_t begin_us; /* 0 before the first call: the time runs from then on */
+	unsigned tries;
+};
+int http_pause(struct http *http, struct http_patience *patience, struct error *err);
 
 /* Appends bytes as part of a URL: letters, digits, "-", ".", "_", "~" and the characters in `keep` as they are, all others as %XX. 0 or
  * ERROR_NO_MEMORY. */
