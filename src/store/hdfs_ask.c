@@ -32,6 +32,8 @@ static const struct meaning meanings[] = {
 	{"IOException", "Failed to find datanode", ERROR_AWAY, "no DataNode is there: is one started?"},
 	{"IOException", "could only be written to 0 of", ERROR_AWAY,
 	 "no DataNode takes blocks: is one started, with free disk?"},
+	{"IOException", "No active and not excluded nodes contain this block", ERROR_AWAY,
+	 "no DataNode that has the block is there: is one started?"},
 	{"IOException", "Could not obtain block", ERROR_AWAY, "the DataNode that has the block does not answer"},
 	{"BlockMissingException", NULL, ERROR_AWAY, "the DataNode that has the block does not answer"},
 	{"IOException", "replicas", ERROR_AWAY, NULL},
@@ -294,5 +296,8 @@ int hdfs_transfer_once(struct hdfs *hdfs, const struct hdfs_call *call, struct h
 	data->headers = data->method == HTTP_PUT ? headers : NULL;
 	rc = http_ask(hdfs->servers[hdfs->current], data, &hdfs->answer, err);
 	data->path = NULL;
+	/* One that was killed is still named for a while. */
+	if (rc == ERROR_AWAY && hdfs->answer.status == 0)
+		return error_prefix(err, "the DataNode that the NameNode names does not answer");
 	return rc;
 }
