@@ -164,7 +164,7 @@ int cells_scan(struct cells *cells, const char *table, const struct cells_range 
 /* --- looking after it ------------------------------------------------------------------------------------------------------- */
 
 struct cells_health {
-	char system[96];  /* "HBase 2.6.1, REST gateway 0.0.3", "LMDB 0.9.24" */
+	char what[96];    /* "HBase 2.6.1, REST gateway 0.0.3", "LMDB 0.9.24" */
 	uint32_t servers; /* region servers that live and that are dead; 0 where there are none */
 	uint32_t dead;
 	uint64_t regions;

@@ -262,7 +262,7 @@ int hbase_ping(struct cells *cells, struct cells_health *out, struct error *err)
 	if (rc == 0)
 		rc = ask_text(h, "/version", "REST", rest, sizeof(rest), err);
 	if (rc == 0) {
-		snprintf(out->system, sizeof(out->system), "HBase %s, REST gateway %s", version, rest);
+		snprintf(out->what, sizeof(out->what), "HBase %s, REST gateway %s", version, rest);
 		rc = ask_status(h, out, err);
 	}
 	if (rc == 0)

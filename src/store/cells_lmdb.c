@@ -443,7 +443,7 @@ static int ping(struct cells *cells, struct cells_health *out, struct error *err
 	if (rc == 0 && code != MDB_NOTFOUND)
 		rc = fail(l, code, err, "read cells");
 	close_walk(txn, cursor);
-	snprintf(out->system, sizeof(out->system), "LMDB %d.%d.%d", MDB_VERSION_MAJOR, MDB_VERSION_MINOR,
+	snprintf(out->what, sizeof(out->what), "LMDB %d.%d.%d", MDB_VERSION_MAJOR, MDB_VERSION_MINOR,
 		 MDB_VERSION_PATCH);
 	out->answer_us = clock_monotonic_us() - begin_us;
 	return rc;

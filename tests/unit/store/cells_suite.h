@@ -559,7 +559,7 @@ static void suite_test_health(void **state)
 	(void)state;
 	SUITE_AGAIN(rc, suite_ping_once(&health));
 	assert_int_equal(rc, 0);
-	assert_true(health.system[0] && health.answer_us > 0 && health.n_tables >= 1);
+	assert_true(health.what[0] && health.answer_us > 0 && health.n_tables >= 1);
 	for (size_t at = 0; at < health.tables.len; at += strlen(health.tables.data + at) + 1)
 		found = found || strcmp(health.tables.data + at, suite.table) == 0;
 	assert_true(found);

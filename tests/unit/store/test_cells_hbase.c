@@ -399,7 +399,7 @@ static void test_health(void **state)
 	      {.status = 404, .body = "No rows found.\r\n"},
 	      {.status = 403, .body = "Forbidden\r\norg.apache.AccessDeniedException: w\n"}, NO_TABLE, {.status = 503});
 	assert_int_equal(cells_ping(cells, &health, &err), 0);
-	assert_string_equal(health.system, "HBase 2.6.1-hadoop3, REST gateway 0.0.3");
+	assert_string_equal(health.what, "HBase 2.6.1-hadoop3, REST gateway 0.0.3");
 	assert_true(health.servers == 2 && health.dead == 1 && health.regions == 3 && health.n_tables == 2);
 	assert_memory_equal(health.tables.data, "t\0u\0", 4);
 	const int64_t behind_s = clock_now_us() / 1000000 - 784111777;
