@@ -1,0 +1,526 @@
+/* One run of Spark: its files, its process, and what it says meanwhile. */
+#include "engine/spark_internal.h"
+
+#include "base/decimal.h"
+#include "base/file.h"
+#include "base/utf8.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long it has to end when it is asked to: it removes what it has staged. */
+#define END_MS INT64_C(15000)
+/* How often the caller is asked, and a program's end is looked for. */
+#define TURN_MS    200
+#define READ_BYTES ((size_t)64 * 1024)
+/* Of what it says to stderr, the end is kept: stack traces are long. */
+#define SAID_BYTES_MAX  ((size_t)1024 * 1024)
+#define ROW_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define EXIT_NO_PROGRAM 127
+
+/* What a user may set otherwise. */
+static const struct spark_setting SETTINGS[] = {
+	{"spark.ui.enabled", "false"},
+	{"spark.ui.showConsoleProgress", "true"},
+};
+
+/* What must be so. */
+static const struct spark_setting MUST[] = {
+	{"spark.sql.session.timeZone", "UTC"},
+	{"spark.sql.ansi.enabled", "true"},
+	{"spark.sql.error.messageFormat", "STANDARD"},
+	{"spark.sql.variable.substitute", "false"},
+	/* Not INT96, which few read. */
+	{"spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS"},
+	/* Partitions that are overwritten by PARTITION (data_dt) are staged and moved: a job that fails loses no old rows. */
+	{"spark.sql.sources.partitionOverwriteMode", "dynamic"},
+	{"spark.sql.hive.convertInsertingPartitionedTable", "true"},
+	{"spark.sql.hive.convertMetastoreParquet", "true"},
+	{"spark.hadoop.hive.exec.dynamic.partition", "true"},
+	{"spark.hadoop.hive.exec.dynamic.partition.mode", "nonstrict"},
+	{"spark.hadoop.hive.exec.max.dynamic.partitions", "100000"},
+	{"spark.hadoop.hive.exec.max.dynamic.partitions.pernode", "100000"},
+};
+
+struct run {
+	const struct spark_options *options;
+	const struct spark_script *script;
+	char *dir;
+	char *conf_path;
+	char *sql_path;
+	pid_t pid;
+	int out_fd;
+	int err_fd;
+	struct buf out;  /* stdout behind the last whole line */
+	struct buf line; /* stderr behind the last line */
+	struct buf said;
+	struct spark_progress progress;
+	bool begun;       /* a statement has begun */
+	int64_t asked_ms; /* when it was asked to end; 0: it was not */
+	bool killed;
+	int rc; /* the first error of ours, with … */
+	struct error error;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- its files ---- */
+
+/* A value of a properties file: backslashes doubled, and no line ends. */
+static int put_setting(struct buf *out, const struct spark_setting *setting)
+{
+	int rc = buf_printf(out, "%s ", setting->key);
+	for (const char *p = setting->value; rc == 0 && *p; p++)
+		rc = *p == '\\'   ? buf_append_text(out, "\\\\")
+		     : *p == '\n' ? buf_append_text(out, "\\n")
+				  : buf_append(out, p, 1);
+	return rc < 0 ? rc : buf_append_text(out, "\n");
+}
+
+static int write_properties(const struct run *run, struct error *err)
+{
+	const struct spark_options *const options = run->options;
+	_cleanup_buf_ struct buf text = {0};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(SETTINGS) / sizeof(SETTINGS[0]); i++)
+		rc = put_setting(&text, &SETTINGS[i]);
+	for (unsigned i = 0; rc == 0 && i < options->n_settings; i++)
+		rc = put_setting(&text, &options->settings[i]);
+	for (size_t i = 0; rc == 0 && i < sizeof(MUST) / sizeof(MUST[0]); i++)
+		rc = put_setting(&text, &MUST[i]);
+	return rc < 0 ? error_no_memory(err, text.len) : file_write_durable(run->conf_path, text.data, text.len, err);
+}
+
+static int write_script(const struct run *run, struct error *err)
+{
+	_cleanup_buf_ struct buf text = {0};
+	return spark_script_text(run->script, &text) < 0 ? error_no_memory(err, text.len)
+							 : file_write_durable(run->sql_path, text.data, text.len, err);
+}
+
+static int write_files(struct run *run, struct error *err)
+{
+	run->dir = text_printf("%s/spark-XXXXXX", run->options->tmp_dir);
+	if (!run->dir)
+		return error_no_memory(err, strlen(run->options->tmp_dir));
+	if (!mkdtemp(run->dir)) {
+		const int rc = error_errno(err, errno, "cannot make a directory in %s", run->options->tmp_dir);
+		free(run->dir);
+		run->dir = NULL;
+		return rc;
+	}
+	run->conf_path = text_printf("%s/spark.conf", run->dir);
+	run->sql_path = text_printf("%s/script.sql", run->dir);
+	if (!run->conf_path || !run->sql_path)
+		return error_no_memory(err, strlen(run->dir));
+	const int rc = write_properties(run, err);
+	return rc < 0 ? rc : write_script(run, err);
+}
+
+/* ---- its process ---- */
+
+#define ARGUMENTS_MAX 16u
+
+static char *join_files(const struct spark_options *options)
+{
+	_cleanup_buf_ struct buf text = {0};
+	for (unsigned i = 0; i < options->n_files; i++)
+		if (buf_printf(&text, "%s%s", i ? "," : "", options->files[i]) < 0)
+			return NULL;
+	return slice_dup((struct slice){text.data, text.len});
+}
+
+static unsigned fill_arguments(const struct run *run, const char *files, const char **argv)
+{
+	const struct spark_options *const options = run->options;
+	unsigned n = 0;
+	argv[n++] = options->command;
+	argv[n++] = "--properties-file";
+	argv[n++] = run->conf_path;
+	if (options->master) {
+		argv[n++] = "--master";
+		argv[n++] = options->master;
+	}
+	if (options->queue) {
+		argv[n++] = "--queue";
+		argv[n++] = options->queue;
+	}
+	if (options->n_files) {
+		argv[n++] = "--files";
+		argv[n++] = files;
+	}
+	argv[n++] = "-f";
+	argv[n++] = run->sql_path;
+	argv[n] = NULL;
+	return n;
+}
+
+/* Ours, without what says which language texts are in. *out is freed with free (its texts are not its own). */
+static const char **make_environment(void)
+{
+	static const char LOCALE[] = "LC_ALL=C.UTF-8"; /* under C, texts of a script lose what is not ASCII */
+	size_t n = 0;
+	while (environ[n])
+		n++;
+	const char **const out = calloc(n + 2, sizeof(*out));
+	if (!out)
+		return NULL;
+	size_t to = 0;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "LC_", 3) != 0 && strncmp(environ[i], "LANG", 4) != 0)
+			out[to++] = environ[i];
+	out[to] = LOCALE;
+	return out;
+}
+
+static int set_up(const struct run *run, posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int out,
+		  int err)
+{
+	sigset_t none;
+	sigset_t all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
+	/* What it leaves where it runs goes with the directory. */
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addchdir_np(actions, run->dir);
+	if (rc == 0)
+		rc = posix_spawnattr_setflags(attributes,
+					      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	if (rc == 0)
+		rc = posix_spawnattr_setpgroup(attributes, 0);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigmask(attributes, &none);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigdefault(attributes, &all);
+	return rc;
+}
+
+static int spawn(struct run *run, int out, int err)
+{
+	_cleanup_free_ char *files = join_files(run->options);
+	const char **const environment = make_environment();
+	if (!files || !environment) {
+		free(environment);
+		return ENOMEM;
+	}
+	const char *argv[ARGUMENTS_MAX];
+	fill_arguments(run, files, argv);
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	int rc = set_up(run, &actions, &attributes, out, err);
+	if (rc == 0)
+		rc = posix_spawnp(&run->pid, argv[0], &actions, &attributes, (char **)(uintptr_t)argv,
+				  (char **)(uintptr_t)environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	free(environment);
+	if (rc != 0)
+		run->pid = 0;
+	return rc;
+}
+
+static int start(struct run *run, struct error *err)
+{
+	_cleanup_close_ int out_write = -1;
+	_cleanup_close_ int err_write = -1;
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "cannot make a pipe");
+	run->out_fd = fds[0];
+	out_write = fds[1];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "cannot make a pipe");
+	run->err_fd = fds[0];
+	err_write = fds[1];
+	const int rc = spawn(run, out_write, err_write);
+	return rc ? error_errno(err, rc,
+				"cannot start Spark as %s; cluster.spark.command in punchcard.yaml names the program "
+				"spark-sql",
+				run->options->command)
+		  : 0;
+}
+
+/* ---- what it says ---- */
+
+static void fail(struct run *run, int rc, const struct error *error)
+{
+	if (run->rc == 0) {
+		run->rc = rc;
+		run->error = *error;
+	}
+}
+
+static void take_row(struct run *run, struct slice line)
+{
+	static const struct slice MARK = {SPARK_MARK, sizeof(SPARK_MARK) - 1};
+	const unsigned n = run->script->n;
+	int64_t number;
+	if (line.len > MARK.len && memcmp(line.data, MARK.data, MARK.len) == 0 &&
+	    integer_parse(line.data + MARK.len, line.len - MARK.len, &number) == 0 && number >= 0 &&
+	    number < (int64_t)n) {
+		run->begun = true;
+		run->progress = (struct spark_progress){
+			.statement = (unsigned)number, .statements = n, .what = run->script->statements[number].what};
+		return;
+	}
+	struct error error = {0};
+	if (run->rc == 0 && run->begun && run->script->statements[run->progress.statement].rows && run->options->row) {
+		const int rc = run->options->row(run->options->context, run->progress.statement, line, &error);
+		if (rc < 0)
+			fail(run, rc, &error);
+	}
+}
+
+/* "[Stage 3:=====>        (5 + 2) / 20]" */
+static void take_stage(struct run *run, const char *text)
+{
+	unsigned stage;
+	unsigned done;
+	unsigned running;
+	unsigned tasks;
+	const char *const open = strchr(text, '(');
+	if (open && sscanf(text, "[Stage %u:", &stage) == 1 &&
+	    sscanf(open, "(%u + %u) / %u]", &done, &running, &tasks) == 3) {
+		run->progress.stage = stage;
+		run->progress.tasks_done = done;
+		run->progress.tasks = tasks;
+	}
+}
+
+static void keep_said(struct run *run, struct slice text)
+{
+	/* The older half goes. */
+	if (run->said.len + text.len > SAID_BYTES_MAX) {
+		const size_t half = run->said.len / 2;
+		memmove(run->said.data, run->said.data + half, run->said.len - half);
+		run->said.len -= half;
+	}
+	(void)buf_append(&run->said, text.data, text.len); /* or less is known */
+}
+
+/* A line of stderr; a bar of progress ends with a carriage return, or is cleared by blanks. */
+static void take_said(struct run *run)
+{
+	const char *const text = buf_text(&run->line);
+	const char *const stage = text ? strstr(text, "[Stage ") : NULL;
+	if (stage)
+		take_stage(run, stage);
+	if (run->line.len && !stage) {
+		keep_said(run, (struct slice){run->line.data, run->line.len});
+		keep_said(run, SLICE("\n"));
+	}
+	buf_clear(&run->line);
+}
+
+static void take_err(struct run *run, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] == '\n' || bytes[i] == '\r' || run->line.len > READ_BYTES)
+			take_said(run);
+		else
+			(void)buf_append(&run->line, &bytes[i], 1);
+	}
+}
+
+static void take_out(struct run *run)
+{
+	size_t at = 0;
+	for (;;) {
+		const char *const from = run->out.data + at;
+		const char *const feed = run->out.len > at ? memchr(from, '\n', run->out.len - at) : NULL;
+		if (!feed)
+			break;
+		take_row(run, (struct slice){from, (size_t)(feed - from)});
+		at += (size_t)(feed - from) + 1;
+	}
+	if (at) {
+		memmove(run->out.data, run->out.data + at, run->out.len - at);
+		run->out.len -= at;
+	}
+	if (run->out.len > ROW_BYTES_MAX) {
+		struct error error = {0};
+		fail(run, error_set(&error, ERROR_LIMIT, "Spark printed a row of more than %zu bytes", ROW_BYTES_MAX),
+		     &error);
+		buf_clear(&run->out);
+	}
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void read_out(struct run *run)
+{
+	struct error error = {0};
+	if (buf_reserve(&run->out, READ_BYTES) < 0) {
+		fail(run, error_no_memory(&error, run->out.len), &error);
+		buf_clear(&run->out);
+		return;
+	}
+	const ssize_t n = read(run->out_fd, run->out.data + run->out.len, READ_BYTES);
+	if (n > 0) {
+		run->out.len += (size_t)n;
+		take_out(run);
+	} else if (n == 0 || errno != EINTR) {
+		close_fd(&run->out_fd);
+	}
+}
+
+static void read_err(struct run *run)
+{
+	char bytes[4096];
+	const ssize_t n = read(run->err_fd, bytes, sizeof(bytes));
+	if (n > 0)
+		take_err(run, bytes, (size_t)n);
+	else if (n == 0 || errno != EINTR)
+		close_fd(&run->err_fd);
+}
+
+/* ---- waiting ---- */
+
+/* Asks it to end when there is a reason, and makes it when it does not. */
+static void look_after(struct run *run)
+{
+	struct error error = {0};
+	if (run->rc == 0 && run->options->progress && !run->options->progress(run->options->context, &run->progress))
+		fail(run, error_set(&error, ERROR_INTERRUPTED, "interrupted"), &error);
+	if (run->rc == 0)
+		return;
+	if (!run->asked_ms) {
+		run->asked_ms = now_ms();
+		kill(-run->pid, SIGTERM);
+	} else if (!run->killed && now_ms() - run->asked_ms > END_MS) {
+		run->killed = true;
+		kill(-run->pid, SIGKILL);
+	}
+}
+
+/* Whether it has ended. It stays what it is, so that its number names its group until reap. */
+static bool has_ended(const struct run *run)
+{
+	siginfo_t info = {0};
+	return waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? errno != EINTR
+										     : info.si_pid != 0;
+}
+
+/* Its status, and the end of what it left running. */
+static int reap(const struct run *run)
+{
+	int status = 0;
+	kill(-run->pid, SIGKILL);
+	while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static int wait_for(struct run *run)
+{
+	int64_t next_ms = 0;
+	bool ended = false;
+	while (!ended || run->out_fd >= 0) {
+		struct pollfd fds[] = {{.fd = run->out_fd, .events = POLLIN}, {.fd = run->err_fd, .events = POLLIN}};
+		const int n = poll(fds, 2, ended ? 0 : TURN_MS);
+		if (n > 0 && fds[0].revents)
+			read_out(run);
+		if (n > 0 && fds[1].revents)
+			read_err(run);
+		/* All that it had written is read: what a child of it may still write is nothing to us. */
+		if (ended && n <= 0)
+			break;
+		if (now_ms() >= next_ms) {
+			look_after(run);
+			next_ms = now_ms() + TURN_MS;
+		}
+		ended = ended || has_ended(run);
+	}
+	while (run->err_fd >= 0) {
+		struct pollfd fd = {.fd = run->err_fd, .events = POLLIN};
+		if (poll(&fd, 1, 0) <= 0)
+			break;
+		read_err(run);
+	}
+	take_said(run);
+	return reap(run);
+}
+
+static void release(struct run *run)
+{
+	struct error ignored;
+	if (run->dir)
+		(void)file_remove_tree(run->dir, &ignored); /* nothing depends on it */
+	close_fd(&run->out_fd);
+	close_fd(&run->err_fd);
+	free(run->dir);
+	free(run->conf_path);
+	free(run->sql_path);
+	buf_release(&run->out);
+	buf_release(&run->line);
+	buf_release(&run->said);
+}
+
+/* Whether it has begun the last statement: an end without is no success, whatever the exit code says. */
+static bool came_to_the_end(const struct run *run)
+{
+	return run->script->n == 0 || (run->begun && run->progress.statement + 1 == run->script->n);
+}
+
+static int run_script(struct run *run, struct error *err)
+{
+	int rc = write_files(run, err);
+	if (rc == 0)
+		rc = start(run, err);
+	if (rc < 0)
+		return rc;
+	const int status = wait_for(run);
+	if (run->rc < 0) {
+		*err = run->error;
+		return run->rc;
+	}
+	if (status == 0 && came_to_the_end(run))
+		return 0;
+	const struct spark_statement *const statement =
+		run->begun ? &run->script->statements[run->progress.statement] : NULL;
+	return spark_explain_failure(statement, (struct slice){run->said.data, run->said.len}, status, err);
+}
+
+int spark_run(const struct spark_options *options, const struct spark_script *script, struct error *err)
+{
+	struct error error = {0};
+	struct run run = {
+		.options = options,
+		.script = script,
+		.out_fd = -1,
+		.err_fd = -1,
+		.progress = {.statements = script->n, .what = "starting Spark"},
+	};
+	const int rc = run_script(&run, &error);
+	release(&run);
+	if (rc < 0 && err)
+		*err = error;
+	return rc;
+}

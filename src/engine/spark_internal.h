@@ -1,0 +1,34 @@
+/*
+ * What the files of the Spark driver share.
+ */
+#ifndef PUNCHCARD_ENGINE_SPARK_INTERNAL_H
+#define PUNCHCARD_ENGINE_SPARK_INTERNAL_H
+
+#include "engine/spark.h"
+
+struct spark_statement {
+	char *what;
+	struct buf sql;
+	bool rows; /* of spark_script_add_rows */
+	/* Of a model; else path is NULL. */
+	char *path;
+	struct buf model;    /* as the file has it */
+	size_t model_at;     /* where it stands in sql */
+	unsigned first_line; /* of sql, from 1, at which it begins */
+	unsigned lines;
+};
+
+struct spark_script {
+	struct spark_statement *statements;
+	unsigned n;
+	unsigned cap;
+};
+
+/* What stands in the row of stdout that tells of a statement's begin, before its number. */
+#define SPARK_MARK "punchcard-statement "
+
+/* What Spark said last of why a run failed: `said` is the end of its stderr. `statement` is the one that ran, or NULL. `status` as
+ * waitpid has it. Sets err; returns its code. */
+int spark_explain_failure(const struct spark_statement *statement, struct slice said, int status, struct error *err);
+
+#endif
