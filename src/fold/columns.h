@@ -6,6 +6,7 @@
 
 enum fold_type {
 	FOLD_BIGINT,       /* int64_t */
+	FOLD_INTEGER,      /* int32_t; of no table that a fold makes */
 	FOLD_DATE,         /* days since 1970-01-01 */
 	FOLD_TIMESTAMP,    /* UTC microseconds */
 	FOLD_DECIMAL_18_2, /* hundredths */

@@ -1,0 +1,192 @@
+"""A real Spark: rebuild on it makes the tables that rebuild makes on one machine, column for column and row for row.
+
+PUNCHCARD_SPARK names a directory of Spark (with bin/spark-sql); without it these tests are skipped. PUNCHCARD_SPARK_JAVA_OPTIONS are
+options of its JVM, e.g. a class archive, which spares most of a start.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+
+import history  # noqa: E402
+import parquet  # noqa: E402
+from conftest import PUNCHCARD, Shop, environment, pc  # noqa: E402, F401
+from history import CLUB, History, as_ndjson, history_shop  # noqa: E402
+
+SPARK = os.environ.get("PUNCHCARD_SPARK")
+BUILD = pathlib.Path(PUNCHCARD).parent.parent
+JOB = pathlib.Path(os.environ.get("PUNCHCARD_SPARK_JOB", BUILD / "tests/spark_job"))
+FOLD = pathlib.Path(PUNCHCARD).with_name("punchcard-fold")
+TIMEOUT_S = 900
+
+pytestmark = pytest.mark.skipif(not SPARK, reason="PUNCHCARD_SPARK names no Spark")
+
+
+class Cluster:
+    """A warehouse in a directory, and a Spark of one process over it."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.warehouse = directory / "warehouse"
+        self.warehouse.mkdir(parents=True)
+        (directory / "tmp").mkdir()
+        java = f"-Dderby.system.home={directory} {os.environ.get('PUNCHCARD_SPARK_JAVA_OPTIONS', '')}".strip()
+        self.settings = [
+            "spark.driver.memory=2g",
+            f"spark.sql.warehouse.dir=file://{self.warehouse}/_spark",
+            f"spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:derby:;databaseName={directory}/metastore;create=true",
+            f"spark.driver.extraJavaOptions={java}",
+            "spark.sql.shuffle.partitions=4",
+        ]
+
+    def start(self, *args):
+        env = environment(
+            SPARK_HOME=str(pathlib.Path(SPARK).resolve()),
+            SPARK_LOCAL_IP="127.0.0.1",
+            SPARK_CONF_DIR="/nonexistent",
+            PUNCHCARD_FOLD=str(FOLD),
+            TMPDIR=str(self.dir / "tmp"),
+        )
+        command = [str(JOB), *map(str, args), f"{SPARK}/bin/spark-sql", "local[2]", *self.settings]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+
+    def run(self, *args, code=0):
+        process = self.start(*args)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == code and "Sanitizer" not in err, err[-3000:]
+        # Nothing of it is left.
+        assert list((self.dir / "tmp").iterdir()) == []
+        return out if code == 0 else err
+
+    def take(self, shop):
+        """The deployment's orders and customers, as shippers bring them."""
+        for table in ("transactions_cln", "customers_cln"):
+            target = self.warehouse / table
+            if target.exists():
+                shutil.rmtree(target)
+            if (shop.warehouse / table).exists():
+                shutil.copytree(shop.warehouse / table, target)
+
+    def rebuild(self, shop, day):
+        return json.loads(self.run("rebuild", shop.dir, day, f"file://{self.warehouse}"))
+
+    def sql(self, *lines, code=0):
+        script = self.dir / "script"
+        script.write_text("\n".join(lines) + "\n")
+        return self.run("sql", script, code=code)
+
+
+def columns(files, work):
+    """(name, type) of the columns, in order; an instant is a TIMESTAMP with or without its zone."""
+    out = work / "columns.json"
+    parquet.run(f"COPY (SELECT column_name n, column_type t FROM (DESCRIBE SELECT * FROM read_parquet('{files}'))) TO '{out}' (FORMAT json)")
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    return [(row["n"], row["t"].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMP")) for row in rows]
+
+
+def check_same(one, other, table, work, partition="data_dt=*/"):
+    """Both have the same rows, in all columns, and of the same types."""
+    files = [f"{root}/{table}/{partition}*.parquet" for root in (one, other)]
+    names = columns(files[0], work)
+    assert columns(files[1], work) == names, table
+    select = ", ".join(f"epoch_us({name}) AS {name}" if kind == "TIMESTAMP" else name for name, kind in names)
+    if partition:
+        select += ", data_dt::VARCHAR AS data_dt"
+    read = [f"SELECT {select} FROM read_parquet('{path}', hive_partitioning = {'true' if partition else 'false'})" for path in files]
+    out = work / "difference.json"
+    parquet.run(
+        "SET TimeZone = 'UTC'",
+        f"COPY ((SELECT 'one' AS side, * FROM ({read[0]} EXCEPT ALL {read[1]})) UNION ALL "
+        f"(SELECT 'other' AS side, * FROM ({read[1]} EXCEPT ALL {read[0]}))) TO '{out}' (FORMAT json)",
+    )
+    difference = [line for line in out.read_text().splitlines() if line.strip("[] ")]
+    assert difference == [], (table, len(difference), difference[:4])
+    parquet.run(f"COPY (SELECT count(*) AS n FROM ({read[0]})) TO '{out}' (FORMAT json)")
+    return json.loads(out.read_text())["n"]
+
+
+TABLES = ("ledger", "balances", "account_state", "loyalty")
+
+
+def check_tables(shop, cluster, day, tmp_path):
+    rows = {}
+    for table in TABLES:
+        partition = "data_dt=*/" if table == "ledger" else f"data_dt={day}/"
+        rows[table] = check_same(shop.warehouse, cluster.warehouse, table, tmp_path, partition)
+    return rows
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    return Cluster(tmp_path / "cluster")
+
+
+def test_coffee(pc, tmp_path, cluster):  # noqa: F811
+    """The demo's data, whole; then again, which changes nothing; then up to a later day."""
+    assert pc("demo", tmp_path / "shop", timeout=300).code == 0
+    shop = Shop(pc, tmp_path / "shop")
+    day = max(path.name for path in (shop.warehouse / "loyalty").iterdir()).removeprefix("data_dt=")
+    cluster.take(shop)
+    report = cluster.rebuild(shop, day)
+    rows = check_tables(shop, cluster, day, tmp_path)
+    assert report["customers"] == rows["account_state"] > 1000
+    assert report["postings"] == rows["ledger"]
+
+
+def test_history(pc, tmp_path, cluster):  # noqa: F811
+    """Ids of type text that have what must be escaped; every kind of event; days that vanish from the ledger."""
+    story = History(21, "2024-02-20", 40, 60, 1200)
+    events = [(f"K\\und\tin {customer} ä'\"", event) for customer, event in story.events]
+    shop = history_shop(pc, tmp_path / "shop", customer_id="text")
+    shop.put("a.json", as_ndjson(events))
+    assert shop.collect()["quarantined"] == 0
+    days = story.days()
+    day = history.date_text(days[-1] + 40)
+    shop.json("rebuild", "--data-dt", day)
+    cluster.take(shop)
+    report = cluster.rebuild(shop, day)
+    check_tables(shop, cluster, day, tmp_path)
+    assert report["vanished"] == 0
+    # Without tiers and expiry there is nothing on the days behind the last event.
+    programme = {key: value for key, value in CLUB.items() if key != "tiers"}
+    programme["ledgers"] = [{"name": "points"}, {"name": "stamps", "decimals": "0"}]
+    shop.programme = programme
+    shop.write_config()
+    shop.json("rebuild", "--data-dt", day)
+    report = cluster.rebuild(shop, day)
+    assert report["vanished"] > 0
+    check_tables(shop, cluster, day, tmp_path)
+
+
+def test_what_fails_changes_nothing(pc, tmp_path, cluster):  # noqa: F811
+    story = History(22, "2024-01-01", 10, 10, 100)
+    shop = history_shop(pc, tmp_path / "shop")
+    shop.put("a.json", as_ndjson(story.events))
+    shop.collect()
+    day = history.date_text(story.days()[-1])
+    shop.json("rebuild", "--data-dt", day)
+    cluster.take(shop)
+    cluster.rebuild(shop, day)
+    before = {path: path.stat().st_mtime_ns for path in cluster.warehouse.rglob("*.parquet")}
+    model = shop.dir / "models/loyalty.sql"
+    good = model.read_text()
+    model.write_text(good.replace("a.orders ", "a.orderz "))
+    err = cluster.run("rebuild", shop.dir, day, f"file://{cluster.warehouse}", code=1)
+    line = next(i for i, text in enumerate(model.read_text().splitlines(), 1) if "a.orderz" in text)
+    assert f"{model}:{line}: " in err and "orderz" in err
+    model.write_text(good.replace("a.orders ", "a.orders / (a.orders - a.orders) "))
+    err = cluster.run("rebuild", shop.dir, day, f"file://{cluster.warehouse}", code=1)
+    assert f"{model}:{line}: " in err and "Division by zero" in err
+    model.write_text(good.replace("SELECT\n", "SELECT FROM\n"))
+    err = cluster.run("rebuild", shop.dir, day, f"file://{cluster.warehouse}", code=1)
+    assert f"{model}" in err and "yntax" in err
+    assert {path: path.stat().st_mtime_ns for path in cluster.warehouse.rglob("*.parquet")} == before
+    check_tables(shop, cluster, day, tmp_path)
