@@ -3,9 +3,8 @@
 
 #include "base/decimal.h"
 #include "base/file.h"
-#include "base/utf8.h"
 
-#include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -510,6 +509,7 @@ static int run_script(struct run *run, struct error *err)
 
 int spark_run(const struct spark_options *options, const struct spark_script *script, struct error *err)
 {
+	assert(options->command && options->tmp_dir);
 	struct error error = {0};
 	struct run run = {
 		.options = options,

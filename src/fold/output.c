@@ -41,6 +41,16 @@ static const struct fold_column SIMULATED_COLUMN[SIMULATED_COLUMNS] = {
 	{"debt_other", FOLD_DECIMAL_18_3},
 };
 
+/* By reason, as reject_reason_name has them. */
+#define REJECTED                                                                                       \
+	{"unknown_order", FOLD_BIGINT}, {"over_refund", FOLD_BIGINT}, {"unknown_reward", FOLD_BIGINT}, \
+		{"unknown_ledger", FOLD_BIGINT},                                                       \
+	{                                                                                              \
+		"overflow", FOLD_BIGINT                                                                \
+	}
+
+static const struct fold_column REJECTED_COLUMN[REJECT_MAX] = {REJECTED};
+
 static const struct fold_column COUNT_COLUMN[COUNT_COLUMNS] = {
 	[COUNT_ROWS_READ] = {"rows_read", FOLD_BIGINT},
 	[COUNT_CUSTOMERS] = {"customers", FOLD_BIGINT},
@@ -52,11 +62,7 @@ static const struct fold_column COUNT_COLUMN[COUNT_COLUMNS] = {
 	[COUNT_MARKED] = {"marked_rows", FOLD_BIGINT},
 	[COUNT_SIMULATED] = {"simulated_rows", FOLD_BIGINT},
 	[COUNT_POINTS] = {"points", FOLD_DECIMAL_18_3},
-	[COUNT_REJECTED] = {"unknown_order", FOLD_BIGINT},
-	[COUNT_REJECTED + 1] = {"over_refund", FOLD_BIGINT},
-	[COUNT_REJECTED + 2] = {"unknown_reward", FOLD_BIGINT},
-	[COUNT_REJECTED + 3] = {"unknown_ledger", FOLD_BIGINT},
-	[COUNT_REJECTED + 4] = {"overflow", FOLD_BIGINT},
+	[COUNT_REJECTED] = REJECTED,
 };
 
 const struct output_table OUTPUT_TABLE[OUTPUT_KINDS] = {
@@ -67,6 +73,7 @@ const struct output_table OUTPUT_TABLE[OUTPUT_KINDS] = {
 	[OUTPUT_MARKED] = {"marked", NULL, 0},
 	[OUTPUT_SIMULATED] = {"simulated", SIMULATED_COLUMN, SIMULATED_COLUMNS},
 	[OUTPUT_COUNTS] = {"counts", COUNT_COLUMN, COUNT_COLUMNS},
+	[OUTPUT_COUNTS_OTHER] = {"counts_other", REJECTED_COLUMN, REJECT_MAX},
 };
 
 static bool is_text(enum fold_type type)

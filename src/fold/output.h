@@ -4,7 +4,8 @@
  * 1970-01-01; instants: UTC microseconds; decimals: hundredths or thousandths) in their order, and the texts (bytes: hexadecimal
  * digits) in theirs; what is behind is NULL. `output_place` says which is where.
  *
- * The last row of each process is `counts`, of no customer: what it read and wrote, for whoever puts the streams together to check.
+ * The last rows of each process, of no customer, are `counts`: what it read and wrote, for whoever puts the streams together to check;
+ * and with two programmes `counts_other`.
  */
 #ifndef PUNCHCARD_FOLD_OUTPUT_H
 #define PUNCHCARD_FOLD_OUTPUT_H
@@ -26,6 +27,7 @@ enum output_kind {
 	OUTPUT_MARKED, /* a customer who needs the whole history; nothing else is there of him */
 	OUTPUT_SIMULATED,
 	OUTPUT_COUNTS,
+	OUTPUT_COUNTS_OTHER, /* beside rows of OUTPUT_SIMULATED: events that the other programme rejects, by reason */
 	OUTPUT_KINDS,
 };
 
@@ -55,7 +57,7 @@ enum count_column {
 	COUNT_MARKED,
 	COUNT_SIMULATED,
 	COUNT_POINTS,   /* sum of points of the rows `ledger` */
-	COUNT_REJECTED, /* events, by reason, from REJECT_NONE + 1 on */
+	COUNT_REJECTED, /* events, by reason, from REJECT_NONE + 1 on; of two programmes today's */
 	COUNT_COLUMNS = COUNT_REJECTED + REJECT_MAX,
 };
 

@@ -18,6 +18,7 @@ struct stream {
 	struct buf note;
 	struct buf state;
 	int64_t counts[COUNT_COLUMNS];
+	int64_t rejected_other[REJECT_MAX]; /* by the other programme */
 };
 
 static int put(struct stream *stream, enum output_kind kind, const struct customer_id *id,
@@ -28,9 +29,15 @@ static int put(struct stream *stream, enum output_kind kind, const struct custom
 		[OUTPUT_ACCOUNTS] = COUNT_ACCOUNTS, [OUTPUT_STATES] = COUNT_STATES,
 		[OUTPUT_MARKED] = COUNT_MARKED,     [OUTPUT_SIMULATED] = COUNT_SIMULATED,
 	};
-	if (kind != OUTPUT_COUNTS)
+	if (kind < OUTPUT_COUNTS)
 		stream->counts[COUNTS[kind]]++;
 	return output_row(&stream->writer, kind, stream->options->id_type, id, values, err);
+}
+
+static void count_rejected(const struct posting *posting, int64_t counts[REJECT_MAX])
+{
+	if (posting->kind == POSTING_REJECT && posting->reject > REJECT_NONE && posting->reject <= REJECT_MAX)
+		counts[posting->reject - 1]++;
 }
 
 /* ---- tables ---- */
@@ -42,8 +49,7 @@ static int put_posting(struct stream *stream, const struct customer_id *id, cons
 	struct fold_value values[LEDGER_COLUMNS];
 	if (ledger_row_of(stream->names, id, posting, &stream->note, &row) < 0)
 		return error_no_memory(err, sizeof(row));
-	if (posting->kind == POSTING_REJECT && posting->reject > REJECT_NONE && posting->reject <= REJECT_MAX)
-		stream->counts[COUNT_REJECTED + posting->reject - 1]++;
+	count_rejected(posting, &stream->counts[COUNT_REJECTED]);
 	if (__builtin_add_overflow(stream->counts[COUNT_POINTS], posting->points_milli, &stream->counts[COUNT_POINTS]))
 		return error_set(err, ERROR_OVERFLOW, "the points of all postings do not fit into 64 bits");
 	ledger_values(&row, folder_partition(&stream->folders[0], posting), values);
@@ -143,12 +149,28 @@ static int compare_customer(struct stream *stream, const struct history_customer
 		rc = folder_run(&stream->folders[SIMULATE_OTHER], &other, err);
 	for (unsigned i = 0; rc == 0 && i < stream->pairs.n; i++)
 		rc = put_pair(stream, &customer->id, i, err);
+	for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
+		const struct postings *const postings = &stream->folders[side].postings;
+		int64_t *const counts =
+			side == SIMULATE_TODAY ? &stream->counts[COUNT_REJECTED] : stream->rejected_other;
+		for (size_t i = 0; i < postings->n; i++)
+			count_rejected(&postings->items[i], counts);
+	}
 	stream->counts[COUNT_CUSTOMERS]++;
 	stream->counts[COUNT_EVENTS] += (int64_t)customer->n_facts;
 	return rc;
 }
 
 /* ---- all of it ---- */
+
+static int put_counts(struct stream *stream, enum output_kind kind, const int64_t *counts, unsigned n,
+		      struct error *err)
+{
+	struct fold_value values[COUNT_COLUMNS];
+	for (unsigned i = 0; i < n; i++)
+		values[i] = (struct fold_value){.number = counts[i]};
+	return put(stream, kind, NULL, values, err);
+}
 
 static int run(struct stream *stream, struct error *err)
 {
@@ -177,11 +199,10 @@ static int run(struct stream *stream, struct error *err)
 	}
 	if (rc < 0)
 		return rc;
-	struct fold_value values[COUNT_COLUMNS];
 	stream->counts[COUNT_ROWS_READ] = (int64_t)stream->reader.row;
-	for (unsigned i = 0; i < COUNT_COLUMNS; i++)
-		values[i] = (struct fold_value){.number = stream->counts[i]};
-	rc = put(stream, OUTPUT_COUNTS, NULL, values, err);
+	rc = put_counts(stream, OUTPUT_COUNTS, stream->counts, COUNT_COLUMNS, err);
+	if (rc == 0 && options->other)
+		rc = put_counts(stream, OUTPUT_COUNTS_OTHER, stream->rejected_other, REJECT_MAX, err);
 	return rc < 0 ? rc : text_flush(&stream->writer, err);
 }
 

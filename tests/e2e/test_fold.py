@@ -202,6 +202,13 @@ def test_simulate(pc, tmp_path):
     )
     expected = table(shop, "simulated.parquet", f"cust_id::VARCHAR c, {points}, ledger, tier_today, tier_other")
     assert rows.get("simulated", 16, 3) == expected and expected
+    report = shop.json("simulate", "--programme", other, "--data-dt", day)
+    ((_, *today),) = rows.get("counts", 15, 0)
+    ((_, *others),) = rows.get("counts_other", 5, 0)
+    reasons = ("unknown_order", "over_refund", "unknown_reward", "unknown_ledger", "overflow")
+    rejected = [report["rejected"][side] for side in ("today", "other")]
+    assert [today[10:], others] == [[side.get(reason, 0) for reason in reasons] for side in rejected]
+    assert sum(others) > 0
 
 
 # ---- what is no input ----

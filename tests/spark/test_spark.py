@@ -7,7 +7,9 @@ options of its JVM, e.g. a class archive, which spares most of a start.
 import json
 import os
 import pathlib
+import random
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -19,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 import history  # noqa: E402
 import parquet  # noqa: E402
 from conftest import PUNCHCARD, Shop, environment, pc  # noqa: E402, F401
-from history import CLUB, History, as_ndjson, history_shop  # noqa: E402
+from history import CLUB, History, as_ndjson, history_shop, judge  # noqa: E402
 
 SPARK = os.environ.get("PUNCHCARD_SPARK")
 BUILD = pathlib.Path(PUNCHCARD).parent.parent
@@ -77,6 +79,9 @@ class Cluster:
 
     def rebuild(self, shop, day):
         return json.loads(self.run("rebuild", shop.dir, day, f"file://{self.warehouse}"))
+
+    def refresh(self, shop, day, state_day, offset):
+        return json.loads(self.run("refresh", f"{state_day}:{offset}", shop.dir, day, f"file://{self.warehouse}"))
 
     def sql(self, *lines, code=0):
         script = self.dir / "script"
@@ -164,6 +169,74 @@ def test_history(pc, tmp_path, cluster):  # noqa: F811
     report = cluster.rebuild(shop, day)
     assert report["vanished"] > 0
     check_tables(shop, cluster, day, tmp_path)
+
+
+def test_refresh(pc, tmp_path, cluster):  # noqa: F811
+    """From the states of a day, with events that came late and refunds that reach back; the ledger's older days change, too."""
+    story = History(31, "2024-02-20", 40, 200, 3000)
+    days = story.days()
+    old, day = days[-1] - 12, days[-1] - 2
+    until = judge.start_of_day(judge.Programme(CLUB).zone, old + 1)
+    chance = random.Random(1)
+    first, later = [], []
+    for customer, event in story.events:
+        (later if event.time >= until or chance.random() < 0.01 else first).append((customer, event))
+    shop = history_shop(pc, tmp_path / "shop")
+    shop.put("a.json", as_ndjson(first))
+    shop.collect()
+    shop.json("rebuild", "--data-dt", history.date_text(old))
+    # What one machine has made is gone on from on the cluster.
+    for table in TABLES:
+        shutil.copytree(shop.warehouse / table, cluster.warehouse / table)
+    (state,) = (shop.warehouse / "account_state").rglob("account-*.parquet")
+    shop.put("b.json", as_ndjson(later))
+    shop.collect()
+    expected = shop.json("refresh", "--data-dt", history.date_text(day))
+    assert expected["marked"] > 10 and expected["rewritten"] > 10
+    cluster.take(shop)
+    report = cluster.refresh(shop, history.date_text(day), history.date_text(old), int(state.name.split("-")[2]))
+    check_tables(shop, cluster, history.date_text(day), tmp_path)
+    assert report["customers"] == expected["customers"]
+    assert report["marked"] > 0
+
+
+def test_customers(tmp_path, cluster):
+    """models/customers_cln.sql, on both engines."""
+    rows = tmp_path / "customers.parquet"
+    parquet.run(
+        """COPY (SELECT 'f' || i % 3 AS file, i % 3 AS file_no, i AS line, i % 40 AS cust_id, NULL::VARCHAR AS home_store,
+        CASE WHEN i % 7 = 0 THEN NULL ELSE '  Zoë "' || i || '"  ' END AS name, 'a@b' || i AS email, '"' || i || '"' AS card_no,
+        DATE '2020-01-01' + i::INTEGER AS since, CASE WHEN i % 5 = 0 THEN NULL ELSE DATE '1970-01-01' + i::INTEGER END AS birth_date,
+        CASE WHEN i % 2 = 0 THEN NULL ELSE 1950 + i::INTEGER END AS birth_year, ['M', 'F', 'N', NULL][1 + i % 4] AS gender
+        FROM range(500) AS t(i)) TO '""" + f"{rows}' (FORMAT parquet)"
+    )
+    out = tmp_path / "expected.json"
+    model = (ROOT / "models/customers_cln.sql").read_text()
+    names = "cust_id, cust_nm, cust_email, cust_strt_dt, cust_member_card_no, cust_birth_dt, cust_birth_yr, cust_gender"
+    parquet.run(
+        f"CREATE VIEW customers AS SELECT * FROM read_parquet('{rows}')",
+        f"COPY (SELECT {names} FROM ({model}) ORDER BY cust_id) TO '{out}' (FORMAT json)",
+    )
+    made = cluster.sql(
+        f"CREATE TEMPORARY VIEW customers AS SELECT * FROM parquet.`{rows}`",
+        f"model {ROOT / 'models'} customers_cln CREATE TEMPORARY VIEW made AS",
+        f"rows SELECT {names} FROM made ORDER BY cust_id",
+    )
+    assert [json.loads(line.split(" ", 1)[1]) for line in made.splitlines()] == [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_interrupted(tmp_path, cluster):
+    """SIGTERM ends Spark, and nothing of it is left."""
+    script = cluster.dir / "script"
+    script.write_text("SELECT count(*) FROM range(1000000000000)\n")
+    process = cluster.start("sql", script)
+    for line in process.stderr:
+        if "a statement" in line and "Spark" not in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1 and "error -12: interrupted" in err
+    assert list((cluster.dir / "tmp").glob("spark-??????")) == []
 
 
 def test_what_fails_changes_nothing(pc, tmp_path, cluster):  # noqa: F811
