@@ -104,7 +104,7 @@ static int append_input(struct buf *out, const struct fold_query *query)
 	return rc;
 }
 
-static int append_outputs(struct buf *out, enum customer_id_type id_type)
+int fold_columns_sql(enum customer_id_type id_type, struct buf *out)
 {
 	int rc = buf_printf(out, "kind STRING, cust_id %s", id_type == CUSTOMER_ID_TEXT ? "STRING" : "BIGINT");
 	for (unsigned i = 1; rc == 0 && i <= OUTPUT_NUMBERS; i++)
@@ -126,7 +126,7 @@ int fold_query_sql(const struct fold_query *query, struct buf *out)
 	if (rc == 0)
 		rc = buf_append_text(out, "\nAS (");
 	if (rc == 0)
-		rc = append_outputs(out, query->id_type);
+		rc = fold_columns_sql(query->id_type, out);
 	if (rc == 0)
 		rc = buf_append_text(out, ")\n" SERDE "\nFROM (SELECT * FROM (");
 	if (rc == 0)

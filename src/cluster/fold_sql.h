@@ -28,6 +28,8 @@ struct fold_query {
 
 /* "(SELECT … FROM transactions_cln …) AS events [LEFT ANTI JOIN …]", for FROM. 0 or ERROR_NO_MEMORY, as all here. */
 int fold_events_sql(const struct fold_events *events, struct buf *out);
+/* The columns of the staged rows: "kind STRING, cust_id BIGINT, n1 BIGINT, …". */
+int fold_columns_sql(enum customer_id_type id_type, struct buf *out);
 /* "SELECT TRANSFORM (…) … USING '…' AS (…) … FROM (…)". */
 int fold_query_sql(const struct fold_query *query, struct buf *out);
 /* How many rows that query gives it, as an expression. */

@@ -48,6 +48,18 @@ static int drop_tables(struct making *making, const char *what, struct error *er
 	return rc;
 }
 
+/* Made, and then written: so that what a run that was killed has left is removed by the next one, with its table. */
+static int make_table(struct making *making, const char *table, const char *columns, struct error *err)
+{
+	return add(making, "a table of what is staged",
+		   buf_printf(&making->sql, "CREATE TABLE %s (%s) USING parquet", table, columns), err);
+}
+
+static const char *id_column(const struct making *making)
+{
+	return making->job->tables->id_type == CUSTOMER_ID_TEXT ? "cust_id STRING" : "cust_id BIGINT";
+}
+
 /* ---- folding ---- */
 
 /* Events from the start of `first` (DAY_MIN: all) to the end of `last`. */
@@ -76,7 +88,7 @@ static int add_pass(struct making *making, const char *what, const struct fold_e
 	if (!program || !events->condition)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	const struct fold_query query = {.id_type = id_type, .program = program, .events = *events, .states = states};
-	int rc = buf_append_text(&making->sql, first ? "CREATE TABLE " FOLD_ROWS_TABLE " USING parquet AS\n"
+	int rc = buf_append_text(&making->sql, first ? "INSERT OVERWRITE TABLE " FOLD_ROWS_TABLE "\n"
 						     : "INSERT INTO " FOLD_ROWS_TABLE "\n");
 	if (rc == 0)
 		rc = fold_query_sql(&query, &making->sql);
@@ -85,6 +97,14 @@ static int add_pass(struct making *making, const char *what, const struct fold_e
 	if (rc == 0)
 		rc = fold_query_count_sql(&query, &making->rows);
 	return add(making, what, rc, err);
+}
+
+static int make_rows_table(struct making *making, struct error *err)
+{
+	_cleanup_buf_ struct buf columns = {0};
+	if (fold_columns_sql(making->job->tables->id_type, &columns) < 0 || !buf_text(&columns))
+		return error_no_memory(err, columns.len);
+	return make_table(making, FOLD_ROWS_TABLE, columns.data, err);
 }
 
 static int add_whole_pass(struct making *making, struct error *err)
@@ -103,8 +123,10 @@ static int add_late(struct making *making, struct error *err)
 	const struct fold_events events = {.condition = condition, .cut = making->job->cut, .not_cut = from->cut};
 	if (!condition)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	int rc = buf_append_text(&making->sql,
-				 "CREATE TABLE " LATE_TABLE " USING parquet AS SELECT DISTINCT cust_id FROM ");
+	int rc = make_table(making, LATE_TABLE, id_column(making), err);
+	if (rc < 0)
+		return rc;
+	rc = buf_append_text(&making->sql, "INSERT OVERWRITE TABLE " LATE_TABLE " SELECT DISTINCT cust_id FROM ");
 	if (rc == 0)
 		rc = fold_events_sql(&events, &making->sql);
 	return add(making, "looking for events that came late", rc, err);
@@ -127,8 +149,10 @@ static int add_passes_from_states(struct making *making, struct error *err)
 	if (rc == 0)
 		rc = add_pass(making, "folding the days behind the state", &new_events, states, true, err);
 	if (rc == 0)
+		rc = make_table(making, MARKED_TABLE, id_column(making), err);
+	if (rc == 0)
 		rc = add_text(making, "who is folded whole",
-			      "CREATE TABLE " MARKED_TABLE " USING parquet AS SELECT cust_id FROM " LATE_TABLE
+			      "INSERT OVERWRITE TABLE " MARKED_TABLE " SELECT cust_id FROM " LATE_TABLE
 			      " UNION SELECT cust_id FROM " FOLD_ROWS_TABLE " WHERE kind = 'marked'",
 			      err);
 	return rc < 0 ? rc : add_pass(making, "folding the histories that came late", &whole, NULL, false, err);
@@ -165,6 +189,15 @@ static int add_table(struct making *making, const char *what, const char *table,
 	return add(making, what, rc, err);
 }
 
+static int make_days_table(struct making *making, struct error *err)
+{
+	_cleanup_buf_ struct buf columns = {0};
+	if (cluster_columns(&columns, making->job->tables, "ledger") < 0 ||
+	    buf_append_text(&columns, ", data_dt DATE") < 0 || !buf_text(&columns))
+		return error_no_memory(err, columns.len);
+	return make_table(making, DAYS_TABLE, columns.data, err);
+}
+
 /* Up to S, days on which rows of who was folded whole are others now; their rows, and those of the days behind. */
 static int add_ledger_days(struct making *making, struct error *err)
 {
@@ -176,8 +209,11 @@ static int add_ledger_days(struct making *making, struct error *err)
 	rc = add(making, "the ledger's rows", rc, err);
 	if (rc < 0)
 		return rc;
+	rc = make_table(making, CHANGED_TABLE, "data_dt DATE", err);
+	if (rc < 0)
+		return rc;
 	rc = buf_printf(sql,
-			"CREATE TABLE " CHANGED_TABLE " USING parquet AS\n"
+			"INSERT OVERWRITE TABLE " CHANGED_TABLE "\n"
 			"WITH old AS (SELECT ledger.* FROM ledger LEFT SEMI JOIN " MARKED_TABLE
 			" AS marked ON marked.cust_id = ledger.cust_id WHERE ledger.data_dt <= DATE '%s'),\n"
 			"new AS (SELECT * FROM punchcard_ledger WHERE data_dt <= DATE '%s')\n"
@@ -188,8 +224,11 @@ static int add_ledger_days(struct making *making, struct error *err)
 	rc = add(making, "looking for days that change", rc, err);
 	if (rc < 0)
 		return rc;
+	rc = make_days_table(making, err);
+	if (rc < 0)
+		return rc;
 	rc = buf_printf(sql,
-			"CREATE TABLE " DAYS_TABLE " USING parquet AS\n"
+			"INSERT OVERWRITE TABLE " DAYS_TABLE "\n"
 			"SELECT ledger.* FROM ledger LEFT ANTI JOIN " MARKED_TABLE
 			" AS marked ON marked.cust_id = ledger.cust_id LEFT SEMI JOIN " CHANGED_TABLE
 			" AS changed ON changed.data_dt = ledger.data_dt WHERE ledger.data_dt <= DATE '%s'\n"
@@ -282,8 +321,7 @@ static int add_vanished(struct making *making, struct error *err)
 		rc = buf_printf(&making->sql,
 				"SELECT DISTINCT CAST(unix_date(had.data_dt) AS BIGINT) AS vanished FROM (SELECT "
 				"data_dt FROM " CHANGED_TABLE " UNION ALL SELECT data_dt FROM ledger WHERE data_dt > "
-							      "DATE '%s') AS had LEFT ANTI JOIN " DAYS_TABLE
-				" AS days ON days.data_dt = had.data_dt",
+				"DATE '%s') AS had LEFT ANTI JOIN " DAYS_TABLE " AS days ON days.data_dt = had.data_dt",
 				making->from_date);
 	else
 		rc = buf_printf(&making->sql,
@@ -302,6 +340,8 @@ static int make_script(struct making *making, struct error *err)
 	int rc = cluster_tables_add(making->script, making->job->tables, err);
 	if (rc == 0)
 		rc = drop_tables(making, "what an earlier run left", err);
+	if (rc == 0)
+		rc = make_rows_table(making, err);
 	if (rc == 0)
 		rc = making->from ? add_passes_from_states(making, err) : add_whole_pass(making, err);
 	for (size_t i = 0; rc == 0 && i < sizeof(PARTS) / sizeof(PARTS[0]); i++)

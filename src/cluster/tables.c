@@ -2,9 +2,8 @@
 
 #include "fold/account_row.h"
 
+#include <assert.h>
 #include <stdlib.h>
-
-#define COLUMNS_MAX 32u
 
 struct table {
 	const char *name;
@@ -127,6 +126,32 @@ int cluster_value(struct buf *out, struct output_place place, enum fold_type typ
 	return buf_printf(out, "%s%c%u%s", WAYS[type].before, place.letter, place.number, WAYS[type].after);
 }
 
+/* "cust_id BIGINT, …" */
+static int append_columns(struct buf *out, const struct cluster_tables *tables, const struct table *table)
+{
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i <= table->n_columns; i++) {
+		const struct fold_column *const column = &table->columns[i - (i > table->customer)];
+		rc = i ? buf_append_text(out, ", ") : 0;
+		if (rc < 0)
+			break;
+		if (i == table->customer)
+			rc = buf_printf(out, "cust_id %s", tables->id_type == CUSTOMER_ID_TEXT ? "STRING" : "BIGINT");
+		else
+			rc = buf_printf(out, "%s %s", column->name, cluster_type(column->type));
+	}
+	return rc;
+}
+
+int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *name)
+{
+	unsigned i = 0;
+	while (i + 1 < sizeof(TABLES) / sizeof(TABLES[0]) && strcmp(TABLES[i].name, name) != 0)
+		i++;
+	assert(strcmp(TABLES[i].name, name) == 0);
+	return append_columns(out, tables, &TABLES[i]);
+}
+
 static int add_table(struct spark_script *script, const struct cluster_tables *tables, const struct table *table,
 		     struct error *err)
 {
@@ -136,15 +161,8 @@ static int add_table(struct spark_script *script, const struct cluster_tables *t
 	if (!location || !what)
 		return error_no_memory(err, strlen(tables->warehouse));
 	int rc = buf_printf(&sql, "CREATE EXTERNAL TABLE IF NOT EXISTS %s (", table->name);
-	for (unsigned i = 0; rc == 0 && i <= table->n_columns; i++) {
-		const char *const comma = i ? ", " : "";
-		if (i == table->customer)
-			rc = buf_printf(&sql, "%scust_id %s", comma,
-					tables->id_type == CUSTOMER_ID_TEXT ? "STRING" : "BIGINT");
-		else
-			rc = buf_printf(&sql, "%s%s %s", comma, table->columns[i - (i > table->customer)].name,
-					cluster_type(table->columns[i - (i > table->customer)].type));
-	}
+	if (rc == 0)
+		rc = append_columns(&sql, tables, table);
 	if (rc == 0)
 		rc = buf_printf(&sql, ")%s STORED AS PARQUET LOCATION ",
 				table->partitioned ? " PARTITIONED BY (data_dt DATE)" : "");

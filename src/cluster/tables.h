@@ -41,6 +41,9 @@ const char *cluster_type(enum fold_type type);
 /* A stored number (or text) of `place` as a value of that type: "CAST(n4 * 0.001BD AS DECIMAL(18,3))". */
 int cluster_value(struct buf *out, struct output_place place, enum fold_type type);
 
+/* "entry_no BIGINT, event_id STRING, …": the columns of one of the tables, without data_dt. 0 or ERROR_NO_MEMORY. */
+int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *table);
+
 /* Statements that make database and tables where they are missing, and register the partitions that there are (of transactions_cln also
  * those that others have added). The script goes on in that database. */
 int cluster_tables_add(struct spark_script *script, const struct cluster_tables *tables, struct error *err);

@@ -216,6 +216,7 @@ static int set_up(const struct run *run, posix_spawn_file_actions_t *actions, po
 
 static int spawn(struct run *run, int out, int err)
 {
+	assert(run->dir); /* by write_files */
 	_cleanup_free_ char *files = join_files(run->options);
 	const char **const environment = make_environment();
 	if (!files || !environment) {
