@@ -1,7 +1,7 @@
 """The program under test: how it is started, how one knows that it is done, and what may be done to it.
 
-A driver has start(shop, disturbance) for a process that takes what is in the spool, wait(process, …), and clean(shop), which
-runs undisturbed until all is taken and exits 0. Once is `collect --once`; Daemon is `run`, which is told to stop by SIGTERM.
+A driver has run(shop, disturbance), which lets a process take what is in the spool, and clean(shop, done), which runs undisturbed
+until all is taken and exits 0. Once is `collect --once`; Daemon is `run`, which is told to stop by SIGTERM.
 """
 
 import os
@@ -13,6 +13,7 @@ import time
 from conftest import Punchcard, Result, environment
 
 HANGS_S = 120
+STOPPED_EARLY = 130  # something is left in the journal, for the next run
 # Where it gets no descriptor, DuckDB may throw through its C interface, which nobody can catch; what is durable stays.
 DUCKDB_ENDS = "terminate called after throwing an instance of 'duckdb::"
 
@@ -28,6 +29,9 @@ class Disturbance:
         self.kill_after = None  # seconds
         self.text = "nothing"
         self.fatal = False  # it may die by SIGKILL
+        self.patience = 3.0  # seconds that a daemon gets to mend itself before it is told to stop
+        self.end_by = "SIGTERM"  # how: also SIGKILL, or both
+        self.end_after = 0.0  # both: seconds between the two
 
     def add(self, library, text, **variables):
         path = self.libraries / f"lib{library}.so"
@@ -54,20 +58,43 @@ class Disturbance:
         return f"{self.text}{killed}{fired}"
 
 
+def check(result, disturbance, allowed):
+    """How it ended: exit 2 is that a file that the configuration needs could not be read."""
+    if result.code == -signal.SIGABRT and disturbance.fired() and DUCKDB_ENDS in result.err:
+        return result
+    assert result.code in allowed or (disturbance.fatal and result.code == -signal.SIGKILL), f"ended so: {result!r}"
+    if result.code > 0:
+        assert result.code == 1 or disturbance.fired(), f"undisturbed: {result!r}"
+        last = result.err.splitlines()[-1:]
+        assert last and last[0].startswith("punchcard: ") and result.err.endswith("\n"), f"no message: {result!r}"
+    return result
+
+
+def waiting(shop):
+    """Names in the spool directories that nobody has put away yet."""
+    names = []
+    for source in shop.config["sources"]:
+        for entry in os.scandir(shop.dir / source["dir"]):
+            if entry.is_file() and not entry.name.startswith(".") and ".COMPLETED" not in entry.name:
+                names.append(entry.name)
+    return names
+
+
+def said_started(result):
+    return " started" in result.err
+
+
 class Once:
     """collect --once."""
 
     command = ("collect", "--once")
+    ends_by_itself = True  # and what it leaves in the spool without an error it never takes
 
     def __init__(self, binary):
         self.pc = Punchcard(str(binary))
 
     def start(self, shop, disturbance):
         return self.pc.start("-C", shop.dir, *self.command, env=disturbance.environment())
-
-    def until_done(self, shop, process):
-        """Waits until it has taken what there is; `collect --once` ends by itself."""
-        return self.pc.end(process, HANGS_S)
 
     def run(self, shop, disturbance):
         """Lets it work, disturbed. Returns the Result; how it ended is checked."""
@@ -77,50 +104,89 @@ class Once:
                 process.wait(disturbance.kill_after)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
-            out, err = process.communicate()
-            result = Result(process.args, process.returncode, out, err)
-        else:
-            result = self.until_done(shop, process)
-        # 2: a file that the configuration needs could not be read.
-        allowed = (0, 1, 2, -signal.SIGKILL) if disturbance.fatal else (0, 1, 2)
-        if result.code == -signal.SIGABRT and disturbance.fired() and DUCKDB_ENDS in result.err:
-            return result
-        assert result.code in allowed, f"ended by {result.code}: {result!r}"
-        if result.code > 0:
-            assert result.code == 1 or disturbance.fired(), f"exit 2, undisturbed: {result!r}"
-            assert result.err.startswith("punchcard: ") and result.err.endswith("\n"), f"no message: {result!r}"
-        return result
+        return check(self.pc.end(process, HANGS_S), disturbance, (0, 1, 2))
 
-    def clean(self, shop):
-        result = self.until_done(shop, self.start(shop, Disturbance(".")))
+    def clean(self, shop, done):
+        """Takes all there is. done() says, for a program that does not end by itself, whether nothing more is to come."""
+        result = self.pc.end(self.start(shop, Disturbance(".")), HANGS_S)
         result.check_health()
         assert result.code == 0, f"a clean run fails: {result!r}"
         return result
 
 
 class Daemon(Once):
-    """run: it goes on until SIGTERM, then takes what is begun to its end, and exits 0."""
+    """run: it goes on until SIGTERM, then takes what is begun to its end, and exits 0. While it runs more is sent; it is killed
+    at work, at rest and while it stops."""
 
     command = ("run",)
+    ends_by_itself = False
 
-    def until_done(self, shop, process):
-        deadline = time.monotonic() + HANGS_S
-        while process.poll() is None and self._waiting(shop):
-            assert time.monotonic() < deadline, f"does not take {self._waiting(shop)}"
-            time.sleep(0.01)
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        return self.pc.end(process, HANGS_S)
+    def start(self, shop, disturbance):
+        log = (shop.dir.parent / f"{shop.dir.name}.log").open("w+b")  # a pipe would be full some day
+        process = self.pc.start("-C", shop.dir, *self.command, env=disturbance.environment(), stderr=log)
+        process.log = log
+        return process
+
+    def run(self, shop, disturbance, meanwhile=lambda: None):
+        """Lets it work for a while, disturbed, until it is told to stop, or killed. Returns the Result."""
+        process = self.start(shop, disturbance)
+        meanwhile()
+        if disturbance.kill_after is not None:
+            self._wait(process, disturbance.kill_after, lambda: False)
+            process.kill()
+        else:
+            self._wait(process, disturbance.patience, lambda: not waiting(shop))
+            self._stop(process, disturbance)
+        result = self._end(process)
+        # Before it has begun it takes signals as any process does.
+        early = (-signal.SIGTERM,) if not said_started(result) else ()
+        return check(result, disturbance, (0, 1, 2, STOPPED_EARLY, *early))
+
+    def clean(self, shop, done):
+        process = self.start(shop, Disturbance("."))
+        try:
+            there = self._wait(process, HANGS_S, lambda: not waiting(shop) and said_started(self._so_far(process)) and done())
+            self._stop(process, Disturbance("."))
+        except BaseException:
+            process.kill()
+            raise
+        result = self._end(process)
+        result.check_health()
+        assert result.code == 0, f"a clean run fails: {result!r}"
+        assert " error " not in result.err, f"errors in a clean run: {result!r}"
+        assert there, f"is not done, {waiting(shop)} wait: {result!r}"
+        return result
 
     @staticmethod
-    def _waiting(shop):
-        """Names in the spool directories that nobody has put away yet."""
-        waiting = []
-        for source in shop.config["sources"]:
-            for entry in os.scandir(shop.dir / source["dir"]):
-                if entry.is_file() and not entry.name.startswith(".") and ".COMPLETED" not in entry.name:
-                    waiting.append(entry.name)
-        return waiting
+    def _so_far(process):
+        return Result(process.args, process.returncode, b"", os.pread(process.log.fileno(), 1 << 20, 0))
+
+    def _end(self, process):
+        try:
+            self.pc.end(process, HANGS_S)
+            return self._so_far(process)
+        finally:
+            process.log.close()
+
+    @staticmethod
+    def _stop(process, disturbance):
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL if disturbance.end_by == "SIGKILL" else signal.SIGTERM)
+        if disturbance.end_by == "both":
+            try:
+                process.wait(disturbance.end_after)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    @staticmethod
+    def _wait(process, limit_s, done):
+        """Whether it was done, in time."""
+        deadline = time.monotonic() + limit_s
+        while process.poll() is None and time.monotonic() < deadline:
+            if done():
+                return True
+            time.sleep(0.01)
+        return done()
 
 
 DRIVERS = {"once": Once, "daemon": Daemon}

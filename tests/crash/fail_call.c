@@ -4,12 +4,13 @@
  *     PUNCHCARD_FAIL_AT=7 PUNCHCARD_FAIL_HOW=ENOSPC PUNCHCARD_FAIL_LOG=/tmp/log LD_PRELOAD=libfail_call.so punchcard …
  *
  * Counted are, from 1 and over all threads: write, writev, pwrite, pwritev, fsync, fdatasync, rename, renameat, renameat2,
- * unlink, unlinkat, rmdir, mkdir, ftruncate, and open that makes a file; writes to descriptors up to 2 are not. The n-th does
- * nothing and fails with EIO or ENOSPC, or instead kills the process (KILL); a write that is to be killed in is done by half
- * first. With SHORT a write does its half and says so, as a full disk first does; other calls fail with ENOSPC. With EMFILE
- * other calls are counted: those that make a descriptor. The log then says which call it was; without a
- * fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were. FAIL_ONLY=fsync
- * counts calls of that name alone. FAIL_FOR=m lets m calls fail in a row (-1: all that come), and those behind them pass again.
+ * unlink, unlinkat, rmdir, mkdir, ftruncate, and open that makes a file; writes to what is no file (an eventfd), or to
+ * descriptors up to 2, are not. The n-th does nothing and fails with EIO or ENOSPC, or instead kills the process (KILL); a
+ * write that is to be killed in is done by half first. With SHORT a write does its half and says so, as a full disk first does;
+ * other calls fail with ENOSPC. With EMFILE other calls are counted: those that make a descriptor. The log then says which call
+ * it was; without a fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were.
+ * FAIL_ONLY=fsync counts calls of that name alone. FAIL_FOR=m lets m calls fail in a row (-1: all that come), and those behind
+ * them pass again.
  */
 #include "fail_log.h"
 
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -133,18 +135,24 @@ static ssize_t failed_write(const struct part *part)
 	return fail_short && part->len > 1 ? write_half_of(part) : -1;
 }
 
+static bool is_file(int fd)
+{
+	struct stat st;
+	return fd > STDERR_FILENO && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 API ssize_t write(int fd, const void *data, size_t len)
 {
 	NEXT(write);
 	const struct part part = {fd, data, len, -1};
-	return fd > STDERR_FILENO && fails("write", write_half, &part) ? failed_write(&part) : next(fd, data, len);
+	return is_file(fd) && fails("write", write_half, &part) ? failed_write(&part) : next(fd, data, len);
 }
 
 API ssize_t writev(int fd, const struct iovec *parts, int n)
 {
 	NEXT(writev);
 	const struct part part = {fd, parts[0].iov_base, parts[0].iov_len, -1};
-	return fd > STDERR_FILENO && fails("writev", write_half, &part) ? failed_write(&part) : next(fd, parts, n);
+	return is_file(fd) && fails("writev", write_half, &part) ? failed_write(&part) : next(fd, parts, n);
 }
 
 #define PWRITE(name)                                                                                    \

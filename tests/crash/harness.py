@@ -99,16 +99,46 @@ class Case:
                 made.kill_after, made.fatal = chance.random() * 0.5, True
         if library:
             made.add(library[0], library[0], **library[1])
+        if not self.driver.ends_by_itself:
+            self.choose_end(made, kind)
         return made
 
+    def choose_end(self, made, kind):
+        """How a daemon ends that was not struck."""
+        made.patience = self.chance.choice((0.0, 0.2, 1.5, 3.0))
+        if kind in ("kill", "call", "slow") and self.chance.random() < 0.3:
+            made.end_by, made.fatal = self.chance.choice(("SIGKILL", "both")), True
+            made.end_after = self.chance.random() ** 2 * 0.1
+
     def run(self, disturbance):
-        result = self.driver.run(self.shop, disturbance)
+        result = self.driver.run(self.shop, disturbance, *self.meanwhile())
         self.story.append(f"{disturbance!r}: exit {result.code} {result.err.strip()[:200]}")
         self.tally["runs"] += 1
         self.tally["struck"] += result.code != 0 or disturbance.fired()
         return result
 
+    def meanwhile(self):
+        """What else is done while a daemon runs: nothing, or more files come (of which a record of its own writes would have none)."""
+        if self.driver.ends_by_itself or self.kind == "power" or self.chance.random() < 0.5:
+            return ()
+
+        def feed():
+            for _ in range(self.chance.randrange(1, 4)):
+                time.sleep(self.chance.random() ** 2 * 0.2)
+                self.feed(self.chance.random() * 0.5)
+
+        return (feed,)
+
     # -- what is there
+
+    def is_all_there(self):
+        """Whether nothing more is to come of what was sent: the tables have it, and no account waits."""
+        rows, quarantined = self.ask(self.shop, shops.ROWS_SQL, shops.QUARANTINE_SQL)
+        try:
+            self.world.check_all(rows, quarantined)
+        except AssertionError:
+            return False
+        return self.shop.json("status")["tables"]["accounts_marked"] == 0
 
     def ask(self, shop, *statements):
         return shops.parse_all(shop.ok("sql", "--json", ";".join(statements)).out)
@@ -139,7 +169,7 @@ class Case:
 
     def settle(self):
         """A clean run; afterwards everything was acknowledged."""
-        self.driver.clean(self.shop)
+        self.driver.clean(self.shop, self.is_all_there)
         self.story.append("clean run")
         for file in self.world.files:
             file.waits_behind_its_name = False
@@ -162,7 +192,7 @@ class Case:
                 disturbance = self.disturbance(kind)
                 result = self.run(disturbance)
                 self.world.acknowledge_by(self.shop)
-                if result.code == 0 and disturbance.fired() and kind in ("errno", "memory"):
+                if result.code == 0 and self.driver.ends_by_itself and disturbance.fired() and kind in ("errno", "memory"):
                     unread = self.world.unread(self.shop)
                     assert unread == [], f"exit 0, and left in the spool: {unread}"
                 if self.chance.random() < 0.3:
@@ -237,7 +267,7 @@ class Case:
             self.run(self.disturbance(self.chance.choice(("call", "errno"))))
         if name.count("-") < 2 and self.chance.random() < 0.15:
             self.shop = shop = self.lose(shop, 1, name)
-        self.driver.clean(shop)
+        self.driver.clean(shop, self.is_all_there)
         if self.day and self.chance.random() < 0.7:
             self.refresh()
         self.check_all(shop)

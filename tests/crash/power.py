@@ -318,10 +318,10 @@ def moments(records, chance, n):
 
 
 def difference(disk, directory):
-    """Paths whose content is another in the model than in the directory: what the record has not. lock.mdb is a map."""
+    """Paths whose content is another in the model than in the directory: what the record has not. lock.mdb and metrics are maps."""
     model = disk.tree()
     real = {
         str(path.relative_to(directory)): path.read_bytes() for path in pathlib.Path(directory).rglob("*") if path.is_file()
     }
-    names = {name for name in model.keys() | real.keys() if not name.endswith("lock.mdb")}
+    names = {name for name in model.keys() | real.keys() if not name.endswith(("lock.mdb", "data/run/metrics"))}
     return sorted(name for name in names if model.get(name) != real.get(name))
