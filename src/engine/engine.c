@@ -3,12 +3,16 @@
 #include "base/buf.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_MEMORY_MIB 512u
+/* DuckDB needs one at a time to open; the others are for other threads, which may take some meanwhile. */
+#define DESCRIPTORS_NEEDED 8u
 
 /* All that are open and have a connection, for engine_interrupt_all. */
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -99,11 +103,33 @@ static int set_options(duckdb_config config, const struct engine_options *option
 	return rc;
 }
 
+/* Where it gets no descriptor while it opens (it asks for the limits of its control group), DuckDB throws out of a destructor, which
+ * ends the process. So there must be some a moment before. */
+static int check_descriptors(struct error *err)
+{
+	int fds[DESCRIPTORS_NEEDED];
+	int errnum = 0;
+	unsigned n = 0;
+	for (; n < DESCRIPTORS_NEEDED; n++) {
+		fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (fds[n] < 0) {
+			errnum = errno;
+			break;
+		}
+	}
+	while (n > 0)
+		close(fds[--n]);
+	return errnum ? error_errno(err, errnum, "cannot open the SQL engine") : 0;
+}
+
 /* Opens database and connection of an engine whose other fields are set. */
 static int open_database(struct engine *engine, const struct engine_options *options, struct error *err)
 {
 	duckdb_config config = NULL;
 	int rc = make_spill_dir(engine, options, err);
+	if (rc < 0)
+		return rc;
+	rc = check_descriptors(err);
 	if (rc < 0)
 		return rc;
 	if (duckdb_create_config(&config) != DuckDBSuccess)

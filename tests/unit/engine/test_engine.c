@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -613,6 +614,27 @@ static void test_open_refuses(void **state)
 	engine_close(NULL);
 }
 
+/* Without a descriptor DuckDB would end the process. */
+static void test_open_without_descriptors(void **state)
+{
+	(void)state;
+	struct rlimit limit;
+	struct engine *other = NULL;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	const int next = dup(0);
+	close(next);
+	const struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	const int rc = engine_open(&(struct engine_options){.threads = 1}, &other, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(rc, ERROR_IO);
+	assert_null(other);
+	assert_string_equal(err.message, "cannot open the SQL engine: Too many open files");
+	if (engine_open(&(struct engine_options){.threads = 1}, &other, &err) < 0)
+		fail_msg("%s", err.message);
+	engine_close(other);
+}
+
 #define WITH_ENGINE(test) cmocka_unit_test_setup_teardown(test, open_engine, close_engine)
 
 int main(void)
@@ -637,6 +659,7 @@ int main(void)
 		WITH_ENGINE(test_interrupt_scan),
 		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_open_refuses),
+		cmocka_unit_test(test_open_without_descriptors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
