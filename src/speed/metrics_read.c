@@ -1,6 +1,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "speed/metrics.h"
 #include "speed/metrics_internal.h"
 
@@ -39,6 +40,17 @@ static int is_locked(int fd, const char *path, bool *out, struct error *err)
 	return 0;
 }
 
+/* Of a damaged file it may be any number; readers count with it. */
+static int64_t time_of(int64_t us)
+{
+	return us >= LIMIT_TIME_MIN_S * 1000000 && us < LIMIT_TIME_MAX_S * 1000000 ? us : 0;
+}
+
+static int64_t read_time(const _Atomic int64_t *us)
+{
+	return time_of(atomic_load_explicit(us, memory_order_relaxed));
+}
+
 static void read_source(const struct metrics_source *source, struct metrics_source_snapshot *out)
 {
 	memcpy(out->name, source->name, sizeof(out->name));
@@ -48,8 +60,8 @@ static void read_source(const struct metrics_source *source, struct metrics_sour
 	out->state = (enum metrics_state)atomic_load_explicit(&source->state, memory_order_relaxed);
 	for (unsigned i = 0; i < METRICS_SOURCE_COUNTERS; i++)
 		out->counters[i] = atomic_load_explicit(&source->counters[i], memory_order_relaxed);
-	out->last_us = atomic_load_explicit(&source->last_us, memory_order_relaxed);
-	out->error_us = atomic_load_explicit(&source->error_us, memory_order_relaxed);
+	out->last_us = read_time(&source->last_us);
+	out->error_us = read_time(&source->error_us);
 	metrics_text_get(&source->error, out->error);
 	histogram_read(&source->durable, &out->durable);
 }
@@ -63,8 +75,8 @@ static void read_consumer(const struct metrics_consumer *consumer, struct metric
 		out->counters[i] = atomic_load_explicit(&consumer->counters[i], memory_order_relaxed);
 	out->offset = atomic_load_explicit(&consumer->offset, memory_order_relaxed);
 	out->lag_lines = atomic_load_explicit(&consumer->lag_lines, memory_order_relaxed);
-	out->last_us = atomic_load_explicit(&consumer->last_us, memory_order_relaxed);
-	out->error_us = atomic_load_explicit(&consumer->error_us, memory_order_relaxed);
+	out->last_us = read_time(&consumer->last_us);
+	out->error_us = read_time(&consumer->error_us);
 	metrics_text_get(&consumer->error, out->error);
 	histogram_read(&consumer->visible, &out->visible);
 }
@@ -73,8 +85,8 @@ static void read_daemon(const struct metrics_file *file, bool locked, struct met
 {
 	out->taken_us = clock_now_us();
 	out->pid = file->pid;
-	out->started_us = file->started_us;
-	out->heartbeat_us = atomic_load_explicit(&file->heartbeat_us, memory_order_relaxed);
+	out->started_us = time_of(file->started_us);
+	out->heartbeat_us = read_time(&file->heartbeat_us);
 	out->state = (enum metrics_daemon_state)atomic_load_explicit(&file->state, memory_order_relaxed);
 	out->journal.used_bytes = atomic_load_explicit(&file->used_bytes, memory_order_relaxed);
 	out->journal.backlog_bytes = atomic_load_explicit(&file->backlog_bytes, memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/input.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>

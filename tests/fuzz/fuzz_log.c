@@ -39,7 +39,10 @@ static size_t write_line(enum log_format format, struct slice text, int64_t numb
 	require(n > 0 && n <= (ssize_t)LOG_LINE_BYTES);
 	line[n] = '\0';
 	require(strlen(line) == (size_t)n && strchr(line, '\n') == line + n - 1 && utf8_valid(line, (size_t)n));
-	require(utf8_visible(line, (size_t)n - 1) == (size_t)n - 1);
+	for (ssize_t i = 0; i < n - 1; i++)
+		require((unsigned char)line[i] >= ' ');
+	/* RFC 8259 lets C1 stand. */
+	require(format == LOG_FORMAT_JSON || utf8_visible(line, (size_t)n - 1) == (size_t)n - 1);
 	return (size_t)n;
 }
 

@@ -6,9 +6,11 @@
  */
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "speed/metrics_internal.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char dir[64];
 static int fd = -1;
+static struct metrics *metrics; /* of a daemon that lives: it holds the file's lock */
 static struct metrics_file *usual;
 static struct metrics_file *file;
 
@@ -25,8 +28,9 @@ static void require(bool condition)
 		abort();
 }
 
-static void remove_dir(void)
+static void end(void)
 {
+	metrics_close(metrics, METRICS_DAEMON_STOPPED);
 	file_remove_tree(dir, NULL);
 	free(usual);
 	free(file);
@@ -35,12 +39,11 @@ static void remove_dir(void)
 /* The file of a daemon that has just begun. */
 static void begin(void)
 {
-	struct metrics *metrics = NULL;
-	require(snprintf(dir, sizeof(dir), "%s/punchcard-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") > 0);
+	require(snprintf(dir, sizeof(dir), "%s/punchcard-fuzz-XXXXXX",
+			 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") > 0);
 	require(mkdtemp(dir) && metrics_create(dir, &metrics, NULL) == 0);
 	struct metrics_source *const till = metrics_source(metrics, "till", "spool");
 	metrics_source_error(till, "no room", 1);
-	metrics_close(metrics, METRICS_DAEMON_STOPPED);
 	char *const path = metrics_path(dir);
 	require(path != NULL);
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -48,7 +51,7 @@ static void begin(void)
 	usual = malloc(sizeof(*usual));
 	file = malloc(sizeof(*file));
 	require(fd >= 0 && usual && file && pread(fd, usual, sizeof(*usual), 0) == (ssize_t)sizeof(*usual));
-	atexit(remove_dir);
+	atexit(end);
 }
 
 static void check_histogram(const struct histogram_counts *counts)
@@ -61,20 +64,32 @@ static void check_histogram(const struct histogram_counts *counts)
 	}
 }
 
+static void check_time(int64_t us)
+{
+	require(us >= LIMIT_TIME_MIN_S * 1000000 && us < LIMIT_TIME_MAX_S * 1000000);
+}
+
 static void check(const struct metrics_snapshot *snapshot)
 {
+	check_time(snapshot->started_us);
+	check_time(snapshot->heartbeat_us);
 	require(snapshot->n_sources <= METRICS_SOURCES && snapshot->n_consumers <= METRICS_CONSUMERS);
 	require(metrics_daemon_state_name(snapshot->state) != NULL);
 	for (unsigned i = 0; i < snapshot->n_sources; i++) {
 		const struct metrics_source_snapshot *const source = &snapshot->sources[i];
 		require(strlen(source->name) < sizeof(source->name) && strlen(source->type) < sizeof(source->type));
 		require(strlen(source->error) < sizeof(source->error) && metrics_state_name(source->state));
+		check_time(source->last_us);
+		check_time(source->error_us);
 		check_histogram(&source->durable);
 	}
 	for (unsigned i = 0; i < snapshot->n_consumers; i++) {
 		const struct metrics_consumer_snapshot *const consumer = &snapshot->consumers[i];
-		require(strlen(consumer->name) < sizeof(consumer->name) && strlen(consumer->error) < sizeof(consumer->error));
+		require(strlen(consumer->name) < sizeof(consumer->name) &&
+			strlen(consumer->error) < sizeof(consumer->error));
 		require(metrics_state_name(consumer->state) != NULL);
+		check_time(consumer->last_us);
+		check_time(consumer->error_us);
 		check_histogram(&consumer->visible);
 	}
 }

@@ -44,8 +44,8 @@ static void check_stream(struct slice stored)
 		return;
 	require(position.before.len <= STREAM_PRINT_BYTES && position.before.len <= position.common.bytes);
 	require(position.head.len <= STREAM_PRINT_BYTES && position.head.len <= position.common.bytes);
-	require(position.name.len == 0 ||
-		(position.name.data >= stored.data && position.name.data + position.name.len <= stored.data + stored.len));
+	require(position.name.len == 0 || (position.name.data >= stored.data &&
+					   position.name.data + position.name.len <= stored.data + stored.len));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
