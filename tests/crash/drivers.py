@@ -135,7 +135,7 @@ class Daemon(Once):
             self._wait(process, disturbance.kill_after, lambda: False)
             process.kill()
         else:
-            self._wait(process, disturbance.patience, lambda: not waiting(shop))
+            self._wait(process, disturbance.patience, lambda: said_started(self._so_far(process)) and not waiting(shop))
             self._stop(process, disturbance)
         result = self._end(process)
         # Before it has begun it takes signals as any process does.

@@ -9,7 +9,7 @@
  * write that is to be killed in is done by half first. With SHORT a write does its half and says so, as a full disk first does;
  * other calls fail with ENOSPC. With EMFILE other calls are counted: those that make a descriptor. The log then says which call
  * it was; without a fault it stays away. FAIL_AT=0 lets all pass, and at the end the log has how many there were.
- * FAIL_ONLY=fsync counts calls of that name alone. FAIL_FOR=m lets m calls fail in a row (-1: all that come), and those behind
+ * FAIL_WHILE=/tmp/x: only while there is this file are calls counted. FAIL_ONLY=fsync counts calls of that name alone. FAIL_FOR=m lets m calls fail in a row (-1: all that come), and those behind
  * them pass again.
  */
 #include "fail_log.h"
@@ -38,6 +38,7 @@ static atomic_long calls;
 static long fail_at = -1;
 static long fail_for = 1;
 static const char *fail_only;
+static const char *fail_while;
 static int fail_errno; /* 0: kill */
 static bool fail_short;
 
@@ -48,6 +49,7 @@ __attribute__((constructor)) static void read_environment(void)
 	const char *const how_long = getenv("PUNCHCARD_FAIL_FOR");
 	fail_at = at ? strtol(at, NULL, 10) : -1;
 	fail_only = getenv("PUNCHCARD_FAIL_ONLY");
+	fail_while = getenv("PUNCHCARD_FAIL_WHILE");
 	fail_for = how_long ? strtol(how_long, NULL, 10) : 1;
 	if (how && strcmp(how, "EIO") == 0)
 		fail_errno = EIO;
@@ -69,7 +71,7 @@ __attribute__((destructor)) static void tell_count(void)
  * part of the work. */
 static bool count(const char *name, void (*half)(const void *context), const void *context)
 {
-	if (fail_only && strcmp(name, fail_only) != 0)
+	if ((fail_only && strcmp(name, fail_only) != 0) || (fail_while && access(fail_while, F_OK) < 0))
 		return false;
 	const long number = atomic_fetch_add(&calls, 1) + 1;
 	if (fail_at <= 0 || number < fail_at || (fail_for >= 0 && number >= fail_at + fail_for))

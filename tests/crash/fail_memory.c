@@ -5,7 +5,7 @@
  *
  * Counted, from 1 and over all threads, are malloc, calloc, realloc, aligned_alloc and mmap that come from the program itself or
  * from LMDB, json-c or zlib; what DuckDB and the C library ask for passes. NOMEM_FOR=m lets m requests fail in a row (-1: all
- * that come). The log is as that of fail_call.c.
+ * that come). NOMEM_WHILE=/tmp/x: only while there is this file are requests counted. The log is as that of fail_call.c.
  */
 #include "fail_log.h"
 
@@ -35,6 +35,7 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 static atomic_long calls;
 static long fail_at = -1;
 static long fail_for = 1;
+static const char *fail_while;
 static bool ready;
 static struct range {
 	uintptr_t from;
@@ -66,6 +67,7 @@ __attribute__((constructor)) static void read_environment(void)
 	const char *const how_long = getenv("PUNCHCARD_NOMEM_FOR");
 	fail_at = at ? strtol(at, NULL, 10) : -1;
 	fail_for = how_long ? strtol(how_long, NULL, 10) : 1;
+	fail_while = getenv("PUNCHCARD_NOMEM_WHILE");
 	dl_iterate_phdr(add_ranges, NULL);
 	ready = fail_at >= 0;
 }
@@ -82,7 +84,7 @@ static bool fails(const char *name, const void *caller)
 	bool counted = false;
 	for (unsigned i = 0; ready && i < n_ranges; i++)
 		counted = counted || (at >= ranges[i].from && at < ranges[i].to);
-	if (!counted)
+	if (!counted || (fail_while && access(fail_while, F_OK) < 0))
 		return false;
 	const long number = atomic_fetch_add(&calls, 1) + 1;
 	if (fail_at == 0 || number < fail_at || (fail_for >= 0 && number >= fail_at + fail_for))
