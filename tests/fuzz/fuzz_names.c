@@ -64,7 +64,8 @@ static void check_names(struct committed_file *files, size_t n)
 	}
 }
 
-static void check_path(char *dir, char *prefix, char *value, const char *source_of_lines)
+/* texts: directory, prefix, a header's value. */
+static void check_path(char *const texts[3], const char *source_of_lines)
 {
 	static struct programme programme;
 	static char name[] = "a/k";
@@ -74,10 +75,10 @@ static void check_path(char *dir, char *prefix, char *value, const char *source_
 	if (!programme.timezone)
 		require(tz_load("America/New_York", &programme.timezone, NULL) == 0);
 	const struct deployment deployment = {.programme = &programme, .warehouse_dir = warehouse};
-	struct sink_header headers[] = {{source, header, value}};
+	struct sink_header headers[] = {{source, header, texts[2]}};
 	const struct sink sink = {.name = name,
-				  .dir = dir,
-				  .prefix = prefix,
+				  .dir = texts[0],
+				  .prefix = texts[1],
 				  .in_warehouse = true,
 				  .headers = headers,
 				  .n_headers = 1,
@@ -103,12 +104,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice rest = {(const char *)data, size};
 	struct committed_file files[NAMES_MOST];
 	size_t n = 0;
-	char *const dir = next_line(&rest);
-	char *const prefix = next_line(&rest);
-	char *const value = next_line(&rest);
-	if (value) {
-		check_path(dir, prefix, value, "s");
-		check_path(dir, prefix, value, "other");
+	char *texts[3];
+	for (size_t i = 0; i < 3; i++)
+		texts[i] = next_line(&rest);
+	if (texts[2]) {
+		check_path(texts, "s");
+		check_path(texts, "other");
 	}
 	for (char *name; (name = next_line(&rest));) {
 		struct state_name state;
@@ -122,8 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(name);
 	}
 	check_names(files, n);
-	free(dir);
-	free(prefix);
-	free(value);
+	for (size_t i = 0; i < 3; i++)
+		free(texts[i]);
 	return 0;
 }
