@@ -5,8 +5,7 @@
  * offset and, in the same transaction, where each of them is to go; then they are renamed. So a file is seen once it counts, whole, and
  * a crash at any moment leaves either nothing that counts or names that are still to be given, which the next opening does.
  *
- * What is left to do: varint files, then for each, as texts, its name now and its last one. Paths are relative to the deployment when
- * they are below it.
+ * What is left to do is as in struct sink_names. Paths are relative to the deployment when they are below it.
  */
 #include "base/bytes.h"
 #include "base/file.h"
@@ -102,27 +101,25 @@ static int give_name(const char *staged, const char *target, struct error *err)
 
 static char *text_of(const struct sink *sink, struct slice name)
 {
-	_cleanup_free_ char *relative = name.data ? slice_dup(name) : NULL;
+	_cleanup_free_ char *relative = slice_dup(name);
 	return relative ? deployment_path(sink->deployment, relative) : NULL;
 }
 
 static int give_names(const struct sink *sink, struct slice rest, struct error *err)
 {
-	struct reader r = reader_of(rest);
-	uint64_t n = rest.len ? read_varint(&r) : 0;
-	int rc = 0;
-	for (; rc == 0 && n && !r.bad; n--) {
-		const struct slice from = read_slice(&r);
-		const struct slice to = read_slice(&r);
-		if (r.bad)
-			break;
+	struct sink_names names = sink_names_of(rest);
+	struct slice from;
+	struct slice to;
+	int next;
+	while ((next = sink_names_next(&names, &from, &to)) == 1) {
 		_cleanup_free_ char *staged = text_of(sink, from);
 		_cleanup_free_ char *target = text_of(sink, to);
-		rc = staged && target ? give_name(staged, target, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+		const int rc =
+			staged && target ? give_name(staged, target, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+		if (rc < 0)
+			return rc;
 	}
-	return rc == 0 && r.bad
-		       ? error_set(err, ERROR_CORRUPT, "the position of sink %s in the journal is damaged", sink->name)
-		       : rc;
+	return next < 0 ? error_set(err, next, "the position of sink %s in the journal is damaged", sink->name) : 0;
 }
 
 /* --- opening --- */

@@ -28,6 +28,28 @@ char *sink_path_root(const struct sink *sink)
 	return base;
 }
 
+struct sink_names sink_names_of(struct slice rest)
+{
+	struct sink_names names = {.r = reader_of(rest)};
+	if (rest.len)
+		names.left = read_varint(&names.r);
+	return names;
+}
+
+int sink_names_next(struct sink_names *names, struct slice *from, struct slice *to)
+{
+	if (names->r.bad)
+		return ERROR_CORRUPT;
+	if (names->left == 0)
+		return 0;
+	*from = read_slice(&names->r);
+	*to = read_slice(&names->r);
+	if (names->r.bad || from->len == 0 || to->len == 0)
+		return ERROR_CORRUPT;
+	names->left--;
+	return 1;
+}
+
 int sink_path_open(struct sink_path *path, const struct sink *sink, struct error *err)
 {
 	if (sink->timezone) {

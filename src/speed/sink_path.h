@@ -11,6 +11,7 @@
 #ifndef PUNCHCARD_SPEED_SINK_PATH_H
 #define PUNCHCARD_SPEED_SINK_PATH_H
 
+#include "base/bytes.h"
 #include "base/tz.h"
 #include "speed/sink.h"
 
@@ -29,6 +30,14 @@ void sink_path_close(struct sink_path *path);
 /* "<directory>/<prefix>" of a line; lives until the next call. */
 int sink_path_make(struct sink_path *path, const struct sink *sink, const struct sink_line *line, const char **out,
 		   struct error *err);
+/* The names that a commit of the journal has left to be given: varint files, then for each, as texts, its name now and its last one. */
+struct sink_names {
+	struct reader r;
+	uint64_t left;
+};
+struct sink_names sink_names_of(struct slice rest);
+/* 1, *from and *to, which point into `rest`; 0 at the end; ERROR_CORRUPT. */
+int sink_names_next(struct sink_names *names, struct slice *from, struct slice *to);
 /* Heap path of the directory as far as it is the same for all lines. NULL: no memory. */
 char *sink_path_root(const struct sink *sink);
 

@@ -1,7 +1,7 @@
 /*
  * Names of files, and what is made of them: which files of a spool are wanted, which files of orders cover others, which states a
  * refresh may go on from, and the paths of a Flume sink. The input is lines: the first is a sink's directory, the second its prefix, the
- * third a header's value, the others are names.
+ * third a header's value, the others are names. All of it is also what a sink has left to rename.
  */
 #include "batch/committed.h"
 #include "batch/states.h"
@@ -99,9 +99,25 @@ static void check_path(char *const texts[3], const char *source_of_lines)
 	free(root);
 }
 
+static void check_left(struct slice rest)
+{
+	struct sink_names names = sink_names_of(rest);
+	struct slice from;
+	struct slice to;
+	const char *at = rest.data;
+	int next;
+	while ((next = sink_names_next(&names, &from, &to)) == 1) {
+		require(from.len && to.len && from.data > at && to.data >= from.data + from.len);
+		at = to.data + to.len - 1;
+		require(at < rest.data + rest.len);
+	}
+	require(next == 0 || next == ERROR_CORRUPT);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice rest = {(const char *)data, size};
+	check_left(rest);
 	struct committed_file files[NAMES_MOST];
 	size_t n = 0;
 	char *texts[3];
