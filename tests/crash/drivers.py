@@ -74,7 +74,7 @@ def waiting(shop):
     """Names in the spool directories that nobody has put away yet."""
     names = []
     for source in shop.config["sources"]:
-        for entry in os.scandir(shop.dir / source["dir"]):
+        for entry in os.scandir(shop.dir / source["dir"]) if "dir" in source else ():
             if entry.is_file() and not entry.name.startswith(".") and ".COMPLETED" not in entry.name:
                 names.append(entry.name)
     return names

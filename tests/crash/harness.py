@@ -55,7 +55,8 @@ class Case:
         self.libraries = options.libraries
         self.deaf_to = {"": (), "files": power.File, "directories": power.Directory}[options.deaf_to]
         self.driver = drivers.DRIVERS[options.driver](options.binary)
-        self.world = shops.World(self.chance, days)
+        # A loss gives a file another inode, by which it is followed.
+        self.world = shops.World(self.chance, days, follows=not self.driver.ends_by_itself and kind != "power")
         self.shop = Shop(self.driver.pc, self.dir / "shop")
         self.shop.dir.mkdir()
         shutil.copytree(ROOT / "models", self.shop.dir / "models")
@@ -175,10 +176,10 @@ class Case:
 
     def settle(self):
         """A clean run; afterwards everything was acknowledged."""
+        self.world.end_lines(self.shop)
         self.driver.clean(self.shop, self.is_all_there)
         self.story.append("clean run")
-        for file in self.world.files:
-            file.waits_behind_its_name = False
+        self.world.was_settled()
         self.world.acknowledge_by(self.shop)
 
     def feed(self, share):

@@ -32,6 +32,8 @@ SOURCES = [
     {"name": "app", "dir": "app", "format": "ndjson"},
     {"name": "web", "dir": "web", "format": "receipts", "when_done": "delete"},
 ]
+# A file that grows, for a program that follows it.
+LOG = {"name": "log", "type": "tail", "path": "log/orders.log", "format": "classic"}
 BAD = {"classic": ("bad\n", "column_count"), "ndjson": ('{"x"\n', "json"), "receipts": ("torn,1\n", "column_count")}
 HEADER = "receipt,line,member,time,menu,qty,amount\n"
 ROWS_SQL = """SELECT source, event_id, line_no::VARCHAR, kind, cust_id::VARCHAR, odr_menu, odr_qty::VARCHAR, odr_amt::VARCHAR,
@@ -72,15 +74,51 @@ class File:
         self.packed = False
         self.done = 0  # so many of its places were acknowledged
         self.waits_behind_its_name = False  # lines were put to a file that had been put away
+        self.in_spool = True  # it has a place there, and goes away when it is done
+
+
+class Log:
+    """The file of LOG, as somebody writes it: lines, now and then half a one, and from time to time it begins anew."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.generation = 0
+        self.file = None
+        self.is_known = False  # a clean run has seen it: if it is renamed now, it is found under the other name
+        self.half = ""  # of its last line, which is to come
+
+    def begin(self, path):
+        """Begins another, when it can be; the one before keeps another name."""
+        if self.file and (not self.is_known or self.half or self.chance.random() < 0.5):
+            return None
+        if self.file:
+            path.rename(path.with_name(f"orders.log.{self.generation}"))
+        path.parent.mkdir(exist_ok=True)
+        self.generation += 1
+        self.is_known = False
+        self.file = File("log", "orders.log" if self.generation == 1 else f"orders.log#{self.generation}")
+        self.file.played_out, self.file.in_spool = True, False
+        return self.file
+
+    def write(self, path, text, whole):
+        """Appends what is new, `text`; unless it must be whole some of it may wait for the next time."""
+        text = self.half + text
+        cut = len(text) if whole or self.chance.random() < 0.7 else self.chance.randrange(len(text) + 1)
+        with path.open("a", encoding="utf-8") as out:
+            out.write(text[:cut])
+        self.half = text[cut:]
 
 
 class World:
-    def __init__(self, chance, days=None):
+    def __init__(self, chance, days=None, follows=False):
         self.chance = chance
         self.files = []
         n = chance.randrange(1, 4)
         names = set(chance.sample([source["name"] for source in SOURCES], n)) | {chance.choice(("pos", "til", "web"))}
         self.sources = [dict(source, settle_ms=0) for source in SOURCES if source["name"] in names]
+        self.log = Log(chance) if follows and chance.random() < 0.7 else None
+        if self.log:
+            self.sources.append(dict(LOG))
         self.programme = copy.deepcopy(events.PROGRAMME)
         self.programme["late"] = {"days": chance.randrange(1, 6), "open_events": chance.randrange(1, 9)}
         self.programme["timezone"] = chance.choice(("UTC", "Asia/Bangkok", "America/New_York"))
@@ -98,7 +136,7 @@ class World:
             source = chance.choice(self.sources)
             if source["format"] != "ndjson":
                 event = self._plain_order(event, source)
-            elif event.kind == judge.REFUND and event.order in by_id and by_id[event.order].source in ("til", "kio"):
+            elif event.kind == judge.REFUND and event.order in by_id and by_id[event.order].source in ("til", "kio", "log"):
                 event.order = "order-77777777"  # a line has no id before it is in a file
             event.source = source["name"]
             by_id[event.id] = event
@@ -191,6 +229,9 @@ class World:
         part, self.coming = self.coming[:n], self.coming[n:]
         for source in self.sources:
             own = [(customer, event) for customer, event in part if event.source == source["name"]]
+            if own and source["name"] == "log":
+                self._write_log(shop, own)
+                continue
             while own:
                 size = self.chance.choice((1, 5, 20, len(own)))
                 grown = self._known(shop, source["name"]) if self.chance.random() < 0.2 else []
@@ -201,6 +242,34 @@ class World:
         for tricks in (self._send_again, self._send_copies, self._contradict, self._reuse_name, self._send_nothing):
             if self.chance.random() < 0.2:
                 tricks(shop)
+
+    def _write_log(self, shop, part):
+        path = shop.dir / LOG["path"]
+        begun = self.log.begin(path)
+        if begun:
+            self.files.append(begun)
+        file = self.log.file
+        before = len(file.text)
+        for customer, event in part:
+            if self.chance.random() < 0.05:
+                self._add_bad(file)
+            self._add(file, customer, event)
+        self.log.write(path, file.text[before:], False)
+
+    def end_lines(self, shop):
+        """Whoever was writing has written all of it."""
+        if self.log and self.log.half:
+            self.log.write(shop.dir / LOG["path"], "", True)
+
+    def was_settled(self):
+        """A clean run has taken all there is."""
+        for file in self.files:
+            file.waits_behind_its_name = False
+        if self.log and self.log.file:
+            self.log.is_known = True
+
+    def _spools(self):
+        return [source["name"] for source in self.sources if "dir" in source]
 
     def _known(self, shop, source):
         """Files that were put away, and may come again."""
@@ -222,7 +291,7 @@ class World:
         return True
 
     def _send_again(self, shop):
-        known = self._known(shop, self.chance.choice(self.sources)["name"])
+        known = self._known(shop, self.chance.choice(self._spools()))
         if known:
             self._write(shop, self.chance.choice(known))
 
@@ -252,7 +321,7 @@ class World:
 
     def _reuse_name(self, shop):
         """Other lines under a name that was had: where lines have no ids of their own, they are set aside."""
-        for source in self.sources:
+        for source in map(self._source, self._spools()):
             known = [file for file in self._known(shop, source["name"]) if file.places and not file.waits_behind_its_name]
             if source["format"] == "classic" and known:
                 old = self.chance.choice(known)
@@ -266,7 +335,7 @@ class World:
                 self._write(shop, file)
 
     def _send_nothing(self, shop):
-        file = self._new_file(self.chance.choice(self.sources)["name"])
+        file = self._new_file(self.chance.choice(self._spools()))
         file.played_out = True
         file.text = self.chance.choice(("", "\n", "\n\n"))
         self._write(shop, file)
@@ -275,12 +344,12 @@ class World:
 
     def unread(self, shop):
         """Files that wait in the spool."""
-        return [file.name for file in self.files if (shop.dir / file.source / file.name).exists()]
+        return [file.name for file in self.files if file.in_spool and (shop.dir / file.source / file.name).exists()]
 
     def acknowledge(self, names):
         """The running state has these paths: whatever is no longer there under its own name was acknowledged."""
         for file in self.files:
-            if f"{file.source}/{file.name}" not in names and not file.waits_behind_its_name:
+            if file.in_spool and f"{file.source}/{file.name}" not in names and not file.waits_behind_its_name:
                 file.done = len(file.places)
 
     def acknowledge_by(self, shop):
