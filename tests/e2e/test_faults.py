@@ -10,7 +10,7 @@ import pathlib
 import random
 
 import pytest
-from conftest import PUNCHCARD, ROOT, Punchcard, lines, make_shop
+from conftest import PUNCHCARD, ROOT, Punchcard, classic, lines, make_shop
 from daemon import Daemon, wait_for
 from test_http import TOKEN, event, free_port, send, taken
 
@@ -201,10 +201,10 @@ def test_a_consumer_that_hangs_is_back_pressure(shop):
         feed(shop)
         wait_for("the table", lambda: lag(shop, "table") == 0)
         shop.fault.touch()
-        text = lines(100_000)
+        # Long names, so that few orders are enough.
         for i in range(12):
-            shop.put(f"many-{i:02}.txt", text)
-        shop.sent += 12 * 100_000
+            shop.put(f"many-{i:02}.txt", "".join(classic(1 + k % 5, f"{i}{k}".ljust(230, "x"), 70, T0 + k) for k in range(8000)))
+        shop.sent += 12 * 8000
         wait_for("http that refuses", lambda: send(shop, event(0))[0] == 429)
         kept = in_sql(shop)
         assert kept < shop.sent
