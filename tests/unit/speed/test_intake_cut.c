@@ -329,7 +329,7 @@ static void test_a_long_line_that_is_being_written(void **state)
 	(void)state;
 	static const size_t LENGTHS[] = {LIMIT_LINE_BYTES + 1, LIMIT_LINE_BYTES + 2, LIMIT_LINE_BYTES + 3,
 					 2 * LIMIT_LINE_BYTES, 5 * LIMIT_LINE_BYTES + 77};
-	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 150}\n");
+	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 3000}\n");
 	for (size_t i = 0; i < sizeof(LENGTHS) / sizeof(LENGTHS[0]); i++) {
 		_cleanup_buf_ struct buf text = {0};
 		char name[16];
