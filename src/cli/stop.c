@@ -1,13 +1,17 @@
 #include "cli/stop.h"
 
+#include <assert.h>
 #include <signal.h>
+#include <stdatomic.h>
 
-static volatile sig_atomic_t asked;
+/* Written by a signal's handler, in whatever thread that runs, and read by others. */
+static atomic_bool asked;
+static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "handlers of signals may use atomics that have no locks");
 
 static void on_signal(int number)
 {
 	(void)number;
-	asked = 1;
+	atomic_store(&asked, true);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 }
@@ -22,5 +26,5 @@ void stop_on_signals(void)
 
 bool stop_asked(void)
 {
-	return asked != 0;
+	return atomic_load(&asked);
 }
