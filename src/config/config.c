@@ -134,6 +134,30 @@ static int read_prices(const struct yamldoc *file, struct config *config, struct
 	return 0;
 }
 
+static int fill_cluster(const struct yamldoc *file, struct config_cluster *cluster, struct error *err)
+{
+	static const char *const COMMAND[] = {"spark-sql"};
+	cluster->on = yamldoc_has(file, yamldoc_key("cluster"));
+	if (!cluster->on)
+		return 0;
+	default_number(file, yamldoc_key("cluster.ship.max_mib"), &cluster->ship_max_mib, 128);
+	default_number(file, yamldoc_key("cluster.ship.max_delay_s"), &cluster->ship_max_delay_s, 300);
+	const struct {
+		char **value;
+		const char *fallback;
+	} texts[] = {{&cluster->hdfs_path, "/user/punchcard"},
+		     {&cluster->hdfs_user, "punchcard"},
+		     {&cluster->hbase_prefix, "punchcard_"},
+		     {&cluster->spark_master, "yarn"},
+		     {&cluster->spark_database, "punchcard"}};
+	int rc = 0;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && rc == 0; i++)
+		rc = default_text(texts[i].value, texts[i].fallback, err);
+	return rc == 0 ? default_strings(file, yamldoc_key("cluster.spark.command"), &cluster->spark_command, COMMAND,
+					 1, err)
+		       : rc;
+}
+
 static int fill_config(const struct yamldoc *file, struct config *config, struct error *err)
 {
 	default_number(file, yamldoc_key("limits.future_hours"), &config->future_limit_h, 24);
@@ -154,6 +178,8 @@ static int fill_config(const struct yamldoc *file, struct config *config, struct
 		rc = fill_order_mappings(file, config, err);
 	if (rc == 0)
 		rc = fill_customer_mappings(file, config, err);
+	if (rc == 0)
+		rc = fill_cluster(file, &config->cluster, err);
 	return rc == 0 ? read_prices(file, config, err) : rc;
 }
 

@@ -146,6 +146,41 @@ struct config_menu_item {
 	int64_t price_minor;
 };
 
+enum cluster_auth {
+	CLUSTER_AUTH_SIMPLE = 0, /* hdfs: user.name; hbase: nothing */
+	CLUSTER_AUTH_SPNEGO = 1, /* the Kerberos ticket of the process (kinit, or a keytab) */
+	CLUSTER_AUTH_TOKEN = 2,  /* hdfs: a delegation token; hbase: a bearer token (Knox) */
+};
+
+enum cluster_stream {
+	CLUSTER_STREAM_PUNCHCARD = 0, /* the shipper writes transactions_cln */
+	CLUSTER_STREAM_SPARK = 1,     /* a Structured Streaming job makes it of the raw files */
+};
+
+/* The systems of the cluster profile. Texts that the file has not, and that have no default, are NULL. */
+struct config_cluster {
+	bool on;         /* the file has the section: tables are in HDFS, made by Spark; customers in HBase */
+	char *edge;      /* this collector among others, [a-z0-9_-]; in the names of what it ships */
+	char *hdfs_url;  /* of WebHDFS: "http://namenode:9870"; or of HttpFS */
+	char *hdfs_path; /* all of ours is below it; absolute, without '/' at its end */
+	char *hdfs_user; /* with simple */
+	enum cluster_auth hdfs_auth;
+	char *hdfs_token_file; /* with token; its first line */
+	char *hbase_url;       /* of the REST gateway: "http://gateway:8080" */
+	char *hbase_prefix;    /* of the names of our tables; "punchcard_" unless set */
+	enum cluster_auth hbase_auth;
+	char *hbase_token_file;
+	struct config_strings spark_command; /* spark-sql and its own arguments, if any; [spark-sql] unless set */
+	char *spark_master;                  /* "yarn" unless set */
+	char *spark_queue;
+	char *spark_database;             /* of Hive; "punchcard" unless set */
+	struct config_strings spark_conf; /* "spark.key=value" */
+	char *spark_thrift;               /* a Thrift server's JDBC URL: statements go there instead */
+	enum cluster_stream stream;
+	uint32_t ship_max_mib;     /* a file for HDFS is closed at this size; 128 unless set … */
+	uint32_t ship_max_delay_s; /* … or this age; 300 unless set */
+};
+
 struct config {
 	char *path;       /* of the file, for messages */
 	uint32_t version; /* of the file's layout: 1 */
@@ -170,6 +205,7 @@ struct config {
 	uint32_t view_max_delay_ms;  /* the daemon writes the accounts at most so much later; 50 unless set */
 	uint32_t engine_memory_mib;  /* 512 unless set */
 	uint32_t engine_threads;     /* 0: all cores */
+	struct config_cluster cluster;
 };
 
 /* Loads and checks. ERROR_CONFIG as above, ERROR_NOT_FOUND or ERROR_IO when the file cannot be read. *out is the caller's, to

@@ -298,5 +298,7 @@ int config_check(const struct yamldoc *file, const struct config *config, struct
 		rc = config_check_source(&check, i);
 	for (unsigned i = 0; i < config->n_menu && rc == 0; i++)
 		rc = check_menu_item(&check, i);
-	return rc == 0 ? check_customer_format(&check) : rc;
+	if (rc == 0)
+		rc = check_customer_format(&check);
+	return rc == 0 ? config_check_cluster(&check) : rc;
 }

@@ -1,4 +1,4 @@
-/* What config_check.c and config_check_sources.c share. */
+/* What config_check*.c share. */
 #ifndef PUNCHCARD_CONFIG_CONFIG_CHECK_INTERNAL_H
 #define PUNCHCARD_CONFIG_CONFIG_CHECK_INTERNAL_H
 
@@ -22,5 +22,7 @@ int config_fail_format(const struct check *check, struct yamldoc_key key, const 
 		       const char *kind, struct buf *known);
 /* The i-th source. */
 int config_check_source(const struct check *check, unsigned i);
+/* The section `cluster`, if there is one. */
+int config_check_cluster(const struct check *check);
 
 #endif

@@ -147,6 +147,54 @@ static const cyaml_schema_field_t ENGINE_FIELDS[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_strval_t AUTHS[] = {
+	{"simple", CLUSTER_AUTH_SIMPLE}, {"spnego", CLUSTER_AUTH_SPNEGO}, {"token", CLUSTER_AUTH_TOKEN}};
+static const cyaml_strval_t STREAMS[] = {{"punchcard", CLUSTER_STREAM_PUNCHCARD}, {"spark", CLUSTER_STREAM_SPARK}};
+
+static const cyaml_schema_field_t HDFS_FIELDS[] = {
+	TEXT("url", REQUIRED, struct config, cluster.hdfs_url),
+	TEXT("path", OPTIONAL, struct config, cluster.hdfs_path),
+	TEXT("user", OPTIONAL, struct config, cluster.hdfs_user),
+	CYAML_FIELD_ENUM("auth", OPTIONAL | CYAML_FLAG_STRICT, struct config, cluster.hdfs_auth, AUTHS,
+			 CYAML_ARRAY_LEN(AUTHS)),
+	TEXT("token_file", OPTIONAL, struct config, cluster.hdfs_token_file),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t HBASE_FIELDS[] = {
+	TEXT("url", REQUIRED, struct config, cluster.hbase_url),
+	TEXT("table_prefix", OPTIONAL, struct config, cluster.hbase_prefix),
+	CYAML_FIELD_ENUM("auth", OPTIONAL | CYAML_FLAG_STRICT, struct config, cluster.hbase_auth, AUTHS,
+			 CYAML_ARRAY_LEN(AUTHS)),
+	TEXT("token_file", OPTIONAL, struct config, cluster.hbase_token_file),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t SPARK_FIELDS[] = {
+	LIST("command", OPTIONAL, struct config, cluster.spark_command.items, cluster.spark_command.count, &TEXT_ITEM,
+	     1, MAX_WORDS),
+	TEXT("master", OPTIONAL, struct config, cluster.spark_master),
+	TEXT("queue", OPTIONAL, struct config, cluster.spark_queue),
+	TEXT("database", OPTIONAL, struct config, cluster.spark_database),
+	LIST("conf", OPTIONAL, struct config, cluster.spark_conf.items, cluster.spark_conf.count, &TEXT_ITEM, 0,
+	     MAX_WORDS),
+	TEXT("thrift", OPTIONAL, struct config, cluster.spark_thrift),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t SHIP_FIELDS[] = {
+	CYAML_FIELD_UINT("max_mib", OPTIONAL, struct config, cluster.ship_max_mib),
+	CYAML_FIELD_UINT("max_delay_s", OPTIONAL, struct config, cluster.ship_max_delay_s),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t CLUSTER_FIELDS[] = {
+	TEXT("edge", REQUIRED, struct config, cluster.edge),
+	{.key = "hdfs", .value = {CYAML_VALUE_MAPPING(REQUIRED, struct config, HDFS_FIELDS)}},
+	{.key = "hbase", .value = {CYAML_VALUE_MAPPING(REQUIRED, struct config, HBASE_FIELDS)}},
+	SECTION("spark", struct config, SPARK_FIELDS),
+	CYAML_FIELD_ENUM("stream", OPTIONAL | CYAML_FLAG_STRICT, struct config, cluster.stream, STREAMS,
+			 CYAML_ARRAY_LEN(STREAMS)),
+	SECTION("ship", struct config, SHIP_FIELDS),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t CONFIG_FIELDS[] = {
 	CYAML_FIELD_UINT("version", REQUIRED, struct config, version),
 	CYAML_FIELD_ENUM("customer_id", OPTIONAL | CYAML_FLAG_STRICT, struct config, customer_id, ID_TYPES,
@@ -163,6 +211,7 @@ static const cyaml_schema_field_t CONFIG_FIELDS[] = {
 	SECTION("tables", struct config, TABLES_FIELDS),
 	SECTION("view", struct config, VIEW_FIELDS),
 	SECTION("engine", struct config, ENGINE_FIELDS),
+	SECTION("cluster", struct config, CLUSTER_FIELDS),
 	CYAML_FIELD_END,
 };
 
@@ -265,5 +314,32 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "engine", .expected = "the keys memory_mib and threads below it"},
 	{.key = "engine.memory_mib", .expected = "MiB, 128 to 1048576", .min = 128, .max = 1048576},
 	{.key = "engine.threads", .expected = "0 (all cores) to 256", .max = 256},
+	{.key = "cluster",
+	 .expected = "the keys edge, hdfs and hbase below it; and spark, stream and ship, if need be"},
+	{.key = "cluster.edge", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
+	{.key = "cluster.hdfs", .expected = "the keys url, path, user, auth and token_file below it"},
+	{.key = "cluster.hdfs.url", .expected = "the URL of WebHDFS, such as http://namenode:9870"},
+	{.key = "cluster.hdfs.path", .expected = "a directory of HDFS, such as /user/punchcard"},
+	{.key = "cluster.hdfs.user", .expected = "a user's name"},
+	{.key = "cluster.hdfs.auth", .expected = "simple, spnego or token"},
+	{.key = "cluster.hdfs.token_file", .expected = "a file whose first line is the delegation token"},
+	{.key = "cluster.hbase", .expected = "the keys url, table_prefix, auth and token_file below it"},
+	{.key = "cluster.hbase.url", .expected = "the URL of HBase's REST gateway, such as http://gateway:8080"},
+	{.key = "cluster.hbase.table_prefix", .expected = "what our tables' names begin with, such as punchcard_"},
+	{.key = "cluster.hbase.auth", .expected = "simple, spnego or token"},
+	{.key = "cluster.hbase.token_file", .expected = "a file whose first line is the token"},
+	{.key = "cluster.spark", .expected = "the keys command, master, queue, database, conf and thrift below it"},
+	{.key = "cluster.spark.command", .expected = "a list of the program and its arguments, such as [spark-sql]"},
+	{.key = "cluster.spark.command[]", .expected = "a word of the command"},
+	{.key = "cluster.spark.master", .expected = "yarn, local[*], spark://host:7077 …"},
+	{.key = "cluster.spark.queue", .expected = "the name of a queue of YARN"},
+	{.key = "cluster.spark.database", .expected = "a database of Hive: a-z, 0-9 and '_'"},
+	{.key = "cluster.spark.conf", .expected = "a list of settings, such as [spark.executor.memory=4g]"},
+	{.key = "cluster.spark.conf[]", .expected = "a setting, such as spark.executor.memory=4g"},
+	{.key = "cluster.spark.thrift", .expected = "a JDBC URL, such as jdbc:hive2://thrift:10000/"},
+	{.key = "cluster.stream", .expected = "punchcard or spark"},
+	{.key = "cluster.ship", .expected = "the keys max_mib and max_delay_s below it"},
+	{.key = "cluster.ship.max_mib", .expected = "MiB, 1 to 4096", .min = 1, .max = 4096},
+	{.key = "cluster.ship.max_delay_s", .expected = "seconds, 1 to 86400", .min = 1, .max = 86400},
 	{0},
 };
