@@ -103,6 +103,11 @@ static const char *const KINDS[] = {
 	[EVENT_ADJUST] = "adjust",
 };
 
+const char *event_json_kind(enum event_kind kind)
+{
+	return KINDS[kind];
+}
+
 /* A value that is there, and may be null. */
 struct value {
 	bool there;

@@ -1,7 +1,8 @@
 /*
- * Events in JSON from any bytes: what is taken is within all limits, reads the same again, comes out of a block as it went in,
+ * Events in JSON from any bytes: what is taken is within all limits, reads the same again and when it was written, comes out of a block as it went in,
  * and has its rows. The first byte says of what type customers' ids are; each line of the rest is one text.
  */
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "speed/event_json.h"
@@ -114,8 +115,20 @@ static void read_line(struct event_json *json, enum customer_id_type type, const
 	struct buf payload = {0};
 	require(block_event_payload(&event, &payload) == 0);
 	check_block(&event, &payload);
+	struct buf written = {0};
+	struct json writer;
+	json_to_buf(&writer, &written);
+	event_json_write(&writer, &event);
+	require(json_finish(&writer, NULL) == 0);
 	require(event_json_read(json, (struct slice){text, len}, LATEST_US, &event) == 0);
 	require_payload(&event, &payload);
+	/* What is longer than a line of ours may be is not written into one. */
+	if (written.len <= LIMIT_LINE_BYTES) {
+		require(utf8_valid(written.data, written.len));
+		require(event_json_read(json, (struct slice){written.data, written.len}, LATEST_US, &event) == 0);
+		require_payload(&event, &payload);
+	}
+	buf_release(&written);
 	buf_release(&payload);
 }
 

@@ -1,6 +1,7 @@
 /* Events in JSON: each good line by all its values, each fault by its reason, and nothing through a double. */
 #include "speed/event_json.h"
 
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/random.h"
 
@@ -734,6 +735,54 @@ static void test_damage(void **state)
 	read_good(GOOD, &e);
 }
 
+static void assert_written(const char *line, const char *expected)
+{
+	struct event event;
+	struct json json;
+	_cleanup_buf_ struct buf before = {0};
+	_cleanup_buf_ struct buf after = {0};
+	_cleanup_buf_ struct buf written = {0};
+	read_good(line, &event);
+	assert_int_equal(block_event_payload(&event, &before), 0);
+	json_to_buf(&json, &written);
+	event_json_write(&json, &event);
+	assert_int_equal(json_finish(&json, NULL), 0);
+	assert_string_equal(buf_text(&written), expected);
+	read_good(buf_text(&written), &event);
+	assert_int_equal(block_event_payload(&event, &after), 0);
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.data, before.data, before.len);
+}
+
+/* What is written reads the same; tests/fuzz/fuzz_event_json.c does it with anything. */
+static void test_written(void **state)
+{
+	(void)state;
+	assert_written(
+		"{\"event_id\":\"r-1\",\"kind\":\"order\",\"customer\":7,\"time\":\"2026-01-01T17:00:00.250+07:00\","
+		"\"store\":\"s\\u00e91\",\"lines\":[{\"sku\":\"A\\t1\",\"qty\":2,\"price\":4.5},{\"amount\":0}]}",
+		"{\"event_id\":\"r-1\",\"kind\":\"order\",\"customer\":7,\"time\":\"2026-01-01T10:00:00.250000Z\","
+		"\"store\":\"s\u00e91\",\"lines\":[{\"sku\":\"A\\t1\",\"qty\":2.000,\"price\":4.50,\"amount\":9.00},"
+		"{\"qty\":1.000,\"price\":0.00,\"amount\":0.00}]}");
+	assert_written("{\"event_id\":\"f\",\"kind\":\"refund\",\"time\":0,\"order\":\"r\",\"amount\":0.05}",
+		       "{\"event_id\":\"f\",\"kind\":\"refund\",\"time\":\"1970-01-01T00:00:00Z\",\"order\":\"r\","
+		       "\"amount\":0.05}");
+	assert_written(
+		"{\"event_id\":\"f\",\"kind\":\"refund\",\"time\":1,\"order\":\"r\",\"lines\":[{\"amount\":1,"
+		"\"qty\":3}]}",
+		"{\"event_id\":\"f\",\"kind\":\"refund\",\"time\":\"1970-01-01T00:00:01Z\",\"lines\":[{\"qty\":3.000,"
+		"\"price\":0.33,\"amount\":1.00}],\"order\":\"r\",\"amount\":1.00}");
+	assert_written("{\"event_id\":\"d\",\"kind\":\"redeem\",\"customer\":9007199254740993,\"time\":1700000000,"
+		       "\"reward\":\"free\",\"points\":1.5,\"ledger\":\"l\",\"accepted\":false}",
+		       "{\"event_id\":\"d\",\"kind\":\"redeem\",\"customer\":9007199254740993,"
+		       "\"time\":\"2023-11-14T22:13:20Z\",\"points\":1.500,\"ledger\":\"l\",\"reward\":\"free\","
+		       "\"accepted\":false}");
+	assert_written("{\"event_id\":\"a\",\"kind\":\"adjust\",\"customer\":1,\"time\":1,\"points\":-0.001,"
+		       "\"reason\":\"a\\nb\"}",
+		       "{\"event_id\":\"a\",\"kind\":\"adjust\",\"customer\":1,\"time\":\"1970-01-01T00:00:01Z\","
+		       "\"points\":-0.001,\"reason\":\"a\\nb\"}");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_reader, close_reader)
@@ -752,6 +801,7 @@ int main(void)
 		TEST(test_escapes),
 		TEST(test_twice),
 		TEST(test_damage),
+		TEST(test_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
