@@ -1,0 +1,162 @@
+/*
+ * Events as they came in, as lines of JSON (docs/events.md), into a warehouse:
+ *
+ *     transactions/source=<name>/events-<edge>-<first>-<last>.ndjson
+ *
+ * by source, since an event's id is unique in its source. The original has text there, too, but lines without ids and of one format; of
+ * these any job makes the rows of transactions_cln, and `punchcard collect` the same events again.
+ */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "speed/event_json.h"
+#include "speed/shipper.h"
+#include "store/block.h"
+#include "store/warehouse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FLUSH_BYTES (UINT64_C(1) << 20)
+
+/* What a source has in the shipment. */
+struct part {
+	char *source;
+	char *staged;
+	int fd;
+	struct buf text;
+};
+
+struct raw {
+	struct part *parts;
+	unsigned n;
+};
+
+static int open_raw(struct shipper *shipper, struct error *err)
+{
+	shipper->state = calloc(1, sizeof(struct raw));
+	return shipper->state ? 0 : error_no_memory(err, sizeof(struct raw));
+}
+
+static void drop_parts(struct raw *raw)
+{
+	for (unsigned i = 0; i < raw->n; i++) {
+		struct part *const part = &raw->parts[i];
+		if (part->fd >= 0) {
+			close(part->fd);
+			(void)unlink(part->staged);
+		}
+		buf_release(&part->text);
+		free(part->source);
+		free(part->staged);
+	}
+	raw->n = 0;
+}
+
+static void close_raw(struct shipper *shipper)
+{
+	struct raw *const raw = shipper->state;
+	if (!raw)
+		return;
+	drop_parts(raw);
+	free(raw->parts);
+	free(raw);
+}
+
+static int part_of(struct shipper *shipper, struct slice source, struct part **out, struct error *err)
+{
+	struct raw *const raw = shipper->state;
+	for (unsigned i = 0; i < raw->n; i++) {
+		*out = &raw->parts[i];
+		if (slice_is(source, raw->parts[i].source))
+			return 0;
+	}
+	struct part *const parts = reallocarray(raw->parts, raw->n + 1, sizeof(*parts));
+	if (!parts)
+		return error_no_memory(err, sizeof(*parts));
+	raw->parts = parts;
+	struct part *const part = &parts[raw->n];
+	*part = (struct part){.source = slice_dup(source),
+			      .staged = text_printf("%s/raw-%u.ndjson", shipper->target.deployment->tmp_dir, raw->n),
+			      .fd = -1};
+	raw->n++;
+	if (!part->source || !part->staged)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	part->fd = open(part->staged, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (part->fd < 0)
+		return error_errno(err, errno, "cannot make %s", part->staged);
+	*out = part;
+	return 0;
+}
+
+static int flush(struct part *part, struct error *err)
+{
+	const int rc =
+		part->text.len ? file_write_all(part->fd, part->text.data, part->text.len, part->staged, err) : 0;
+	buf_clear(&part->text);
+	return rc;
+}
+
+static int take_block(struct shipper *shipper, struct slice bytes, struct error *err)
+{
+	struct block_reader reader = {0};
+	struct block_record record;
+	struct part *part = NULL;
+	int rc = block_reader_open(&reader, bytes, err);
+	if (rc < 0)
+		return rc;
+	rc = 1;
+	while (rc == 1 && (rc = block_reader_next(&reader, &record, err)) == 1) {
+		if (record.kind != BLOCK_EVENT)
+			continue;
+		int written = part ? 0 : part_of(shipper, reader.source, &part, err);
+		if (written == 0) {
+			struct json json;
+			json_to_buf(&json, &part->text);
+			event_json_write(&json, &record.event);
+			json_newline(&json);
+			written = json_finish(&json, err);
+		}
+		if (written == 0 && part->text.len >= FLUSH_BYTES)
+			written = flush(part, err);
+		rc = written < 0 ? written : 1;
+	}
+	block_reader_release(&reader);
+	return rc;
+}
+
+static int send_part(const struct shipper *shipper, struct part *part, uint64_t first, uint64_t last, struct error *err)
+{
+	struct warehouse *const warehouse = shipper->target.warehouse;
+	_cleanup_free_ char *path =
+		text_printf("transactions/source=%s/events-%s-%012llu-%012llu.ndjson", part->source,
+			    shipper->target.edge, (unsigned long long)first, (unsigned long long)last);
+	if (!path)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	int rc = flush(part, err);
+	return rc < 0 ? rc : warehouse_put_file(warehouse, path, part->staged, err);
+}
+
+static int ship(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
+		struct error *err)
+{
+	struct raw *const raw = shipper->state;
+	int rc = 0;
+	for (uint64_t seq = first; rc == 0 && seq < next; seq++) {
+		struct slice bytes;
+		rc = journal_reader_block(reader, seq, &bytes, err);
+		if (rc == 0)
+			rc = take_block(shipper, bytes, err);
+	}
+	for (unsigned i = 0; rc == 0 && i < raw->n; i++)
+		rc = send_part(shipper, &raw->parts[i], first, next - 1, err);
+	drop_parts(raw);
+	return rc;
+}
+
+/* An order of one line is some 30 bytes in a block, and 160 in JSON. */
+const struct shipper_driver ship_raw = {
+	.name = "raw", .percent = 500, .open = open_raw, .ship = ship, .close = close_raw};

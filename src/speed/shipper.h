@@ -1,0 +1,81 @@
+/*
+ * Shippers: consumers of the journal that bring its events to a cluster, each at its own pace. While the cluster is away for hours only
+ * the journal grows.
+ *
+ *     struct shipper *shipper = NULL;
+ *     rc = shipper_open(&ship_table, &target, journal, &shipper, err);
+ *     rc = shipper_write(shipper, reader, next, err);           // blocks shipper_offset to next - 1
+ *     shipper_close(shipper);
+ *
+ * **Exactly once, by names.** A shipment is blocks first to last, and everything it makes on the cluster has a name that these
+ * determine. Before it begins the journal has its end (the *plan*), durably; when it is done, the new offset. So who was killed in between,
+ * or never heard the answer, ships the same blocks under the same names, and finds what is there already.
+ *
+ * Its position stands among the journal's under "\1ship/<name>": varint 1 (version), varint offset, varint end of the shipment that was
+ * begun (the offset: none was). Blocks behind the offset are not trimmed (shippers_pinned), whoever collects.
+ *
+ * A driver is one file, speed/ship_<what>.c, with one `const struct shipper_driver`. One shipper belongs to one thread at a time.
+ */
+#ifndef PUNCHCARD_SPEED_SHIPPER_H
+#define PUNCHCARD_SPEED_SHIPPER_H
+
+#include "config/deployment.h"
+#include "store/journal.h"
+
+#include <stdint.h>
+
+struct shipper;
+
+/* Where to: what of this a driver needs is there. The shipper does not own it. */
+struct ship_target {
+	const struct deployment *deployment;
+	struct warehouse *warehouse;
+	const char *edge;        /* the collector's name */
+	uint64_t shipment_bytes; /* of a shipment's largest file, about */
+};
+
+struct shipper_driver {
+	const char *name;         /* "table": of its position, and in messages */
+	unsigned percent;         /* bytes it makes of a hundred bytes of blocks, about */
+	uint64_t shipment_blocks; /* at most so many in one; 0: any number */
+	int (*open)(struct shipper *shipper, struct error *err); /* may be NULL */
+	/* Brings blocks first to next - 1 there, durably. May have been done before, in part or altogether. */
+	int (*ship)(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
+		    struct error *err);
+	void (*close)(struct shipper *shipper); /* also when open failed; may be NULL */
+};
+
+struct shipper {
+	const struct shipper_driver *driver;
+	struct ship_target target;
+	struct journal *journal;
+	uint64_t offset;  /* of the next block to ship */
+	uint64_t planned; /* behind the last block of the shipment that was begun; offset: none was */
+	void *state;      /* the driver's */
+};
+
+/* transactions_cln as Parquet, and the quarantine, in a warehouse. */
+extern const struct shipper_driver ship_table;
+/* Events as lines of JSON (docs/events.md), as they came in, in a warehouse: transactions/source=<name>/. */
+extern const struct shipper_driver ship_raw;
+
+/* Goes on where it was; a new one begins with the first block that the journal has. ERROR_CORRUPT: the journal has no longer what is still
+ * to be shipped. Errors of the driver's. */
+int shipper_open(const struct shipper_driver *driver, const struct ship_target *target, struct journal *journal,
+		 struct shipper **out, struct error *err);
+/* NULL is fine. */
+void shipper_close(struct shipper *shipper);
+/* Ships all blocks before `next`, in one shipment or several. After an error what was shipped is: shipper_offset, and the same may be
+ * asked for again. */
+int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err);
+static inline uint64_t shipper_offset(const struct shipper *shipper)
+{
+	return shipper->offset;
+}
+/* So many bytes of blocks make a shipment, about. */
+uint64_t shipper_block_bytes(const struct shipper *shipper);
+
+/* The first block that a shipper of this journal has still to take; UINT64_MAX: there is none. */
+int shippers_pinned(struct journal_reader *reader, uint64_t *first, struct error *err);
+
+#endif

@@ -1,0 +1,322 @@
+/* Shippers: every event once on the other side, wherever it broke off, and whatever answer was lost. */
+#include "speed/shipper.h"
+
+#include "../../conformance/warehouse_faulty.h"
+#include "base/random.h"
+#include "engine/engine.h"
+#include "engine/result.h"
+#include "shop.h"
+#include "speed/event_json.h"
+#include "store/block.h"
+
+static struct journal *journal;
+static struct journal_reader *reader;
+static char lake_dir[128];
+
+#define T0  INT64_C(1700000000000000) /* 2023-11-14 22:13:20 */
+#define DAY INT64_C(86400000000)
+
+static void open_journal(void)
+{
+	const struct journal_options options = {.map_gib = 1};
+	assert_int_equal(journal_open(shop->journal_dir, &options, &journal, NULL), 0);
+	assert_int_equal(journal_reader_open(journal, &reader, NULL), 0);
+}
+
+static int open_shop(void **state)
+{
+	if (make_shop(state) < 0)
+		return -1;
+	shop_open(CLASSIC_SOURCE);
+	open_journal();
+	snprintf(lake_dir, sizeof(lake_dir), "%s/lake", shop_base);
+	return 0;
+}
+
+static int close_shop(void **state)
+{
+	journal_reader_close(reader);
+	journal_close(journal);
+	return remove_shop(state);
+}
+
+/* One order each, of customers first, first + 1 …, the i-th i days after T0; and a line that was set aside. */
+static void add_block(const char *source, int64_t first, unsigned n)
+{
+	struct block_writer w = {0};
+	uint64_t seq;
+	const struct order_line line = {
+		.menu = SLICE("latte"), .qty_milli = 1000, .price_minor = 7000, .amount_minor = 7000};
+	assert_int_equal(block_writer_begin(&w, slice_of(source), T0), 0);
+	assert_int_equal(block_writer_file(&w, SLICE("f.txt")), 0);
+	for (unsigned i = 0; i < n; i++) {
+		char id[32];
+		struct event event;
+		snprintf(id, sizeof(id), "%s-%lld", source, (long long)first + i);
+		event_init(&event, EVENT_ORDER);
+		event.id = slice_of(id);
+		event.customer.number = first + i;
+		event.time_us = T0 + (int64_t)i * DAY;
+		event.lines = &line;
+		event.n_lines = 1;
+		assert_int_equal(block_writer_event(&w, &event, false, i + 1), 0);
+	}
+	assert_int_equal(block_writer_quarantined(&w, n + 1, REASON_PRICE, SLICE("1|x|y"), T0), 0);
+	assert_int_equal(journal_begin(journal, NULL), 0);
+	assert_int_equal(journal_append(journal, block_writer_finish(&w), &seq, NULL), 0);
+	assert_int_equal(journal_commit(journal, NULL), 0);
+	block_writer_release(&w);
+	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+}
+
+static struct warehouse *open_lake(void)
+{
+	struct warehouse *warehouse = NULL;
+	struct error err = {0};
+	if (warehouse_open_local(&(struct warehouse_local_options){.root = lake_dir, .writer = "e1"}, &warehouse,
+				 &err) < 0)
+		fail_msg("%s", err.message);
+	return warehouse;
+}
+
+static struct ship_target target_of(struct warehouse *warehouse, uint64_t bytes)
+{
+	return (struct ship_target){.deployment = shop, .warehouse = warehouse, .edge = "e1", .shipment_bytes = bytes};
+}
+
+static struct shipper *open_shipper(const struct shipper_driver *driver, const struct ship_target *target)
+{
+	struct shipper *shipper = NULL;
+	struct error err = {0};
+	if (shipper_open(driver, target, journal, &shipper, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+	return shipper;
+}
+
+static void write_all(struct shipper *shipper, uint64_t next)
+{
+	struct error err = {0};
+	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+	if (shipper_write(shipper, reader, next, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(shipper_offset(shipper), next);
+}
+
+static bool in_lake(const char *name)
+{
+	_cleanup_free_ char *path = text_printf("%s/%s", lake_dir, name);
+	assert_non_null(path);
+	return file_exists(path);
+}
+
+static uint64_t pinned(void)
+{
+	uint64_t first = 0;
+	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+	assert_int_equal(shippers_pinned(reader, &first, NULL), 0);
+	return first;
+}
+
+/* The one number that SQL gives of files below the lake. */
+static int64_t count(const char *sql)
+{
+	struct engine *engine = NULL;
+	struct error err = {0};
+	_cleanup_buf_ struct buf text = {0};
+	assert_int_equal(engine_open(&(struct engine_options){.memory_mib = 256, .threads = 1}, &engine, NULL), 0);
+	for (const char *at = sql; *at; at++)
+		assert_int_equal(*at == '@' ? buf_append_text(&text, lake_dir) : buf_append(&text, at, 1), 0);
+	int64_t value = -1;
+	if (engine_run_int64(engine, buf_text(&text), &value, &err) < 0)
+		fail_msg("%s", err.message);
+	engine_close(engine);
+	return value;
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	struct warehouse *const lake = open_lake();
+	const struct ship_target target = target_of(lake, 1 << 20);
+	assert_int_equal(pinned(), UINT64_MAX);
+	struct shipper *shipper = open_shipper(&ship_table, &target);
+	assert_int_equal(shipper_offset(shipper), 1);
+	assert_int_equal(pinned(), 1);
+	add_block("till", 1, 2);
+	add_block("web", 11, 1);
+	write_all(shipper, 3);
+	assert_int_equal(pinned(), 3);
+	assert_true(
+		in_lake("warehouse/transactions_cln/data_dt=2023-11-15/orders-e1-000000000001-000000000002.parquet"));
+	assert_true(
+		in_lake("warehouse/transactions_cln/data_dt=2023-11-16/orders-e1-000000000001-000000000002.parquet"));
+	assert_true(in_lake("quarantine/orders-e1-000000000001-000000000002.parquet"));
+	assert_true(in_lake("edges/e1/table-000000000003"));
+	assert_int_equal(count("SELECT count(*) FROM '@/warehouse/transactions_cln/*/*.parquet'"), 3);
+	shipper_close(shipper);
+	/* It goes on where it was. */
+	shipper = open_shipper(&ship_table, &target);
+	assert_int_equal(shipper_offset(shipper), 3);
+	add_block("till", 21, 1);
+	write_all(shipper, 4);
+	assert_false(in_lake("edges/e1/table-000000000003"));
+	assert_true(in_lake("edges/e1/table-000000000004"));
+	assert_int_equal(count("SELECT count(*) FROM '@/warehouse/transactions_cln/*/*.parquet'"), 4);
+	assert_int_equal(count("SELECT count(*) FROM '@/quarantine/*.parquet'"), 3);
+	shipper_close(shipper);
+	warehouse_close(lake);
+}
+
+static void test_raw(void **state)
+{
+	(void)state;
+	struct warehouse *const lake = open_lake();
+	const struct ship_target target = target_of(lake, 1 << 20);
+	struct shipper *const shipper = open_shipper(&ship_raw, &target);
+	add_block("till", 1, 2);
+	add_block("web", 11, 1);
+	write_all(shipper, 3);
+	_cleanup_buf_ struct buf text = {0};
+	assert_int_equal(warehouse_read_all(lake, "transactions/source=till/events-e1-000000000001-000000000002.ndjson",
+					    10000, &text, NULL),
+			 0);
+	assert_string_equal(
+		buf_text(&text),
+		"{\"event_id\":\"till-1\",\"kind\":\"order\",\"customer\":1,\"time\":\"2023-11-14T22:13:20Z\","
+		"\"lines\":[{\"menu\":\"latte\",\"qty\":1.000,\"price\":70.00,\"amount\":70.00}]}\n"
+		"{\"event_id\":\"till-2\",\"kind\":\"order\",\"customer\":2,\"time\":\"2023-11-15T22:13:20Z\","
+		"\"lines\":[{\"menu\":\"latte\",\"qty\":1.000,\"price\":70.00,\"amount\":70.00}]}\n");
+	assert_true(in_lake("transactions/source=web/events-e1-000000000001-000000000002.ndjson"));
+	shipper_close(shipper);
+	warehouse_close(lake);
+}
+
+/* A large backlog is several shipments, none of them much over the size. */
+static void test_sizes(void **state)
+{
+	(void)state;
+	struct warehouse *const lake = open_lake();
+	for (int i = 0; i < 6; i++)
+		add_block("till", i * 100, 50);
+	struct slice block;
+	assert_int_equal(journal_reader_block(reader, 1, &block, NULL), 0);
+	struct ship_target target = target_of(lake, block.len * 2 * ship_raw.percent / 100);
+	struct shipper *const shipper = open_shipper(&ship_raw, &target);
+	write_all(shipper, 7);
+	assert_true(in_lake("transactions/source=till/events-e1-000000000001-000000000002.ndjson"));
+	assert_true(in_lake("transactions/source=till/events-e1-000000000003-000000000004.ndjson"));
+	assert_true(in_lake("transactions/source=till/events-e1-000000000005-000000000006.ndjson"));
+	shipper_close(shipper);
+	warehouse_close(lake);
+}
+
+/* What was begun is ended as it was begun, whatever came since and however large a shipment may be now. */
+static void test_plan(void **state)
+{
+	(void)state;
+	struct warehouse *lake = warehouse_faulty(open_lake(), 1, 1);
+	struct ship_target target = target_of(lake, 1 << 20);
+	struct shipper *shipper = open_shipper(&ship_table, &target);
+	struct error err = {0};
+	add_block("till", 1, 1);
+	add_block("till", 2, 1);
+	assert_int_equal(shipper_write(shipper, reader, 3, &err), ERROR_AWAY);
+	assert_int_equal(shipper_offset(shipper), 1);
+	shipper_close(shipper);
+	warehouse_close(lake);
+	lake = open_lake();
+	target = target_of(lake, 1);
+	add_block("till", 3, 1);
+	shipper = open_shipper(&ship_table, &target);
+	write_all(shipper, 4);
+	assert_true(
+		in_lake("warehouse/transactions_cln/data_dt=2023-11-15/orders-e1-000000000001-000000000002.parquet"));
+	assert_true(
+		in_lake("warehouse/transactions_cln/data_dt=2023-11-15/orders-e1-000000000003-000000000003.parquet"));
+	assert_int_equal(count("SELECT count(DISTINCT event_id) FROM '@/warehouse/transactions_cln/*/*.parquet'"), 3);
+	assert_int_equal(count("SELECT count(*) FROM '@/warehouse/transactions_cln/*/*.parquet'"), 3);
+	shipper_close(shipper);
+	warehouse_close(lake);
+}
+
+/* Over a warehouse that fails in all ways, with the shipper opened anew now and then: each event once. */
+static void test_faults(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct random random;
+		random_init(&random, seed);
+		struct warehouse *const lake = warehouse_faulty(open_lake(), seed, 4);
+		const struct ship_target target = target_of(lake, 1 + random_below(&random, 2000));
+		const struct shipper_driver *const drivers[] = {&ship_table, &ship_raw};
+		struct shipper *shippers[2] = {open_shipper(drivers[0], &target), open_shipper(drivers[1], &target)};
+		uint64_t next = shipper_offset(shippers[0]);
+		int64_t n_events = 0;
+		for (unsigned step = 0;
+		     step < 24 || shipper_offset(shippers[0]) < next || shipper_offset(shippers[1]) < next; step++) {
+			assert_true(step < 2000);
+			if (step < 12) {
+				const unsigned n = 1 + (unsigned)random_below(&random, 4);
+				add_block(step % 2 ? "till" : "web", (int64_t)(seed * 1000 + step * 10), n);
+				n_events += n;
+				next++;
+			}
+			const unsigned which = (unsigned)random_below(&random, 2);
+			if (random_below(&random, 5) == 0) {
+				shipper_close(shippers[which]);
+				shippers[which] = open_shipper(drivers[which], &target);
+			}
+			assert_int_equal(journal_reader_renew(reader, NULL), 0);
+			struct error err = {0};
+			const int rc = shipper_write(shippers[which], reader, next, &err);
+			if (rc < 0 && rc != ERROR_AWAY)
+				fail_msg("%s", err.message);
+		}
+		shipper_close(shippers[0]);
+		shipper_close(shippers[1]);
+		warehouse_close(lake);
+		char sql[256];
+		snprintf(sql, sizeof(sql),
+			 "SELECT count(*) FROM '@/warehouse/transactions_cln/*/*.parquet' WHERE cust_id >= %u AND "
+			 "cust_id < %u",
+			 (unsigned)seed * 1000, (unsigned)seed * 1000 + 1000);
+		assert_int_equal(count(sql), n_events);
+		snprintf(sql, sizeof(sql),
+			 "SELECT count(*) FROM read_json('@/transactions/*/*.ndjson') WHERE customer >= %u AND "
+			 "customer < %u",
+			 (unsigned)seed * 1000, (unsigned)seed * 1000 + 1000);
+		assert_int_equal(count(sql), n_events);
+	}
+}
+
+/* A journal that lost what was to be shipped is not taken for one that has nothing. */
+static void test_lost(void **state)
+{
+	(void)state;
+	struct warehouse *const lake = open_lake();
+	const struct ship_target target = target_of(lake, 1 << 20);
+	struct shipper *shipper = open_shipper(&ship_raw, &target);
+	shipper_close(shipper);
+	add_block("till", 1, 1);
+	add_block("till", 2, 1);
+	unsigned n;
+	assert_int_equal(journal_begin(journal, NULL), 0);
+	assert_int_equal(journal_trim(journal, 2, 10, &n, NULL), 0);
+	assert_int_equal(journal_commit(journal, NULL), 0);
+	struct error err = {0};
+	assert_int_equal(shipper_open(&ship_raw, &target, journal, &shipper, &err), ERROR_CORRUPT);
+	assert_string_equal(
+		err.message,
+		"shipping (raw): blocks from 1 on are still to be shipped, and the journal has blocks 2 to 2: it "
+		"is another journal, or a part is lost; put data/ back from a backup");
+	warehouse_close(lake);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
+	const struct CMUnitTest tests[] = {TEST(test_table), TEST(test_raw),    TEST(test_sizes),
+					   TEST(test_plan),  TEST(test_faults), TEST(test_lost)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
