@@ -10,7 +10,7 @@
 /* How often the stop flag and the limits are looked at. */
 #define LOOK_MS 100
 /* What is handed to the system at a time: large, for files. */
-#define SEND_BUFFER_BYTES    (1024l * 1024)
+#define SEND_BUFFER_BYTES    (256l * 1024)
 #define RECEIVE_BUFFER_BYTES (256l * 1024)
 
 bool http_stopped(const struct http *http)

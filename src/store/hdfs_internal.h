@@ -21,7 +21,6 @@ struct hdfs {
 	char *user;
 	char *token_file;
 	char *token;
-	char *made_dir;            /* that surely is there: the last that was made or put into */
 	struct http_answer answer; /* of the last request */
 };
 

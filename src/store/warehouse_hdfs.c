@@ -173,21 +173,10 @@ static int hdfs_make_dir(struct warehouse *warehouse, const char *path, struct e
 	return rc;
 }
 
-/* The directory of a path, unless it is the one that was made last. */
-static int make_parent(struct hdfs *hdfs, const char *path, bool surely, struct error *err)
+static int make_parent(struct hdfs *hdfs, const char *path, struct error *err)
 {
-	const struct slice parent = {path, warehouse_parent_len(path)};
-	if (!surely && hdfs->made_dir && slice_is(parent, hdfs->made_dir))
-		return 0;
-	char *const copy = slice_dup(parent);
-	if (!copy)
-		return error_no_memory(err, parent.len);
-	const int rc = hdfs_make_dir(&hdfs->base, copy, err);
-	free(hdfs->made_dir);
-	hdfs->made_dir = rc == 0 ? copy : NULL;
-	if (rc < 0)
-		free(copy);
-	return rc;
+	_cleanup_free_ char *parent = slice_dup((struct slice){path, warehouse_parent_len(path)});
+	return parent ? hdfs_make_dir(&hdfs->base, parent, err) : error_no_memory(err, strlen(path));
 }
 
 /* One rename. ERROR_NOT_FOUND: `from`, or the directory of `to`, is not there; ERROR_EXISTS: `to` is. */
@@ -241,7 +230,7 @@ static int hdfs_rename(struct warehouse *warehouse, const char *from, const char
 		return has_to ? 0 : error_set(err, ERROR_NOT_FOUND, "%s", what.message);
 	if (first == ERROR_EXISTS)
 		return error_set(err, first, "%s", what.message);
-	rc = make_parent(hdfs, to, true, err);
+	rc = make_parent(hdfs, to, err);
 	return rc < 0 ? rc : rename_once(hdfs, from, to, err);
 }
 
@@ -252,8 +241,6 @@ static int hdfs_remove(struct warehouse *warehouse, const char *path, struct err
 	struct error what = {0};
 	bool removed = false;
 	const int rc = expect_true(hdfs, &call, &removed, &what); /* false: nothing was there */
-	free(hdfs->made_dir);
-	hdfs->made_dir = NULL;
 	return rc == 0 || rc == ERROR_NOT_FOUND || rc == ERROR_EXISTS ? 0 : error_set(err, rc, "%s", what.message);
 }
 
@@ -269,9 +256,7 @@ static int hdfs_put(struct warehouse *warehouse, const char *path, warehouse_rea
 	int rc = warehouse_check_there(warehouse, path, size, &done, err);
 	if (rc < 0 || done)
 		return rc;
-	rc = make_parent(hdfs, path, false, err);
-	if (rc == 0)
-		rc = warehouse_tmp_path(warehouse, path, &tmp, err);
+	rc = warehouse_tmp_path(warehouse, path, &tmp, err);
 	if (rc == 0)
 		rc = hdfs_upload(hdfs, tmp.data, read, context, size, err);
 	if (rc < 0)
@@ -281,11 +266,10 @@ static int hdfs_put(struct warehouse *warehouse, const char *path, warehouse_rea
 		return 0;
 	if (rc != ERROR_EXISTS)
 		return error_set(err, rc, "%s", what.message);
-	rc = warehouse_check_there(warehouse, path, size, &done, err); /* another one was quicker */
-	if (rc == 0 && !done)
-		return error_set(err, ERROR_IO, "%s: %s: it came and went while it was put", hdfs_name(hdfs), path);
+	/* Another one was quicker, or a file is in the way of the directory. */
+	rc = warehouse_check_there(warehouse, path, size, &done, err);
 	(void)hdfs_remove(warehouse, tmp.data, NULL);
-	return rc;
+	return rc == 0 && !done ? error_set(err, ERROR_EXISTS, "%s", what.message) : rc;
 }
 
 static int hdfs_read(struct warehouse *warehouse, const char *path, uint64_t offset, uint64_t len,
@@ -373,7 +357,6 @@ static void hdfs_close(struct warehouse *warehouse)
 	free(hdfs->user);
 	free(hdfs->token_file);
 	free(hdfs->token);
-	free(hdfs->made_dir);
 	free(hdfs);
 }
 

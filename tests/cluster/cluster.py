@@ -440,7 +440,14 @@ class Spark:
             "spark.sql.warehouse.dir": f"file://{work}/warehouse",
             "spark.sql.error.messageFormat": "STANDARD",
             "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={work}/metastore_db;create=true",
-            "spark.driver.extraJavaOptions": f"-Dderby.system.home={work} -Dlog4j2.configurationFile=file:{work}/log4j2.properties",
+            "spark.driver.extraJavaOptions": " ".join(
+                [
+                    "-XX:TieredStopAtLevel=1",
+                    "-Dderby.system.durability=test",  # its flushes take most of the first start
+                    f"-Dderby.system.home={work}",
+                    f"-Dlog4j2.configurationFile=file:{work}/log4j2.properties",
+                ]
+            ),
             "spark.local.dir": f"{work}/tmp",
         }
         self.conf.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
@@ -451,7 +458,7 @@ class Spark:
         env = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "SPARK_", "PYSPARK_"))}
         return {**env, "LC_ALL": "C.UTF-8", "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(self.bin / "python3")}
 
-    def sql(self, text, *options, limit_s=300):
+    def sql(self, text, *options, limit_s=900):
         """Runs statements by spark-sql; what they printed."""
         script = self.work / "statement.sql"
         script.write_text(text, encoding="utf-8")

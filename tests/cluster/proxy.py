@@ -49,6 +49,7 @@ class Fault:
     status: int = 503
     body: bytes = b"injected"
     delay_s: float = 1.0
+    call: object = None  # a function, called when it happens
 
     def __post_init__(self):
         assert self.kind in KINDS, self.kind
@@ -166,6 +167,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def handle_any(self):
         fault = self.server.choose(self.command, self.path)
         kind = fault.kind if fault else None
+        if fault and fault.call:
+            fault.call()
         length = int(self.headers.get("Content-Length") or 0)
         if kind == "delay":
             time.sleep(fault.delay_s)

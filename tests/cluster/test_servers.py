@@ -56,6 +56,7 @@ def test_kafka_killed(kafka):
 
 def test_spark(spark):
     out = spark.sql(
+        "DROP TABLE IF EXISTS smoke;\n"
         "CREATE TABLE smoke (cust_id INT) PARTITIONED BY (data_dt STRING) STORED AS PARQUET;\n"
         "INSERT OVERWRITE smoke PARTITION (data_dt = '2026-11-23') SELECT 7;\n"
         "SELECT to_json(struct(*)) FROM smoke;\n"

@@ -171,6 +171,32 @@ def test_no_right(hdfs, home, tmp_path):
     assert "\n\tat " not in failed.value.message
 
 
+def test_token_is_read_again(hdfs, home, proxied, tmp_path):
+    """A token that ran out is refused; meanwhile a timer wrote a new one. (This HDFS takes any: it is the proxy that refuses.)"""
+    hdfs.rest("PUT", f"{home}?op=SETPERMISSION&permission=777&user.name=punchcard")
+    token = tmp_path / "token"
+    token.write_text("old+/=\n")
+    proxy = proxied(hdfs.url)
+    refusal = {"RemoteException": {"exception": "SecurityException", "message": "Failed to obtain user group information: "
+                                   "org.apache.hadoop.security.token.SecretManager$InvalidToken: token is expired"}}  # fmt: skip
+    proxy.add(
+        Fault(
+            "status", match="delegation=old%2B%2F%3D$", times=None, status=403, body=json.dumps(refusal).encode(),
+            call=lambda: token.write_text("new"),
+        )
+    )  # fmt: skip
+    file = make_file(tmp_path / "f", 1000)
+    tool(proxy.url, home, "put", "f", file, options=("--token", token))
+    assert proxy.happened("status") == 1
+    assert all("delegation=new" in path for _, path, kind in proxy.log if kind is None and "/-/" not in path)
+    token.write_text("old+/=")
+    proxy.faults[0].call = None
+    with pytest.raises(Failed) as failed:
+        tool(proxy.url, home, "stat", "f", options=("--token", token))
+    assert failed.value.code == DENIED
+    assert "token is expired" in failed.value.message and "old" not in failed.value.message
+
+
 def test_quota(hdfs, home, tmp_path):
     """Full is an error that says what to do; what was put before stays, and a raised quota lets it go on."""
     file = make_file(tmp_path / "f", 300_000)

@@ -251,6 +251,34 @@ static void test_silence(void **state)
 	end(http);
 }
 
+/* Who tries several requests again has pauses of his own. */
+static void test_single_and_pause(void **state)
+{
+	(void)state;
+	START({.status = 503, .body = "no"}, {.status = 503, .body = "no"}, {.status = 200},
+	      {.status = 503, .body = "no"});
+	struct http *const http = client_with(quick());
+	const struct http_request request = {.method = HTTP_PUT, .path = "/x", .single = true};
+	struct http_patience patience = {0};
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(http_ask(http, &request, &answer, &err), ERROR_AWAY);
+		assert_int_equal(answer.tries, 1);
+		assert_int_equal(http_pause(http, &patience, &err), 0);
+	}
+	assert_int_equal(http_ask(http, &request, &answer, &err), 0);
+	assert_int_equal(patience.tries, 2);
+	http_set_retry(http, (struct http_retry){0});
+	patience = (struct http_patience){0};
+	assert_int_equal(http_ask(http, &request, &answer, &err), ERROR_AWAY);
+	assert_int_equal(http_pause(http, &patience, &err), ERROR_AWAY);
+	assert_null(strstr(err.message, "tried"));
+	assert_int_equal(http_pause(http, &patience, &err), ERROR_AWAY);
+	assert_non_null(strstr(err.message, "answered 503: no (tried 2 times in "));
+	http_interrupt(http);
+	assert_int_equal(http_pause(http, &patience, &err), ERROR_AWAY);
+	end(http);
+}
+
 /* Nobody listens there. */
 static void test_nobody(void **state)
 {
@@ -463,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_retry_after),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_single_and_pause),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_kept_connection_ends),
