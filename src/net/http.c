@@ -92,6 +92,14 @@ static int init_names(struct http *http, const struct http_options *options, str
 	return 0;
 }
 
+/* Cookies are on from the first that is set; CURLOPT_COOKIEFILE would have to be set again behind each reset, where libcurl 7.88 forgets
+ * to free it. */
+static void keep_cookies(CURL *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_COOKIELIST, "Set-Cookie: on=1; domain=punchcard.invalid; path=/");
+	curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL"); /* removes it */
+}
+
 int http_open(const struct http_options *options, struct http **out, struct error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -114,6 +122,8 @@ int http_open(const struct http_options *options, struct http **out, struct erro
 		http->multi = curl_multi_init();
 		if (!http->easy || !http->multi)
 			rc = error_set(err, ERROR_NO_MEMORY, "%s: out of memory", http->name);
+		else if (options->auth == HTTP_AUTH_SPNEGO) /* the server's word that it knows us */
+			keep_cookies(http->easy);
 	}
 	if (rc < 0) {
 		http_close(http);

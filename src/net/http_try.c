@@ -216,7 +216,6 @@ static void set_options(struct http_try *try, struct curl_slist *headers)
 	if (options->auth == HTTP_AUTH_SPNEGO && try->own_origin) {
 		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
 		curl_easy_setopt(easy, CURLOPT_USERPWD, ":");
-		curl_easy_setopt(easy, CURLOPT_COOKIEFILE, ""); /* the server's word that it knows us */
 	}
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, try);

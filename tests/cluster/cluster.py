@@ -166,46 +166,57 @@ class Daemon:
 class Hdfs:
     """NameNode and one DataNode. `url`: WebHDFS's; `rpc`: hdfs://…; `conf`: a directory with core-site.xml for clients."""
 
+    prefix = ""  # of the daemons' names
+    host = "127.0.0.1"
+    options = ()  # of Java
+
     def __init__(self, cluster):
         self.cluster = cluster
-        ports = cluster.ports("hdfs", ["rpc", "http", "data", "data_http", "data_ipc"])
-        self.url = f"http://127.0.0.1:{ports['http']}"
-        self.rpc = f"hdfs://127.0.0.1:{ports['rpc']}"
-        self._configure(ports)
-        self.conf = cluster.state / "conf/namenode"
+        ports = cluster.ports(f"{self.prefix}hdfs", ["rpc", "http", "data", "data_http", "data_ipc"])
+        self.url = f"http://{self.host}:{ports['http']}"
+        self.rpc = f"hdfs://{self.host}:{ports['rpc']}"
+        names = [f"{self.prefix}namenode", f"{self.prefix}datanode"]
+        self._configure(ports, *names)
+        self.conf = cluster.state / "conf" / names[0]
         hadoop = "org.apache.hadoop.hdfs.server"
-        self.namenode = Daemon(cluster, "namenode", "hdfs", "256m", [f"{hadoop}.namenode.NameNode"], self._answers)
-        self.datanode = Daemon(cluster, "datanode", "hdfs", "256m", [f"{hadoop}.datanode.DataNode"], self.is_ready)
+        self.namenode = Daemon(
+            cluster, names[0], "hdfs", "256m", [f"{hadoop}.namenode.NameNode"], self._answers, self.options
+        )
+        self.datanode = Daemon(
+            cluster, names[1], "hdfs", "256m", [f"{hadoop}.datanode.DataNode"], self.is_ready, self.options
+        )
         self.daemons = [self.namenode, self.datanode]
 
-    def _configure(self, ports):
-        state = self.cluster.state
-        for name in ("namenode", "datanode"):
-            self.cluster.site(name, "core-site.xml", {"fs.defaultFS": self.rpc, "hadoop.tmp.dir": state / "tmp"})
-            self.cluster.site(
-                name,
-                "hdfs-site.xml",
-                {
-                    "dfs.replication": 1,
-                    "dfs.permissions.enabled": "true",
-                    "dfs.webhdfs.enabled": "true",
-                    "dfs.ls.limit": 10,  # so that few entries are many
-                    "dfs.namenode.name.dir": f"file://{state}/data/namenode",
-                    "dfs.namenode.http-address": f"127.0.0.1:{ports['http']}",
-                    "dfs.namenode.safemode.extension": 0,
-                    # A DataNode that is gone is known to be so within some 15 s instead of ten minutes.
-                    "dfs.namenode.heartbeat.recheck-interval": 2000,
-                    "dfs.heartbeat.interval": 1,
-                    "dfs.datanode.data.dir": f"file://{state}/data/datanode",
-                    "dfs.datanode.hostname": "127.0.0.1",
-                    "dfs.datanode.address": f"127.0.0.1:{ports['data']}",
-                    "dfs.datanode.http.address": f"127.0.0.1:{ports['data_http']}",
-                    "dfs.datanode.ipc.address": f"127.0.0.1:{ports['data_ipc']}",
-                },
-            )
+    def core_settings(self):
+        return {"fs.defaultFS": self.rpc, "hadoop.tmp.dir": self.cluster.state / "tmp"}
+
+    def hdfs_settings(self, ports):
+        data = f"file://{self.cluster.state}/data/{self.prefix}"
+        return {
+            "dfs.replication": 1,
+            "dfs.permissions.enabled": "true",
+            "dfs.webhdfs.enabled": "true",
+            "dfs.ls.limit": 10,  # so that few entries are many
+            "dfs.namenode.name.dir": f"{data}namenode",
+            "dfs.namenode.http-address": f"{self.host}:{ports['http']}",
+            "dfs.namenode.safemode.extension": 0,
+            # A DataNode that is gone is known to be so within some 15 s instead of ten minutes.
+            "dfs.namenode.heartbeat.recheck-interval": 2000,
+            "dfs.heartbeat.interval": 1,
+            "dfs.datanode.data.dir": f"{data}datanode",
+            "dfs.datanode.hostname": self.host,
+            "dfs.datanode.address": f"127.0.0.1:{ports['data']}",
+            "dfs.datanode.http.address": f"127.0.0.1:{ports['data_http']}",
+            "dfs.datanode.ipc.address": f"127.0.0.1:{ports['data_ipc']}",
+        }
+
+    def _configure(self, ports, *names):
+        for name in names:
+            self.cluster.site(name, "core-site.xml", self.core_settings())
+            self.cluster.site(name, "hdfs-site.xml", self.hdfs_settings(ports))
         # The jars lack the web pages, and both servers refuse to start without their folders.
-        for name, page in (("namenode", "hdfs"), ("datanode", "datanode")):
-            (state / "conf" / name / "webapps" / page).mkdir(parents=True, exist_ok=True)
+        for name, page in zip(names, ("hdfs", "datanode"), strict=True):
+            (self.cluster.state / "conf" / name / "webapps" / page).mkdir(parents=True, exist_ok=True)
 
     def _bean(self, name):
         body = get(f"{self.url}/jmx?qry=Hadoop:service=NameNode,name={name}")
@@ -225,8 +236,9 @@ class Hdfs:
 
     def up(self):
         self.cluster.fetch("hdfs")
-        if not (self.cluster.state / "data/namenode/current").is_dir():
-            shutil.rmtree(self.cluster.state / "data/datanode", ignore_errors=True)
+        data = self.cluster.state / "data"
+        if not (data / f"{self.prefix}namenode/current").is_dir():
+            shutil.rmtree(data / f"{self.prefix}datanode", ignore_errors=True)
             self.run("org.apache.hadoop.hdfs.server.namenode.NameNode", "-format", "-nonInteractive", "-force")
         for daemon in self.daemons:
             daemon.start(wait=False)
@@ -236,7 +248,7 @@ class Hdfs:
 
     def run(self, main, *args):
         """A program of Hadoop's, as the superuser; what it printed."""
-        return self.cluster.run("namenode", "hdfs", [main, *args])
+        return self.cluster.run(f"{self.prefix}namenode", "hdfs", [main, *args], self.options)
 
     def admin(self, *args):
         """hdfs dfsadmin …: ("-safemode", "enter"), ("-setSpaceQuota", "10m", "/user/x")"""
