@@ -41,6 +41,7 @@ struct http_try {
 	bool connected;
 	bool sent;       /* the request may have left */
 	bool unanswered; /* and no status has come for it */
+	bool whole_head; /* the empty line behind the headers has come */
 	bool repeated;   /* libcurl sent it once more on another connection, or was kept from it */
 	char reason[CURL_ERROR_SIZE];
 };

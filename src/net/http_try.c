@@ -58,12 +58,15 @@ static size_t on_header(char *data, size_t size, size_t n, void *context)
 	try->last_us = clock_monotonic_us();
 	if (line.len > 5 && strncasecmp(line.data, "HTTP/", 5) == 0) { /* of the next answer, where one went before */
 		try->unanswered = false;
+		try->whole_head = false;
 		answer->content_type[0] = '\0';
 		answer->date_s = 0;
 		free(try->location);
 		try->location = NULL;
 		return line.len;
 	}
+	if (line.len && (line.data[0] == '\r' || line.data[0] == '\n'))
+		try->whole_head = true;
 	struct slice value = header_value(line, "Content-Type");
 	if (value.data)
 		snprintf(answer->content_type, sizeof(answer->content_type), "%.*s", (int)value.len, value.data);
@@ -257,6 +260,11 @@ static enum http_end check_limits(const struct http_try *try)
 static enum http_end end_of(struct http_try *try, CURLcode code)
 {
 	const char *const reason = try->reason[0] ? try->reason : curl_easy_strerror(code);
+	if (code == CURLE_OK && !try->whole_head) {
+		/* libcurl takes a connection's end there for the answer's. */
+		error_set(try->err, ERROR_AWAY, "the connection was lost in the head of the answer");
+		return HTTP_BROKEN;
+	}
 	if (code == CURLE_OK)
 		return HTTP_ANSWERED;
 	if (try->code < 0)

@@ -36,6 +36,7 @@
 enum script_what {
 	SCRIPT_ANSWER,     /* status, headers, body; the connection stays */
 	SCRIPT_HALF,       /* the head promises all of the body, half of it comes, the connection ends */
+	SCRIPT_HALF_HEAD,  /* the connection ends within the headers, behind status and Content-Length */
 	SCRIPT_CLOSE,      /* the request is read (and done), the connection ends without an answer */
 	SCRIPT_SILENCE,    /* the request is read, nothing comes until the client goes away */
 	SCRIPT_ANSWER_END, /* answers as if the connection stayed, and ends it */
@@ -131,7 +132,10 @@ static inline int script_answer(struct script_server *server, int fd, const stru
 	}
 	buf_printf(&out, "HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n%s\r\n", step->status, strlen(body),
 		   step->headers ? step->headers : "");
-	buf_append(&out, body, step->what == SCRIPT_HALF ? strlen(body) / 2 : strlen(body));
+	if (step->what == SCRIPT_HALF_HEAD)
+		out.len -= 4;
+	else
+		buf_append(&out, body, step->what == SCRIPT_HALF ? strlen(body) / 2 : strlen(body));
 	script_send(fd, out.data, out.len);
 	return step->what == SCRIPT_ANSWER;
 }

@@ -53,6 +53,20 @@ static void expect_head(unsigned i, const char *begin)
 	assert_memory_equal(server.requests[i].head, begin, strlen(begin));
 }
 
+/* An answer that ends within its head is none, whatever its status says. */
+static void test_half_a_head(void **state)
+{
+	(void)state;
+	START({.what = SCRIPT_HALF_HEAD, .status = 200, .headers = "Location: /somewhere\r\n"},
+	      {.what = SCRIPT_HALF_HEAD, .status = 204}, {.status = 200, .body = "whole"});
+	struct http *const http = client_with(quick());
+	assert_int_equal(ask(http, HTTP_GET, "/a"), 0);
+	assert_string_equal(answer.body.data, "whole");
+	assert_int_equal(answer.tries, 3);
+	assert_true(answer.doubtful);
+	end(http);
+}
+
 static void test_answer(void **state)
 {
 	(void)state;
@@ -489,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_half_a_head),
 		cmocka_unit_test(test_base_path_and_whole_url),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_download),
