@@ -86,6 +86,11 @@ int hbase_get(struct cells *cells, const char *table, const struct slice *keys, 
 		int rc = multiget_path(h, table, keys + at, n - at, &taken, err);
 		if (rc == 0)
 			rc = hbase_ask_table(h, table, &(struct http_request){.path = h->path.data}, err);
+		if (rc == ERROR_LIMIT && taken > 1) {
+			/* These rows are so large that their answer is over its limit. */
+			h->options.get_rows = (uint32_t)taken / 2;
+			continue;
+		}
 		if (rc < 0)
 			return rc;
 		if (h->answer.status == 414 && taken > 1) {
@@ -200,6 +205,12 @@ static int read_scanner(struct hbase *h, struct given *given, struct error *err)
 		    (rc == 0 && (h->answer.status == 404 || h->answer.status == 410 || h->answer.status == 500))) {
 			if (rc == 0)
 				hbase_refused(h, ERROR_AWAY, err, "scan");
+			return 1;
+		}
+		if (rc == ERROR_LIMIT && h->options.page_cells > 1) {
+			/* Another scanner, with smaller pages; that is progress, too. */
+			h->options.page_cells /= 2;
+			given->progress = true;
 			return 1;
 		}
 		if (rc < 0)

@@ -31,6 +31,7 @@
 #include <xxhash.h>
 
 #define PROFILE_VERSION 1
+#define PROFILE_TEXTS   6u
 #define EVENT_VERSION   1
 #define STATE_VERSION   1
 
@@ -80,7 +81,7 @@ int cluster_key_of(enum view_id_type type, const struct customer_id *id, struct 
 
 int cluster_key_read(enum view_id_type type, struct slice key, struct customer_id *id, struct error *err)
 {
-	struct cluster_key again;
+	struct cluster_key again = {0};
 	struct customer_id found = {0};
 	const struct slice customer = {key.data + CLUSTER_PREFIX_BYTES, key.len - CLUSTER_PREFIX_BYTES};
 	if (key.len <= CLUSTER_PREFIX_BYTES || (type == VIEW_ID_INTEGER && customer.len != 8))
@@ -157,7 +158,7 @@ int cluster_event_read(struct slice value, const struct tz *zone, struct cluster
 	const unsigned version = reader_has(&r, 1) ? *r.at++ : 0;
 	const struct slice edge = read_slice(&r);
 	const uint64_t block = read_varint(&r);
-	struct block_record record;
+	struct block_record record = {0};
 	struct error why = {0};
 	if (r.bad || version != EVENT_VERSION || edge.len == 0 || edge.len > CLUSTER_EDGE_NAME_BYTES)
 		return damaged(err, "an event", value.len);
@@ -264,16 +265,16 @@ bool cluster_state_missed(const struct cluster_state *state, const struct cluste
 
 int cluster_profile_write(const struct profile *profile, struct buf *out)
 {
-	const struct slice texts[] = {profile->name, profile->email,      profile->since,
-				      profile->card, profile->birth_date, profile->gender};
+	const struct slice texts[PROFILE_TEXTS] = {profile->name, profile->email,      profile->since,
+						   profile->card, profile->birth_date, profile->gender};
 	size_t room = 1 + VARINT_MAX_BYTES;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+	for (size_t i = 0; i < PROFILE_TEXTS; i++)
 		room += VARINT_MAX_BYTES + texts[i].len;
 	if (buf_reserve(out, room) < 0)
 		return ERROR_NO_MEMORY;
 	char *p = out->data + out->len;
 	*p++ = PROFILE_VERSION;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+	for (size_t i = 0; i < PROFILE_TEXTS; i++)
 		p = put_slice(p, texts[i]);
 	out->len = (size_t)(put_signed(p, profile->birth_year) - out->data);
 	return 0;
@@ -284,9 +285,9 @@ int cluster_profile_read(struct slice value, struct profile *profile, struct err
 	struct reader r = reader_of(value);
 	const unsigned version = reader_has(&r, 1) ? *r.at++ : 0;
 	struct profile found;
-	struct slice *const texts[] = {&found.name, &found.email,      &found.since,
-				       &found.card, &found.birth_date, &found.gender};
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+	struct slice *const texts[PROFILE_TEXTS] = {&found.name, &found.email,      &found.since,
+						    &found.card, &found.birth_date, &found.gender};
+	for (size_t i = 0; i < PROFILE_TEXTS; i++)
 		*texts[i] = read_slice(&r);
 	const int64_t year = read_signed(&r);
 	if (r.bad || r.at != r.end || version != PROFILE_VERSION || year < INT32_MIN || year > INT32_MAX)

@@ -364,7 +364,12 @@ int cluster_view_customers(struct cluster_view *view, const struct customer_id *
 	struct giving giving = {.view = view, .take = take, .context = context};
 	struct cluster_key *const bytes = calloc(n ? n : 1, sizeof(*bytes));
 	struct slice *const keys = calloc(n ? n : 1, sizeof(*keys));
-	int rc = bytes && keys ? 0 : error_no_memory(err, n * sizeof(*bytes));
+	int rc = 0;
+	if (!bytes || !keys) {
+		free(bytes);
+		free(keys);
+		return error_no_memory(err, n * sizeof(*bytes));
+	}
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		rc = cluster_key_of(view->id_type, &ids[i], &bytes[i], err);
 		keys[i] = (struct slice){bytes[i].bytes, bytes[i].len};

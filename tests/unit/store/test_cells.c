@@ -52,7 +52,7 @@ static void drop_table(const char *url)
 }
 
 /* By options that are so small that the suite's batches, keys and rows go over each of them. */
-static struct cells *open_hbase(const char *url, uint32_t silence_ms, unsigned divisor)
+static struct cells *open_hbase(const char *url, uint32_t silence_ms, unsigned divisor, size_t answer_bytes)
 {
 	struct cells_hbase_options options = CELLS_HBASE_OPTIONS_DEFAULT;
 	struct cells *cells = NULL;
@@ -61,6 +61,7 @@ static struct cells *open_hbase(const char *url, uint32_t silence_ms, unsigned d
 	options.http.retry.first_ms = 20;
 	options.http.retry.most_ms = 500;
 	options.http.silence_ms = silence_ms;
+	options.http.answer_bytes = answer_bytes;
 	options.prefix = "pct_";
 	options.batch_rows = 150;
 	options.uri_bytes = 4000 / divisor;
@@ -80,7 +81,7 @@ static int run_fake(const char *name, uint64_t seed, unsigned one_in)
 	struct error err = {0};
 	struct cells *const store = open_lmdb(dir);
 	fake_start(&gateway, store, seed, one_in);
-	suite.cells = open_hbase(gateway.server.url, one_in ? 1000 : 10000, 3);
+	suite.cells = open_hbase(gateway.server.url, one_in ? 1000 : 10000, 3, 3000);
 	snprintf(suite.table, sizeof(suite.table), "suite");
 	const int failed = cells_suite_run(name);
 	cells_close(suite.cells);
@@ -94,7 +95,7 @@ static int run_fake(const char *name, uint64_t seed, unsigned one_in)
 static int run_hbase(const char *name, const char *url, const char *drop_url, unsigned percent)
 {
 	static unsigned runs;
-	suite.cells = open_hbase(url, 10000, 1);
+	suite.cells = open_hbase(url, 10000, 1, 1 << 20);
 	if (percent)
 		suite.cells = faulty_cells(suite.cells, 2, percent);
 	snprintf(suite.table, sizeof(suite.table), "suite-%lld-%d-%u", (long long)(clock_now_us() / 1000000), getpid(),
