@@ -18,19 +18,34 @@ static const char *const json_headers[] = {"Accept: application/json", "Content-
 
 /* --- asking ----------------------------------------------------------------------------------------------------------------- */
 
+/* "…RetriesExhaustedException: Failed after attempts=4, exceptions:\n<time>, RpcRetryingCaller{…}, <exception>: <what>": the first of
+ * these, which says why. Empty when the line is none such. */
+static struct slice first_cause(const char *line, size_t len)
+{
+	static const char end[] = "exceptions:";
+	const size_t end_len = sizeof(end) - 1;
+	if (len < end_len || memcmp(line + len - end_len, end, end_len) != 0)
+		return (struct slice){"", 0};
+	const char *next = line + len + strspn(line + len, "\r\n");
+	const size_t next_len = strcspn(next, "\r\n");
+	const char *const behind = memmem(next, next_len, "}, ", 3);
+	const size_t skipped = behind ? (size_t)(behind + 3 - next) : 0;
+	return (struct slice){next + skipped, next_len - skipped};
+}
+
 void hbase_reason(const struct http_answer *answer, char *out, size_t size)
 {
 	const char *line = answer->body.len ? answer->body.data : "";
 	/* "Not found\r\norg.apache.…Exception: what\n\tat org.apache.…": the exception says more than the first line. */
 	const char *const second = strchr(line, '\n');
-	if (second && strncmp(second + 1, "org.", 4) == 0)
-		line = second + 1;
-	else if (second && strncmp(second + 1, "java.", 5) == 0)
+	if (second && (strncmp(second + 1, "org.", 4) == 0 || strncmp(second + 1, "java.", 5) == 0))
 		line = second + 1;
 	if (line[0] == '{' || line[0] == '<')
 		line = "";
-	const int len = (int)strcspn(line, "\r\n");
-	snprintf(out, size, "answered %d%s%.*s", answer->status, len ? ": " : "", len, line);
+	const size_t len = strcspn(line, "\r\n");
+	const struct slice cause = first_cause(line, len);
+	snprintf(out, size, "answered %d%s%.*s%s%.*s", answer->status, len ? ": " : "", (int)len, line,
+		 cause.len ? " " : "", (int)cause.len, cause.data);
 }
 
 int hbase_refused(const struct hbase *h, int code, struct error *err, const char *doing)

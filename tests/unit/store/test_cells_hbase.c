@@ -13,8 +13,10 @@ static struct error err;
 #define GONE "Not found\r\norg.apache.hadoop.hbase.TableNotFoundException: t\n\tat org.apache.hadoop.Foo(Foo.java:1)\n"
 #define SCHEMA \
 	"{\"name\":\"t\",\"ColumnSchema\":[{\"name\":\"a\",\"VERSIONS\":\"1\"},{\"name\":\"b\",\"VERSIONS\":\"1\"}]}"
-#define UNAVAILABLE \
-	"Unavailable\r\norg.apache.hadoop.hbase.client.RetriesExhaustedException: Failed\n\tat org.apache.X\n"
+#define UNAVAILABLE                                                                                                   \
+	"Unavailable\r\norg.apache.hadoop.hbase.client.RetriesExhaustedException: Failed, exceptions:\n"              \
+	"2026-11-30T05:23:11.642Z, RpcRetryingCaller{pause=100}, org.apache.MasterNotRunningException: gone\n\n\tat " \
+	"org.apache.X\n"
 #define BARE_500 "{\n\"servlet\":\"org.x\",\n\"message\":\"Request failed.\",\n\"status\":\"500\"\n}"
 #define OK                    \
 	{                     \
@@ -142,6 +144,7 @@ static void test_away(void **state)
 	assert_non_null(strstr(err.message, "HBase http://127.0.0.1:"));
 	assert_non_null(
 		strstr(err.message, "PUT /pc_t/any: answered 503: org.apache.hadoop.hbase.client.RetriesExhausted"));
+	assert_non_null(strstr(err.message, "exceptions: org.apache.MasterNotRunningException: gone; is HBase up?"));
 	assert_null(strstr(err.message, "\tat "));
 	cells_close(cells);
 	script_stop(&server);
