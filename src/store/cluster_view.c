@@ -1,4 +1,4 @@
-#include "store/cluster_view.h"
+#include "store/cluster_view_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -6,50 +6,11 @@
 /* What is gathered before it goes out by itself. */
 #define PENDING_BYTES (4u << 20)
 #define PENDING_CELLS 20000u
-/* Customers of one page of a sweep: their cells are held while it erases. */
-#define SWEEP_PAGE     1000u
 
-#define COLUMN_PROFILE SLICE("p:profile")
-#define COLUMN_STATE   SLICE("s:state")
-#define COLUMN_EVENT   SLICE("o:event")
-#define EVENTS         "e:"
-#define EVENTS_BYTES   2u
-
-#define US_PER_MS      1000
+#define US_PER_MS     1000
 
 static const char *const accounts_families[] = {"p", "s", "e", NULL};
 static const char *const orders_families[] = {"o", NULL};
-
-/* A cell that waits; its bytes by their places, since they move. */
-struct pending_cell {
-	size_t key_at, key_len;
-	size_t column_at, column_len;
-	size_t value_at, value_len;
-	int64_t version;
-};
-
-struct pending {
-	const char *table;
-	struct buf bytes;
-	struct pending_cell *cells;
-	struct cells_put *puts; /* made when they go out */
-	size_t n;
-	size_t cap;
-};
-
-struct cluster_view {
-	struct cells *cells;
-	enum view_id_type id_type;
-	const struct tz *zone;
-	struct pending accounts;
-	struct pending orders;
-	struct block_writer writer;
-	struct buf value;
-	/* Of the customer that is given. */
-	struct cluster_event *events;
-	size_t events_cap;
-	struct cluster_edge edges[CLUSTER_EDGES_MAX];
-};
 
 /* --- opening ---------------------------------------------------------------------------------------------------------------- */
 
@@ -68,7 +29,7 @@ int cluster_view_open(struct cells *cells, enum view_id_type id_type, const stru
 	return 0;
 }
 
-static void release_pending(struct pending *pending)
+void cluster_pending_release(struct pending *pending)
 {
 	buf_release(&pending->bytes);
 	free(pending->cells);
@@ -79,8 +40,8 @@ void cluster_view_close(struct cluster_view *view)
 {
 	if (!view)
 		return;
-	release_pending(&view->accounts);
-	release_pending(&view->orders);
+	cluster_pending_release(&view->accounts);
+	cluster_pending_release(&view->orders);
 	block_writer_release(&view->writer);
 	buf_release(&view->value);
 	free(view->events);
@@ -134,7 +95,7 @@ static int append(struct buf *bytes, struct slice s, size_t *at, size_t *len)
 	return buf_append(bytes, s.data, s.len);
 }
 
-static int add_cell(struct pending *pending, const struct cells_put *put, struct error *err)
+int cluster_pending_add(struct pending *pending, const struct cells_put *put, struct error *err)
 {
 	if (pending->n == pending->cap) {
 		const size_t cap = pending->cap ? 2 * pending->cap : 256;
@@ -214,7 +175,7 @@ static int add_account_cell(struct cluster_view *view, const struct customer_id 
 		return rc;
 	const struct cells_put put = {
 		.key = {key.bytes, key.len}, .column = column, .value = value, .version = version};
-	return add_cell(&view->accounts, &put, err);
+	return cluster_pending_add(&view->accounts, &put, err);
 }
 
 int cluster_view_put_profile(struct cluster_view *view, const struct customer_id *id, const struct profile *profile,
@@ -262,7 +223,7 @@ int cluster_view_put_event(struct cluster_view *view, const struct cluster_taken
 				      .column = COLUMN_EVENT,
 				      .value = value,
 				      .version = version};
-	rc = add_cell(&view->orders, &put, err);
+	rc = cluster_pending_add(&view->orders, &put, err);
 	if (rc == 0)
 		rc = add_account_cell(view, &event->customer, (struct slice){column, sizeof(column)}, value, version,
 				      err);
@@ -277,14 +238,13 @@ struct giving {
 	void *context;
 };
 
-static bool is_event_column(struct slice column)
+bool cluster_is_event_column(struct slice column)
 {
 	return column.len == EVENTS_BYTES + CLUSTER_EVENT_NAME_BYTES && memcmp(column.data, EVENTS, EVENTS_BYTES) == 0;
 }
 
-/* What is known of the customer besides events. */
-static int read_cells(struct cluster_view *view, const struct cells_row *row, struct cluster_customer *customer,
-		      struct error *err)
+int cluster_read_cells(struct cluster_view *view, const struct cells_row *row, struct cluster_customer *customer,
+		       struct error *err)
 {
 	int rc = cluster_key_read(view->id_type, row->key, &customer->id, err);
 	for (size_t i = 0; i < row->n && rc == 0; i++) {
@@ -342,11 +302,11 @@ static int give_customer(void *context, const struct cells_row *row, struct erro
 	const struct giving *const giving = context;
 	struct cluster_view *const view = giving->view;
 	struct cluster_customer customer = {0};
-	int rc = read_cells(view, row, &customer, err);
+	int rc = cluster_read_cells(view, row, &customer, err);
 	if (rc == 0)
 		rc = reserve_events(view, row->n, err);
 	for (size_t i = 0; i < row->n && rc == 0; i++)
-		if (is_event_column(row->cells[i].column))
+		if (cluster_is_event_column(row->cells[i].column))
 			rc = read_event(view, &row->cells[i], &customer, err);
 	customer.events = view->events;
 	if (rc == 0)
@@ -434,118 +394,4 @@ int cluster_view_history(struct cluster_view *view, const struct customer_id *id
 	/* No other customer's keys begin so: numbers are all of one length, and texts end with a NUL. */
 	const struct cells_range range = {.prefix = {key.bytes, key.len}, .limit = limit};
 	return cells_scan(view->cells, CLUSTER_ORDERS, &range, give_event, &telling, err);
-}
-
-/* --- sweeping --------------------------------------------------------------------------------------------------------------- */
-
-/* What one page of customers has to be erased. */
-struct sweeping {
-	struct cluster_view *view;
-	int64_t profiles_from_ms;
-	struct pending erases; /* version and names; no values */
-	struct cluster_sweep seen;
-	struct buf last; /* the key of the page's last row */
-};
-
-static int sweep_cell(struct sweeping *sweeping, struct slice key, const struct cell *cell, int64_t version,
-		      struct error *err)
-{
-	const struct cells_put name = {.key = key, .column = cell->column, .version = version};
-	return add_cell(&sweeping->erases, &name, err);
-}
-
-/* Events that the state has; all up to the newest one's version, so that a row's are one request. */
-static int sweep_events(struct sweeping *sweeping, const struct cells_row *row, const struct cluster_state *state,
-			struct error *err)
-{
-	int64_t version = 0;
-	const size_t first = sweeping->erases.n;
-	int rc = 0;
-	for (size_t i = 0; i < row->n && rc == 0; i++) {
-		const struct cell *const cell = &row->cells[i];
-		struct cluster_event event = {0};
-		if (!is_event_column(cell->column))
-			continue;
-		rc = cluster_event_read(cell->value, sweeping->view->zone, &event, err);
-		if (rc == 0 && cluster_state_includes(state, &event)) {
-			version = cell->version > version ? cell->version : version;
-			rc = sweep_cell(sweeping, row->key, cell, 0, err);
-			sweeping->seen.events++;
-		}
-		cluster_event_release(&event);
-	}
-	for (size_t i = first; i < sweeping->erases.n; i++)
-		sweeping->erases.cells[i].version = version;
-	return rc;
-}
-
-static int sweep_row(void *context, const struct cells_row *row, struct error *err)
-{
-	struct sweeping *const sweeping = context;
-	struct cluster_customer customer = {0};
-	buf_clear(&sweeping->last);
-	/* With the NUL of the least key behind it. */
-	if (buf_append(&sweeping->last, row->key.data, row->key.len) < 0 || buf_append(&sweeping->last, "", 1) < 0)
-		return error_no_memory(err, row->key.len);
-	int rc = read_cells(sweeping->view, row, &customer, err);
-	sweeping->seen.customers++;
-	if (rc == 0 && customer.has_state)
-		rc = sweep_events(sweeping, row, &customer.state, err);
-	for (size_t i = 0; i < row->n && rc == 0; i++) {
-		if (!slice_equal(row->cells[i].column, COLUMN_PROFILE) ||
-		    row->cells[i].version >= sweeping->profiles_from_ms)
-			continue;
-		rc = sweep_cell(sweeping, row->key, &row->cells[i], row->cells[i].version, err);
-		sweeping->seen.profiles++;
-	}
-	return rc;
-}
-
-static int erase_swept(struct sweeping *sweeping, struct error *err)
-{
-	struct pending *const erases = &sweeping->erases;
-	struct cells_erase *const list = calloc(erases->n ? erases->n : 1, sizeof(*list));
-	if (!list)
-		return error_no_memory(err, erases->n * sizeof(*list));
-	const char *const bytes = erases->bytes.data;
-	for (size_t i = 0; i < erases->n; i++) {
-		const struct pending_cell *const cell = &erases->cells[i];
-		list[i] = (struct cells_erase){.key = {bytes + cell->key_at, cell->key_len},
-					       .column = {bytes + cell->column_at, cell->column_len},
-					       .version = cell->version};
-	}
-	const int rc = cells_erase(sweeping->view->cells, CLUSTER_ACCOUNTS, list, erases->n, err);
-	free(list);
-	return rc;
-}
-
-int cluster_view_sweep(struct cluster_view *view, int64_t profiles_from_ms, struct cluster_sweep *out,
-		       struct error *err)
-{
-	struct sweeping sweeping = {.view = view, .profiles_from_ms = profiles_from_ms};
-	_cleanup_buf_ struct buf from = {0};
-	int rc;
-	*out = (struct cluster_sweep){0};
-	do {
-		sweeping.erases.n = 0;
-		buf_clear(&sweeping.erases.bytes);
-		buf_clear(&sweeping.last);
-		sweeping.seen = (struct cluster_sweep){0};
-		const struct cells_range page = {.from = {from.data, from.len}, .limit = SWEEP_PAGE};
-		rc = cells_scan(view->cells, CLUSTER_ACCOUNTS, &page, sweep_row, &sweeping, err);
-		if (rc == 0)
-			rc = erase_swept(&sweeping, err);
-		if (rc < 0)
-			break;
-		out->customers += sweeping.seen.customers;
-		out->events += sweeping.seen.events;
-		out->profiles += sweeping.seen.profiles;
-		buf_clear(&from);
-		rc = buf_append(&from, sweeping.last.data, sweeping.last.len) < 0
-			     ? error_no_memory(err, sweeping.last.len)
-			     : 0;
-	} while (rc == 0 && sweeping.seen.customers == SWEEP_PAGE);
-	release_pending(&sweeping.erases);
-	buf_release(&sweeping.last);
-	return rc;
 }
