@@ -195,10 +195,14 @@ int fold_check_sql(const char *rows, struct buf *out)
 		rc = buf_printf(
 			out, "\nAND coalesce(sum(CASE WHEN kind = 'counts' THEN n%u END), 0) = count_if(kind = '%s')",
 			output_place(OUTPUT_COUNTS, COUNTED[i].count).number, OUTPUT_TABLE[COUNTED[i].kind].name);
+	if (rc == 0)
+		rc = buf_printf(out,
+				"\nAND coalesce(sum(CASE WHEN kind = 'counts' THEN n%u END), 0) = coalesce(sum(CASE "
+				"WHEN kind = "
+				"'ledger' THEN n%u END), 0)",
+				output_place(OUTPUT_COUNTS, COUNT_POINTS).number, points.number);
+	/* Nobody in two places. */
 	return rc < 0 ? rc
-		      : buf_printf(out,
-				   "\nAND coalesce(sum(CASE WHEN kind = 'counts' THEN n%u END), 0) = coalesce(sum(CASE "
-				   "WHEN kind = "
-				   "'ledger' THEN n%u END), 0)",
-				   output_place(OUTPUT_COUNTS, COUNT_POINTS).number, points.number);
+		      : buf_append_text(out, "\nAND count(DISTINCT CASE WHEN kind = 'accounts' THEN cust_id END) = "
+					     "count_if(kind = 'accounts')");
 }

@@ -50,7 +50,9 @@ struct cluster_report {
 	int64_t customers;
 	int64_t events;
 	int64_t postings;
-	int64_t marked;                   /* customers whose refunds needed the whole history */
+	/* Of a refresh: customers who were folded whole, and days of the ledger up to S that changed. */
+	int64_t marked;
+	int64_t rewritten;
 	int64_t rejected[REJECT_MAX + 1]; /* by reason */
 	unsigned vanished;                /* partitions of the ledger that have no rows any more, and were emptied */
 };

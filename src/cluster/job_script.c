@@ -309,6 +309,11 @@ static int add_counts(struct making *making, struct error *err)
 			rc = buf_printf(&making->sql, ", coalesce(CAST(sum(n%u) AS BIGINT), 0) AS %s",
 					output_place(OUTPUT_COUNTS, i).number, counts->columns[i].name);
 	if (rc == 0)
+		rc = buf_printf(&making->sql, ", %s AS whole, %s AS rewritten",
+				making->from ? "(SELECT count(*) FROM " MARKED_TABLE ")" : "CAST(0 AS BIGINT)",
+				making->from && !making->job->keeps_ledger ? "(SELECT count(*) FROM " CHANGED_TABLE ")"
+									   : "CAST(0 AS BIGINT)");
+	if (rc == 0)
 		rc = buf_printf(&making->sql, " FROM " FOLD_ROWS_TABLE " WHERE kind = '%s'", counts->name);
 	return add_rows(making, "the report", rc, err);
 }

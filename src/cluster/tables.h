@@ -42,7 +42,7 @@ const char *cluster_type(enum fold_type type);
 int cluster_value(struct buf *out, struct output_place place, enum fold_type type);
 
 /* "entry_no BIGINT, event_id STRING, …": the columns of one of the tables, without data_dt. 0 or ERROR_NO_MEMORY. */
-int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *table);
+int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *name);
 
 /* Statements that make database and tables where they are missing, and register the partitions that there are (of transactions_cln also
  * those that others have added). The script goes on in that database. */

@@ -81,7 +81,7 @@ struct fold_value {
 void account_row_of(const struct programme *programme, int32_t day, const struct account_summary *summary,
 		    const struct balance_summary *first, struct slice favourite,
 		    struct fold_value out[ACCOUNT_COLUMNS]);
-void balance_row_of(const struct programme *programme, unsigned ledger, const struct balance_summary *balance,
+void balance_row_of(const struct programme *programme, unsigned ledger, const struct balance_summary *summary,
 		    struct fold_value out[BALANCE_COLUMNS]);
 
 #endif

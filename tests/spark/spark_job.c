@@ -104,9 +104,10 @@ static int make(const char *from_text, int argc, char **argv, struct error *err)
 	}
 	if (rc == 0)
 		printf("{\"rows\": %lld, \"customers\": %lld, \"events\": %lld, \"postings\": %lld, \"marked\": "
-		       "%lld, \"vanished\": %u}\n",
+		       "%lld, \"rewritten\": %lld, \"vanished\": %u}\n",
 		       (long long)report.rows, (long long)report.customers, (long long)report.events,
-		       (long long)report.postings, (long long)report.marked, report.vanished);
+		       (long long)report.postings, (long long)report.marked, (long long)report.rewritten,
+		       report.vanished);
 	free(programme);
 	free(fold);
 	deployment_close(deployment);
