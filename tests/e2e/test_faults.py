@@ -4,10 +4,12 @@ Faults come by libraries of tests/crash, preloaded into the release binary (the 
 begin and end with a file: what happens is that a daemon at work is struck, says so, loses and doubles nothing, and goes on by itself.
 """
 
+import http.client
 import json
 import os
 import pathlib
 import random
+import socket
 
 import pytest
 from conftest import PUNCHCARD, ROOT, Punchcard, classic, lines, make_shop
@@ -118,6 +120,30 @@ def test_calls_that_fail_for_a_while(shop, how, only, says):
         feed_http(shop)
         wait_all(shop)
         assert daemon.process.poll() is None
+    check_after(shop)
+
+
+def test_connections_that_take_all_descriptors(shop):
+    """What has its files goes on; what needs more says so and tries again, until there are some."""
+    daemon = Daemon(shop, binary=RELEASE, start=False)
+    daemon.words = ["prlimit", "--nofile=40:40", *daemon.words]
+    with daemon:
+        daemon.start()
+        own = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=60)
+        own.connect()
+        idle = [socket.create_connection(("127.0.0.1", shop.port)) for _ in range(60)]
+        wait_for("no descriptors", lambda: len(os.listdir(f"/proc/{daemon.process.pid}/fd")) == 40)
+        own.request("POST", "/v1/events", event(0), {"Authorization": f"Bearer {TOKEN}"})
+        assert own.getresponse().status == 200
+        shop.sent = 1
+        wait_for("the view", lambda: in_view(shop) == 1)
+        wait_for("the table, which says why it is not", lambda: any("Too many open files" in e.get("error", "") for e in daemon.log))
+        for connection in idle:
+            connection.close()
+        own.close()
+        feed(shop)
+        wait_all(shop)
+        wait_for("the table", lambda: lag(shop, "table") == 0)
     check_after(shop)
 
 
