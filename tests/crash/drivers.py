@@ -138,8 +138,9 @@ class Daemon(Once):
             self._wait(process, disturbance.patience, lambda: said_started(self._so_far(process)) and not waiting(shop))
             self._stop(process, disturbance)
         result = self._end(process)
-        # Before it has begun it takes signals as any process does.
-        early = (-signal.SIGTERM,) if not said_started(result) else ()
+        # Before it has begun it takes signals as any process does, and while it ends by itself because of the fault.
+        ends = disturbance.fired() and "must be opened anew" in result.err
+        early = (-signal.SIGTERM,) if ends or not said_started(result) else ()
         return check(result, disturbance, (0, 1, 2, STOPPED_EARLY, *early))
 
     def clean(self, shop, done):
