@@ -171,7 +171,7 @@ def test_a_write_that_fails_once(shop, n):
     check_after(shop)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_memory_that_is_not_there_for_a_while(shop, seed):
     """Some requests in a row get none, at different places; once it has begun, the daemon does not end for that."""
     chance = random.Random(seed)
@@ -252,7 +252,7 @@ def test_a_slow_disk(shop):
     check_after(shop)
 
 
-@pytest.mark.parametrize("days", [-400, -1, 1, 400])
+@pytest.mark.parametrize("days", [-400, 1])
 def test_a_clock_that_jumps(shop, days):
     """While it runs, and back again: it goes on at its pace, and what it takes is taken once."""
     by = shop.dir.parent / "by"
