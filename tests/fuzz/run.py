@@ -76,7 +76,7 @@ class Fuzzer:
     def keep(self):
         """Moves into the corpus what reaches code that nothing there reaches."""
         before = set(CORPUS.joinpath(self.name).iterdir())
-        command = [self.program, "-merge=1", CORPUS / self.name, self.learned]
+        command = [self.program, "-merge=1", "-use_counters=0", CORPUS / self.name, self.learned]
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         return len(set(CORPUS.joinpath(self.name).iterdir()) - before)
 
