@@ -68,6 +68,12 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 	int rc = config_load(config, &d->config, err);
 	if (rc < 0)
 		return rc;
+	/* Its parts are there, but no command is made of them yet: nothing may look as if it were on the cluster. */
+	if (d->config->cluster.on)
+		return error_set(err, ERROR_CONFIG,
+				 "%s: cluster: this version cannot work on a cluster yet; take the section out to work on "
+				 "this machine",
+				 config);
 	rc = programme_load_text(programme, &d->programme_text, &d->programme, err);
 	if (rc == ERROR_NOT_FOUND)
 		return error_set(

@@ -116,6 +116,14 @@ def test_every_command_reads_it(shop, command):
     assert "punchcard.yaml:" in shop.ok(*command, code=2).err
 
 
+def test_a_cluster_is_refused_while_no_command_can_work_on_it(shop):
+    cluster = {"edge": "till-1", "hdfs": {"url": "http://nn:9870"}, "hbase": {"url": "http://gateway:8080"}}
+    shop.write_config(cluster=cluster)
+    assert "cluster: this version cannot work on a cluster yet" in shop.ok("status", code=2).err
+    shop.write_config(cluster={**cluster, "edge": "till 1"})
+    assert "cluster.edge: 'till 1' is no name" in shop.ok("status", code=2).err
+
+
 def test_the_line_is_that_of_the_key(shop):
     text = "version: 1\n# a comment\nsources:\n  - name: till\n    dir: spool\n    format: clasic\n"
     (shop.dir / "punchcard.yaml").write_text(text)
