@@ -106,24 +106,6 @@ def test_killed_with_all_kinds(shop):
     events.check(shop, made)
 
 
-def test_terminated(shop, pc):
-    """SIGTERM and SIGINT end it between two blocks: exit 130, and the next run goes on."""
-    text = ""
-    for i in range(6):
-        part = lines(20_000, customers=200, start=1_700_000_000 + i, step=6)
-        shop.put(f"{i}.txt", part)
-        text += part
-    for how in (signal.SIGTERM, signal.SIGINT):
-        process = shop.start("collect", "--once")
-        time.sleep(0.25)
-        process.send_signal(how)
-        result = pc.end(process)
-        result.check_health()
-        assert result.code in (0, 130), result
-    shop.collect()
-    check(shop, text)
-
-
 def start_with_lock(shop):
     """Starts a collect and waits until it has the lock."""
     process = shop.start("collect", "--once")
@@ -133,6 +115,24 @@ def start_with_lock(shop):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
     return process
+
+
+def test_terminated(shop, pc):
+    """SIGTERM and SIGINT end it between two blocks: exit 130, and the next run goes on."""
+    text = ""
+    for i in range(6):
+        part = lines(20_000, customers=200, start=1_700_000_000 + i, step=6)
+        shop.put(f"{i}.txt", part)
+        text += part
+    for how in (signal.SIGTERM, signal.SIGINT):
+        process = start_with_lock(shop)
+        time.sleep(0.2)
+        process.send_signal(how)
+        result = pc.end(process)
+        result.check_health()
+        assert result.code in (0, 130), result
+    shop.collect()
+    check(shop, text)
 
 
 def test_two_writers(shop, pc):

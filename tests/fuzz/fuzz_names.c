@@ -29,7 +29,7 @@ static char *next_line(struct slice *rest)
 		return NULL;
 	const char *const end = memchr(rest->data, '\n', rest->len);
 	const size_t len = end ? (size_t)(end - rest->data) : rest->len;
-	char *const line = strndup(rest->data, len);
+	char *const line = slice_dup((struct slice){rest->data, len});
 	require(line != NULL);
 	*rest = (struct slice){rest->data + len + (end != NULL), rest->len - len - (end != NULL)};
 	return line;

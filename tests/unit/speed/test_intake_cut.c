@@ -179,8 +179,8 @@ static void test_goes_on_in_a_file_that_was_put_away(void **state)
 	_cleanup_buf_ struct buf have = {0};
 	dump(&have);
 	unsigned rows = 0;
-	for (const char *at = have.data; (at = strchr(at, '\n')); at++)
-		rows++;
+	for (size_t i = 0; i < have.len; i++)
+		rows += have.data[i] == '\n';
 	assert_int_equal(rows, n + 1);
 }
 
@@ -329,7 +329,7 @@ static void test_a_long_line_that_is_being_written(void **state)
 	(void)state;
 	static const size_t LENGTHS[] = {LIMIT_LINE_BYTES + 1, LIMIT_LINE_BYTES + 2, LIMIT_LINE_BYTES + 3,
 					 2 * LIMIT_LINE_BYTES, 5 * LIMIT_LINE_BYTES + 77};
-	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 3000}\n");
+	shop_open("sources:\n  - {name: till, dir: spool, format: classic, settle_ms: 1500}\n");
 	for (size_t i = 0; i < sizeof(LENGTHS) / sizeof(LENGTHS[0]); i++) {
 		_cleanup_buf_ struct buf text = {0};
 		char name[16];
