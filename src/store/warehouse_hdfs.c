@@ -418,10 +418,14 @@ static int copy_options(struct hdfs *hdfs, const struct warehouse_hdfs_options *
 	hdfs->root = slice_dup(root);
 	hdfs->writer = slice_dup(slice_of(options->writer));
 	hdfs->user = options->user ? slice_dup(slice_of(options->user)) : NULL;
-	hdfs->token_file = options->auth == WAREHOUSE_AUTH_TOKEN ? slice_dup(slice_of(options->token_file)) : NULL;
+	hdfs->token_file = options->auth == WAREHOUSE_AUTH_TOKEN
+				   ? slice_dup(slice_of(options->token_file ? options->token_file : ""))
+				   : NULL;
 	if (!hdfs->root || !hdfs->writer || (options->user && !hdfs->user) ||
 	    (options->auth == WAREHOUSE_AUTH_TOKEN && !hdfs->token_file))
 		return error_no_memory(err, root.len);
+	if (options->auth == WAREHOUSE_AUTH_TOKEN && !*hdfs->token_file)
+		return error_set(err, ERROR_CONFIG, "HDFS: auth: token needs a token_file");
 	if (options->root[0] != '/' || (*hdfs->root && !warehouse_is_path(hdfs->root + 1)))
 		return error_set(err, ERROR_CONFIG, "HDFS: '%s' is no absolute path of HDFS, such as /user/punchcard",
 				 options->root);
