@@ -14,6 +14,8 @@
 
 #define PATIENCE_MS 60000u
 #define SILENCE_MS  60000u
+/* Of a rename whose directory was missing; and once more, should somebody remove it again. */
+#define RENAME_TRIES 3u
 
 static struct hdfs *hdfs_of(struct warehouse *warehouse)
 {
@@ -210,28 +212,39 @@ static int is_there(struct hdfs *hdfs, const char *path, bool *there, struct err
 	return rc == 0 || rc == ERROR_NOT_FOUND ? 0 : error_set(err, rc, "%s", what.message);
 }
 
-static int hdfs_rename(struct warehouse *warehouse, const char *from, const char *to, struct error *err)
+/* What is behind a rename that found something missing, or there. 1: to be tried again, with the directory that was missing. */
+static int look_behind(struct hdfs *hdfs, const char *from, const char *to, const struct error *what, struct error *err)
 {
-	struct hdfs *const hdfs = hdfs_of(warehouse);
-	struct error what = {0};
 	bool has_from = false;
 	bool has_to = false;
-	int rc = rename_once(hdfs, from, to, &what);
-	const int first = rc;
-	if (rc != ERROR_NOT_FOUND && rc != ERROR_EXISTS)
-		return rc < 0 ? error_set(err, rc, "%s", what.message) : 0;
-	/* Done before and its answer lost, or the directory of `to` is missing, or there is nothing to rename. */
-	rc = is_there(hdfs, from, &has_from, err);
+	int rc = is_there(hdfs, from, &has_from, err);
 	if (rc == 0 && !has_from)
 		rc = is_there(hdfs, to, &has_to, err);
 	if (rc < 0)
 		return rc;
-	if (!has_from)
-		return has_to ? 0 : error_set(err, ERROR_NOT_FOUND, "%s", what.message);
-	if (first == ERROR_EXISTS)
-		return error_set(err, first, "%s", what.message);
+	if (!has_from) /* done before, and its answer lost; or there is nothing to rename */
+		return has_to ? 0 : error_set(err, ERROR_NOT_FOUND, "%s", what->message);
+	if (what->code == ERROR_EXISTS)
+		return error_set(err, ERROR_EXISTS, "%s", what->message);
 	rc = make_parent(hdfs, to, err);
-	return rc < 0 ? rc : rename_once(hdfs, from, to, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int hdfs_rename(struct warehouse *warehouse, const char *from, const char *to, struct error *err)
+{
+	struct hdfs *const hdfs = hdfs_of(warehouse);
+	struct error what = {0};
+	for (unsigned i = 0; i < RENAME_TRIES; i++) {
+		int rc = rename_once(hdfs, from, to, &what);
+		if (rc == 0)
+			return 0;
+		if (rc != ERROR_NOT_FOUND && rc != ERROR_EXISTS)
+			break;
+		rc = look_behind(hdfs, from, to, &what, err);
+		if (rc <= 0)
+			return rc;
+	}
+	return error_set(err, what.code, "%s", what.message);
 }
 
 static int hdfs_remove(struct warehouse *warehouse, const char *path, struct error *err)
