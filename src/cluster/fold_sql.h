@@ -34,11 +34,11 @@ int fold_columns_sql(enum customer_id_type id_type, struct buf *out);
 int fold_query_sql(const struct fold_query *query, struct buf *out);
 /* How many rows that query gives it, as an expression. */
 int fold_query_count_sql(const struct fold_query *query, struct buf *out);
-/* "SELECT cust_id, <columns of the kind> FROM punchcard_fold_rows WHERE kind = '…'", with a column more when `day` is not NULL: data_dt
- * of that date (yyyy-mm-dd). The ledger's customer is the third column. */
+/* "SELECT cust_id, <columns of the kind> FROM punchcard_fold_rows WHERE kind = '…'", with a column more when `day` is
+ * not NULL: data_dt of that date (yyyy-mm-dd). The ledger's customer is the third column. */
 int fold_rows_sql(enum output_kind kind, const char *day, struct buf *out);
-/* A condition on the staged rows that holds when nothing was lost on the way, as an aggregate over the table; `rows`: SQL of how many
- * went in. */
+/* A condition on the staged rows that holds when nothing was lost on the way, as an aggregate over the table; `rows`:
+ * SQL of how many went in. */
 int fold_check_sql(const char *rows, struct buf *out);
 
 #endif

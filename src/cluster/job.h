@@ -1,20 +1,22 @@
 /*
- * Making the batch layer's tables on a cluster: events through the kernel, which runs on Spark's executors, and the tables that come of
- * it. What batch/rebuild.h and batch/refresh.h are on one machine; the tables are the same, row for row.
+ * Making the batch layer's tables on a cluster: events through the kernel, which runs on Spark's executors, and the
+ * tables that come of it. What batch/rebuild.h and batch/refresh.h are on one machine; the tables are the same, row for
+ * row.
  *
- *     const struct cluster_job job = {.tables = &tables, .programme = programme, .programme_path = "…/programme.yaml", …};
+ *     const struct cluster_job job = {.tables = &tables, .programme = programme, …};
  *     rc = cluster_rebuild(&job, &report, err);
  *     rc = cluster_refresh(&job, &from, &report, err);
  *
- * One start of Spark: the tables are made where they are missing; events, grouped and sorted by customer, go through punchcard-fold on each
- * executor (TRANSFORM); what comes out is staged once, in the table punchcard_fold_rows; it is counted on both sides, and only then
- * loyalty (by the models), ledger, balances and account_state are overwritten, partition by partition, each staged by Spark and moved. So a
- * run that fails before that changes nothing; one that fails in between leaves some partitions of before and some new ones, each of them
- * whole, and is to be repeated.
+ * One start of Spark: the tables are made where they are missing; events, grouped and sorted by customer, go through
+ * punchcard-fold on each executor (TRANSFORM); what comes out is staged once, in the table punchcard_fold_rows; it is
+ * counted on both sides, and only then loyalty (by the models), ledger, balances and account_state are overwritten,
+ * partition by partition, each staged by Spark and moved. So a run that fails before that changes nothing; one that
+ * fails in between leaves some partitions of before and some new ones, each of them whole, and is to be repeated.
  *
- * refresh goes on from the states of an earlier day S, with the events behind it. Customers for whom that is not enough are folded whole:
- * those of whom an event of S or before came in since (its file is not in the cut that the states were made of), and those of a refund
- * whose order came before. Of the ledger's days up to S only those are written again on which their rows turn out otherwise.
+ * refresh goes on from the states of an earlier day S, with the events behind it. Customers for whom that is not enough
+ * are folded whole: those of whom an event of S or before came in since (its file is not in the cut that the states
+ * were made of), and those of a refund whose order came before. Of the ledger's days up to S only those are written
+ * again on which their rows turn out otherwise.
  *
  * Nobody else may make these tables meanwhile.
  */
@@ -57,7 +59,8 @@ struct cluster_report {
 	unsigned vanished;                /* partitions of the ledger that have no rows any more, and were emptied */
 };
 
-/* Errors as spark_run's; ERROR_CORRUPT when rows were lost between the kernel and Spark, or an executor's kernel refused its input. */
+/* Errors as spark_run's; ERROR_CORRUPT when rows were lost between the kernel and Spark, or an executor's kernel
+ * refused its input. */
 int cluster_rebuild(const struct cluster_job *job, struct cluster_report *report, struct error *err);
 int cluster_refresh(const struct cluster_job *job, const struct cluster_from *from, struct cluster_report *report,
 		    struct error *err);
@@ -66,7 +69,8 @@ int cluster_refresh(const struct cluster_job *job, const struct cluster_from *fr
 int cluster_job_script(const struct cluster_job *job, const struct cluster_from *from, struct spark_script **out,
 		       struct error *err);
 
-/* The program punchcard-fold beside this one's binary, or in ../lib/punchcard of it. The caller frees *out. ERROR_NOT_FOUND. */
+/* The program punchcard-fold beside this one's binary, or in ../lib/punchcard of it. The caller frees *out.
+ * ERROR_NOT_FOUND. */
 int cluster_find_fold(char **out, struct error *err);
 
 #endif

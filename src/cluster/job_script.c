@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-/* Partitions of transactions_cln are local days of when they were written: an event of a day is in one at most so many days away. */
+/* Partitions of transactions_cln are local days of when they were written: an event of a day is in one at most so many
+ * days away. */
 #define ZONE_DAYS 2
 
 /* Tables that live while a job does. */
@@ -276,7 +277,8 @@ static int add_views(struct making *making, struct error *err)
 	return rc;
 }
 
-/* `segments` at once, so that its errors are its own; and loyalty before the other tables: a model that is wrong changes nothing. */
+/* `segments` at once, so that its errors are its own; and loyalty before the other tables: a model that is wrong
+ * changes nothing. */
 static int add_models(struct making *making, struct error *err)
 {
 	const char *const models = making->job->models_dir;
@@ -318,7 +320,8 @@ static int add_counts(struct making *making, struct error *err)
 	return add_rows(making, "the report", rc, err);
 }
 
-/* Days that the ledger has, and should not: INSERT OVERWRITE by PARTITION (data_dt) leaves those of which it has no row. */
+/* Days that the ledger has, and should not: INSERT OVERWRITE by PARTITION (data_dt) leaves those of which it has no
+ * row. */
 static int add_vanished(struct making *making, struct error *err)
 {
 	int rc;

@@ -1,6 +1,6 @@
 /*
- * The tables of a cluster, as Spark and the Hive metastore know them: external tables over <warehouse>/<table>/[data_dt=…/]*.parquet,
- * the layout of the embedded warehouse.
+ * The tables of a cluster, as Spark and the Hive metastore know them: external tables over
+ * <warehouse>/<table>/[data_dt=…/]*.parquet, the layout of the embedded warehouse.
  *
  * Times are TIMESTAMP, instants: files of the embedded engine, whose timestamps have no zone, are read as UTC.
  */
@@ -23,8 +23,9 @@ struct cluster_tables {
 	enum customer_id_type id_type;
 };
 
-/* Which files of transactions_cln count: of each edge node those whose blocks are all before `next_block`, the offset in its journal of
- * what it has shipped. Of other edges none. Files of the embedded table writer are those of the edge "". */
+/* Which files of transactions_cln count: of each edge node those whose blocks are all before `next_block`, the offset
+ * in its journal of what it has shipped. Of other edges none. Files of the embedded table writer are those of the edge
+ * "". */
 struct cluster_edge {
 	const char *name;
 	uint64_t next_block;
@@ -44,8 +45,8 @@ int cluster_value(struct buf *out, struct output_place place, enum fold_type typ
 /* "entry_no BIGINT, event_id STRING, …": the columns of one of the tables, without data_dt. 0 or ERROR_NO_MEMORY. */
 int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *name);
 
-/* Statements that make database and tables where they are missing, and register the partitions that there are (of transactions_cln also
- * those that others have added). The script goes on in that database. */
+/* Statements that make database and tables where they are missing, and register the partitions that there are (of
+ * transactions_cln also those that others have added). The script goes on in that database. */
 int cluster_tables_add(struct spark_script *script, const struct cluster_tables *tables, struct error *err);
 
 #endif

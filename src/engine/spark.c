@@ -27,36 +27,10 @@
 #define ROW_BYTES_MAX   ((size_t)64 * 1024 * 1024)
 #define EXIT_NO_PROGRAM 127
 
-/* What a user may set otherwise. */
-static const struct spark_setting SETTINGS[] = {
-	{"spark.ui.enabled", "false"},
-	{"spark.ui.showConsoleProgress", "true"},
-};
-
-/* What must be so. */
-static const struct spark_setting MUST[] = {
-	{"spark.sql.session.timeZone", "UTC"},
-	{"spark.sql.ansi.enabled", "true"},
-	{"spark.sql.error.messageFormat", "STANDARD"},
-	{"spark.sql.variable.substitute", "false"},
-	/* Not INT96, which few read. */
-	{"spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS"},
-	/* Partitions that are overwritten by PARTITION (data_dt) are staged and moved: a job that fails loses no old rows. */
-	{"spark.sql.sources.partitionOverwriteMode", "dynamic"},
-	{"spark.sql.hive.convertInsertingPartitionedTable", "true"},
-	{"spark.sql.hive.convertMetastoreParquet", "true"},
-	{"spark.hadoop.hive.exec.dynamic.partition", "true"},
-	{"spark.hadoop.hive.exec.dynamic.partition.mode", "nonstrict"},
-	{"spark.hadoop.hive.exec.max.dynamic.partitions", "100000"},
-	{"spark.hadoop.hive.exec.max.dynamic.partitions.pernode", "100000"},
-};
-
 struct run {
 	const struct spark_options *options;
 	const struct spark_script *script;
-	char *dir;
-	char *conf_path;
-	char *sql_path;
+	struct spark_files files;
 	pid_t pid;
 	int out_fd;
 	int err_fd;
@@ -78,59 +52,6 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- its files ---- */
-
-/* A value of a properties file: backslashes doubled, and no line ends. */
-static int put_setting(struct buf *out, const struct spark_setting *setting)
-{
-	int rc = buf_printf(out, "%s ", setting->key);
-	for (const char *p = setting->value; rc == 0 && *p; p++)
-		rc = *p == '\\'   ? buf_append_text(out, "\\\\")
-		     : *p == '\n' ? buf_append_text(out, "\\n")
-				  : buf_append(out, p, 1);
-	return rc < 0 ? rc : buf_append_text(out, "\n");
-}
-
-static int write_properties(const struct run *run, struct error *err)
-{
-	const struct spark_options *const options = run->options;
-	_cleanup_buf_ struct buf text = {0};
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < sizeof(SETTINGS) / sizeof(SETTINGS[0]); i++)
-		rc = put_setting(&text, &SETTINGS[i]);
-	for (unsigned i = 0; rc == 0 && i < options->n_settings; i++)
-		rc = put_setting(&text, &options->settings[i]);
-	for (size_t i = 0; rc == 0 && i < sizeof(MUST) / sizeof(MUST[0]); i++)
-		rc = put_setting(&text, &MUST[i]);
-	return rc < 0 ? error_no_memory(err, text.len) : file_write_durable(run->conf_path, text.data, text.len, err);
-}
-
-static int write_script(const struct run *run, struct error *err)
-{
-	_cleanup_buf_ struct buf text = {0};
-	return spark_script_text(run->script, &text) < 0 ? error_no_memory(err, text.len)
-							 : file_write_durable(run->sql_path, text.data, text.len, err);
-}
-
-static int write_files(struct run *run, struct error *err)
-{
-	run->dir = text_printf("%s/spark-XXXXXX", run->options->tmp_dir);
-	if (!run->dir)
-		return error_no_memory(err, strlen(run->options->tmp_dir));
-	if (!mkdtemp(run->dir)) {
-		const int rc = error_errno(err, errno, "cannot make a directory in %s", run->options->tmp_dir);
-		free(run->dir);
-		run->dir = NULL;
-		return rc;
-	}
-	run->conf_path = text_printf("%s/spark.conf", run->dir);
-	run->sql_path = text_printf("%s/script.sql", run->dir);
-	if (!run->conf_path || !run->sql_path)
-		return error_no_memory(err, strlen(run->dir));
-	const int rc = write_properties(run, err);
-	return rc < 0 ? rc : write_script(run, err);
-}
-
 /* ---- its process ---- */
 
 #define ARGUMENTS_MAX 16u
@@ -150,7 +71,7 @@ static unsigned fill_arguments(const struct run *run, const char *files, const c
 	unsigned n = 0;
 	argv[n++] = options->command;
 	argv[n++] = "--properties-file";
-	argv[n++] = run->conf_path;
+	argv[n++] = run->files.conf;
 	if (options->master) {
 		argv[n++] = "--master";
 		argv[n++] = options->master;
@@ -164,7 +85,7 @@ static unsigned fill_arguments(const struct run *run, const char *files, const c
 		argv[n++] = files;
 	}
 	argv[n++] = "-f";
-	argv[n++] = run->sql_path;
+	argv[n++] = run->files.sql;
 	argv[n] = NULL;
 	return n;
 }
@@ -201,7 +122,7 @@ static int set_up(const struct run *run, posix_spawn_file_actions_t *actions, po
 		rc = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
 	/* What it leaves where it runs goes with the directory. */
 	if (rc == 0)
-		rc = posix_spawn_file_actions_addchdir_np(actions, run->dir);
+		rc = posix_spawn_file_actions_addchdir_np(actions, run->files.dir);
 	if (rc == 0)
 		rc = posix_spawnattr_setflags(attributes,
 					      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -216,7 +137,7 @@ static int set_up(const struct run *run, posix_spawn_file_actions_t *actions, po
 
 static int spawn(struct run *run, int out, int err)
 {
-	assert(run->dir); /* by write_files */
+	assert(run->files.dir); /* by spark_files_write */
 	_cleanup_free_ char *files = join_files(run->options);
 	const char **const environment = make_environment();
 	if (!files || !environment) {
@@ -470,14 +391,9 @@ static int wait_for(struct run *run)
 
 static void release(struct run *run)
 {
-	struct error ignored;
-	if (run->dir)
-		(void)file_remove_tree(run->dir, &ignored); /* nothing depends on it */
 	close_fd(&run->out_fd);
 	close_fd(&run->err_fd);
-	free(run->dir);
-	free(run->conf_path);
-	free(run->sql_path);
+	spark_files_remove(&run->files);
 	buf_release(&run->out);
 	buf_release(&run->line);
 	buf_release(&run->said);
@@ -491,7 +407,7 @@ static bool came_to_the_end(const struct run *run)
 
 static int run_script(struct run *run, struct error *err)
 {
-	int rc = write_files(run, err);
+	int rc = spark_files_write(run->options, run->script, &run->files, err);
 	if (rc == 0)
 		rc = start(run, err);
 	if (rc < 0)

@@ -27,8 +27,19 @@ struct spark_script {
 /* What stands in the row of stdout that tells of a statement's begin, before its number. */
 #define SPARK_MARK "punchcard-statement "
 
-/* What Spark said last of why a run failed: `said` is the end of its stderr. `statement` is the one that ran, or NULL. `status` as
- * waitpid has it. Sets err; returns its code. */
+/* What Spark is told, in a directory of its own. */
+struct spark_files {
+	char *dir;
+	char *conf;
+	char *sql;
+};
+/* spark_files_remove also after an error, and of one that was zeroed. */
+int spark_files_write(const struct spark_options *options, const struct spark_script *script, struct spark_files *files,
+		      struct error *err);
+void spark_files_remove(struct spark_files *files);
+
+/* What Spark said last of why a run failed: `said` is the end of its stderr. `statement` is the one that ran, or NULL.
+ * `status` as waitpid has it. Sets err; returns its code. */
 int spark_explain_failure(const struct spark_statement *statement, struct slice said, int status, struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Looking into JSON that Spark printed: its errors and rows. Finds values where they stand; checks no more than it must.
+ * Looking into JSON that Spark printed: its errors and rows. Finds values where they stand; checks no more than it
+ * must.
  */
 #ifndef PUNCHCARD_ENGINE_SPARK_JSON_H
 #define PUNCHCARD_ENGINE_SPARK_JSON_H

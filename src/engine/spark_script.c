@@ -76,8 +76,8 @@ int spark_script_add_rows(struct spark_script *script, const char *what, const c
 
 /* ---- models ---- */
 
-/* Comments become blanks, lines stay: Spark's shell splits its file at semicolons, and looks into comments for quotes. A final semicolon
- * goes. ERROR_SQL: nothing is left, or more than one statement. */
+/* Comments become blanks, lines stay: Spark's shell splits its file at semicolons, and looks into comments for quotes.
+ * A final semicolon goes. ERROR_SQL: nothing is left, or more than one statement. */
 static int blank_comments(struct buf *text)
 {
 	struct slice rest = {text->data, text->len};

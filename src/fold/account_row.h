@@ -1,5 +1,6 @@
 /*
- * Rows of an account at the end of a day: of the table `accounts` that models read (models/loyalty.sql), and of `balances`.
+ * Rows of an account at the end of a day: of the table `accounts` that models read (models/loyalty.sql), and of
+ * `balances`.
  *
  *     struct account_summary summary;
  *     struct balance_summary balances[PROGRAMME_LEDGERS_MAX];
@@ -76,8 +77,8 @@ struct fold_value {
 	struct slice text;
 };
 
-/* `first`: of the programme's first ledger; `day`: the day that was folded to; an empty favourite is none. Texts are the
- * programme's, and the favourite. */
+/* `first`: of the programme's first ledger; `day`: the day that was folded to; an empty favourite is none. Texts are
+ * the programme's, and the favourite. */
 void account_row_of(const struct programme *programme, int32_t day, const struct account_summary *summary,
 		    const struct balance_summary *first, struct slice favourite,
 		    struct fold_value out[ACCOUNT_COLUMNS]);

@@ -1,6 +1,6 @@
 /*
- * Two programmes side by side: their ledgers in pairs, by name, and a customer's points in one. What simulate is about, wherever it
- * runs.
+ * Two programmes side by side: their ledgers in pairs, by name, and a customer's points in one. What simulate is about,
+ * wherever it runs.
  */
 #ifndef PUNCHCARD_FOLD_COMPARE_H
 #define PUNCHCARD_FOLD_COMPARE_H
@@ -19,8 +19,8 @@ enum simulate_side {
 /* Ledgers of both programmes, those of one name together. */
 #define SIMULATE_LEDGERS_MAX (2u * PROGRAMME_LEDGERS_MAX)
 
-/* Of one ledger, of one customer or all of them; thousandths of a point. issued − reversed = outstanding + redeemed + expired −
- * debt. */
+/* Of one ledger, of one customer or all of them; thousandths of a point. issued − reversed = outstanding + redeemed +
+ * expired − debt. */
 struct simulate_points {
 	int64_t issued_milli;
 	int64_t reversed_milli;

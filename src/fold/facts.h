@@ -52,8 +52,9 @@ struct fact_options {
 };
 
 void fact_maker_release(struct fact_maker *maker);
-/* Makes the facts of a batch, whose texts they borrow; they live until the next call, or the batch changes. Puts the rows of each
- * customer in order. ERROR_CORRUPT: an event with a line missing or twice, or rows that no event can have; ERROR_NO_MEMORY. */
+/* Makes the facts of a batch, whose texts they borrow; they live until the next call, or the batch changes. Puts the
+ * rows of each customer in order. ERROR_CORRUPT: an event with a line missing or twice, or rows that no event can have;
+ * ERROR_NO_MEMORY. */
 int fact_maker_run(struct fact_maker *maker, const struct fact_options *options, const struct row_batch *rows,
 		   struct history_batch *out, struct error *err);
 

@@ -1,6 +1,6 @@
 /*
- * The rows that punchcard-fold takes, and their way into a batch: customers in order, and of each the state (if there is one),
- * then the rows of transactions_cln.
+ * The rows that punchcard-fold takes, and their way into a batch: customers in order, and of each the state (if there
+ * is one), then the rows of transactions_cln.
  *
  *     struct input input;
  *     input_init(&input, CUSTOMER_ID_INTEGER);
@@ -8,8 +8,9 @@
  *             …  // batch has one whole customer
  *     input_release(&input);
  *
- * Order: by customer (integers numerically, text by byte), a state first, then strictly by time, kind (order, refund, redeem, adjust),
- * event_id, source and line_no. All else, and a row that no event can have, is an ERROR_INPUT that names the row.
+ * Order: by customer (integers numerically, text by byte), a state first, then strictly by time, kind (order, refund,
+ * redeem, adjust), event_id, source and line_no. All else, and a row that no event can have, is an ERROR_INPUT that
+ * names the row.
  */
 #ifndef PUNCHCARD_FOLD_INPUT_H
 #define PUNCHCARD_FOLD_INPUT_H

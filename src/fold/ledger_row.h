@@ -32,8 +32,9 @@ struct ledger_names;
 /* The programme must outlive it. NULL when out of memory. */
 struct ledger_names *ledger_names_new(const struct programme *programme);
 void ledger_names_free(struct ledger_names *names);
-/* The row of a posting of that programme, whose numbers are within bounds; `note` is memory for the text of a tier's change. The
- * texts live until some hundred other combinations of rules were asked for, and `note` changes. ERROR_NO_MEMORY. */
+/* The row of a posting of that programme, whose numbers are within bounds; `note` is memory for the text of a tier's
+ * change. The texts live until some hundred other combinations of rules were asked for, and `note` changes.
+ * ERROR_NO_MEMORY. */
 int ledger_row_of(struct ledger_names *names, const struct customer_id *customer, const struct posting *posting,
 		  struct buf *note, struct ledger_row *out);
 /* Whether a posting's kind and ledger are some of that programme. */

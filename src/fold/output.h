@@ -1,11 +1,12 @@
 /*
- * The rows that punchcard-fold gives. All kinds stand in one stream, so all have the same columns: which kind it is, cust_id, then
- * OUTPUT_NUMBERS whole numbers n1, n2, … and OUTPUT_TEXTS texts t1, t2, …. A kind's columns are the numbers (also dates: days since
- * 1970-01-01; instants: UTC microseconds; decimals: hundredths or thousandths) in their order, and the texts (bytes: hexadecimal
- * digits) in theirs; what is behind is NULL. `output_place` says which is where.
+ * The rows that punchcard-fold gives. All kinds stand in one stream, so all have the same columns: which kind it is,
+ * cust_id, then OUTPUT_NUMBERS whole numbers n1, n2, … and OUTPUT_TEXTS texts t1, t2, …. A kind's columns are the
+ * numbers (also dates: days since 1970-01-01; instants: UTC microseconds; decimals: hundredths or thousandths) in their
+ * order, and the texts (bytes: hexadecimal digits) in theirs; what is behind is NULL. `output_place` says which is
+ * where.
  *
- * The last rows of each process, of no customer, are `counts`: what it read and wrote, for whoever puts the streams together to check;
- * and with two programmes `counts_other`.
+ * The last rows of each process, of no customer, are `counts`: what it read and wrote, for whoever puts the streams
+ * together to check; and with two programmes `counts_other`.
  */
 #ifndef PUNCHCARD_FOLD_OUTPUT_H
 #define PUNCHCARD_FOLD_OUTPUT_H

@@ -35,7 +35,8 @@ enum row_kind {
 /* The longest text of a row. */
 #define ROW_TEXT_MAX UINT16_MAX
 
-/* A row of transactions_cln. Its texts stand one behind the other in the batch, from text_at on: event id, tag, menu, sku. */
+/* A row of transactions_cln. Its texts stand one behind the other in the batch, from text_at on: event id, tag, menu,
+ * sku. */
 struct row {
 	int64_t time_us;
 	int64_t amount_minor;
@@ -93,6 +94,6 @@ void row_batch_release(struct row_batch *batch);
 int row_batch_add_customer(struct row_batch *batch, const struct customer_id *id, struct slice state,
 			   struct slice items, struct error *err);
 /* A row of the customer that was added last; row_texts_fit. ERROR_NO_MEMORY. */
-int row_batch_add(struct row_batch *batch, const struct row_values *row, struct error *err);
+int row_batch_add(struct row_batch *batch, const struct row_values *values, struct error *err);
 
 #endif

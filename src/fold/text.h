@@ -1,7 +1,7 @@
 /*
- * Rows as text, in the form of Hive's LazySimpleSerDe with field.delim tab, escape.delim backslash and serialization.escape.crlf:
- * fields with a tab between them, a line feed behind each row; a backslash before a backslash or a tab; line feeds and carriage
- * returns as \n and \r; NULL as \N. Lossless for all bytes.
+ * Rows as text, in the form of Hive's LazySimpleSerDe with field.delim tab, escape.delim backslash and
+ * serialization.escape.crlf: fields with a tab between them, a line feed behind each row; a backslash before a
+ * backslash or a tab; line feeds and carriage returns as \n and \r; NULL as \N. Lossless for all bytes.
  *
  *     struct text_field fields[N];
  *     rc = text_split(line, len, fields, N, &n);             // unescapes in place
@@ -29,8 +29,8 @@ struct text_field {
 	bool is_null;
 };
 
-/* The fields of a line (without its line feed), up to `most`; *n is how many it has, and may be more than that. The line is
- * changed, and the fields point into it. ERROR_INPUT: a backslash stands at the very end. */
+/* The fields of a line (without its line feed), up to `most`; *n is how many it has, and may be more than that. The
+ * line is changed, and the fields point into it. ERROR_INPUT: a backslash stands at the very end. */
 int text_split(char *line, size_t len, struct text_field *fields, unsigned most, unsigned *n);
 
 /* Hexadecimal digits (of either case) as bytes, in place: *out lies in the text. ERROR_INPUT: these are none. */
@@ -51,8 +51,8 @@ struct text_reader {
 
 struct text_reader text_reader_of(int fd);
 void text_reader_release(struct text_reader *reader);
-/* The next line without its line feed, until the next call. ERROR_INPUT: the last row is torn (it has no line feed), or one is too
- * long; ERROR_IO, ERROR_NO_MEMORY. */
+/* The next line without its line feed, until the next call. ERROR_INPUT: the last row is torn (it has no line feed), or
+ * one is too long; ERROR_IO, ERROR_NO_MEMORY. */
 int text_next(struct text_reader *reader, char **line, size_t *len, bool *found, struct error *err);
 /* Reads all that is left, and forgets it: who writes to us must not be stopped. */
 void text_drain(struct text_reader *reader);

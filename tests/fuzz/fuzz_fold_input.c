@@ -1,6 +1,6 @@
 /*
- * Rows for punchcard-fold from any bytes: what is taken is in order and within its limits, and can be made facts and folded, or is
- * refused with a message. The first byte says of what type customers' ids are; the rest are rows.
+ * Rows for punchcard-fold from any bytes: what is taken is in order and within its limits, and can be made facts and
+ * folded, or is refused with a message. The first byte says of what type customers' ids are; the rest are rows.
  */
 #include "base/limits.h"
 #include "fold/stream.h"

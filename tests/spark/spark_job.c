@@ -2,11 +2,11 @@
  * Work on a cluster without its configuration, for tests/spark:
  *
  *     spark_job rebuild <deployment> <yyyy-mm-dd> <warehouse URL> <spark-sql> <master> [key=value]…
- *     spark_job refresh <day of the states>:<next block> <deployment> <yyyy-mm-dd> <warehouse URL> <spark-sql> <master> [key=value]…
+ *     spark_job refresh <day of the states>:<next block> <deployment> <yyyy-mm-dd> <warehouse URL> <spark-sql> …
  *     spark_job sql <file of statements, one a line> <spark-sql> <master> [key=value]…
  *
- * A line of `sql` that begins with "rows " is a SELECT whose rows are printed; one that begins with "model <dir> <name> " is a model, with
- * what stands before it. Progress goes to stderr. SIGTERM interrupts.
+ * A line of `sql` that begins with "rows " is a SELECT whose rows are printed; one that begins with "model <dir>
+ * <name> " is a model, with what stands before it. Progress goes to stderr. SIGTERM interrupts.
  */
 #include "base/tz.h"
 #include "cluster/job.h"

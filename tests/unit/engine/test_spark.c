@@ -176,7 +176,8 @@ static void test_error_of_a_model(void **state)
 		strstr(buf_text(&text),
 		       "\nSELECT * FROM (\n                       \nSELECT '😀',\n                   nowhere AS x\n"
 		       "FROM t \n\n) AS z;\n"));
-	/* "INSERT INTO y\nSELECT * FROM (\n" are 30 characters, the comment's line 24, "SELECT '😀',\n" 13 of Java's, and 19 stand before it. */
+	/* "INSERT INTO y\nSELECT * FROM (\n" are 30 characters, the comment's line 24, "SELECT '😀',\n" 13 of Java's,
+	 * and 19 stand before it. */
 	int rc = run(bench,
 		     "echo 'punchcard-statement 0'; echo 'punchcard-statement 1'\n"
 		     "echo 'Time taken: 1.2 seconds' >&2\n"
