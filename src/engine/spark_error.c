@@ -3,6 +3,7 @@
 
 #include "base/decimal.h"
 #include "base/utf8.h"
+#include "engine/lex.h"
 #include "engine/spark_json.h"
 
 #include <string.h>
@@ -111,12 +112,34 @@ static bool find_place(const struct complaint *complaint, struct slice sql, size
 	return *at < sql.len;
 }
 
+/* Of a syntax error Spark tells only the word at which it gave up: its place is known when the statement has it once. */
+static bool find_word(const struct complaint *complaint, struct slice sql, size_t *at)
+{
+	struct slice parameters;
+	_cleanup_buf_ struct buf word = {0};
+	if (!slice_is(complaint->name, "\"PARSE_SYNTAX_ERROR\"") ||
+	    !spark_json_member(complaint->json, "messageParameters", &parameters) ||
+	    !spark_json_get(parameters, "error", &word) || word.len < 3)
+		return false;
+	const struct slice wanted = {word.data + 1, word.len - 2}; /* in quotes */
+	unsigned n = 0;
+	struct slice rest = sql;
+	struct slice token;
+	while (sql_next(&rest, &token) != SQL_END) {
+		if (!slice_equal(token, wanted))
+			continue;
+		*at = (size_t)(token.data - sql.data);
+		n++;
+	}
+	return n == 1;
+}
+
 static int tell_of_model(const struct spark_statement *statement, const struct complaint *complaint, int code,
 			 struct error *err)
 {
 	const struct slice sql = {statement->sql.data, statement->sql.len};
 	size_t at;
-	if (!find_place(complaint, sql, &at) || at < statement->model_at ||
+	if ((!find_place(complaint, sql, &at) && !find_word(complaint, sql, &at)) || at < statement->model_at ||
 	    at >= statement->model_at + statement->model.len)
 		return error_set(err, code, "%s: %.*s", statement->path, (int)complaint->message.len,
 				 complaint->message.data);

@@ -205,6 +205,27 @@ static void test_error_of_a_model(void **state)
 	assert_int_equal(rc, ERROR_SQL);
 	_cleanup_free_ char *whole = text_printf("%s/m.sql: No.", bench->dir);
 	assert_string_equal(err.message, whole);
+	/* A syntax error has no place, only a word: one that is there once, or not. */
+	rc = run(bench,
+		 "echo 'punchcard-statement 1'\n"
+		 "printf '{\\n  \"errorClass\" : \"PARSE_SYNTAX_ERROR\",\\n  \"messageTemplate\" : \"Syntax error at "
+		 "or near "
+		 "<error><hint>.\",\\n  \"messageParameters\" : {\\n    \"error\" : \"'\"'\"'nowhere'\"'\"'\",\\n    "
+		 "\"hint\" : "
+		 "\"\"\\n  }\\n}\\n' >&2; exit 1",
+		 script, &err);
+	assert_int_equal(rc, ERROR_SQL);
+	_cleanup_free_ char *word = text_printf("%s/m.sql:3: Syntax error at or near 'nowhere'.\n", bench->dir);
+	assert_non_null(strstr(err.message, word));
+	rc = run(bench,
+		 "echo 'punchcard-statement 1'\n"
+		 "printf '{\\n  \"errorClass\" : \"PARSE_SYNTAX_ERROR\",\\n  \"messageTemplate\" : \"Near "
+		 "<error>.\",\\n  \"messageParameters\" : {\\n    \"error\" : \"'\"'\"'FROM'\"'\"'\"\\n  }\\n}\\n' "
+		 ">&2; exit 1",
+		 script, &err);
+	assert_int_equal(rc, ERROR_SQL);
+	_cleanup_free_ char *no_word = text_printf("%s/m.sql: Near 'FROM'.", bench->dir);
+	assert_string_equal(err.message, no_word);
 	spark_script_free(script);
 }
 
