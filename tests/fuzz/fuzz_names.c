@@ -22,7 +22,7 @@ static void require(bool condition)
 		abort();
 }
 
-/* The next line as a text of its own; NULL: there is none. A NUL ends it. */
+/* The next line as a text of its own; NULL: there is none. A NUL ends it for who reads it. */
 static char *next_line(struct slice *rest)
 {
 	if (rest->len == 0)

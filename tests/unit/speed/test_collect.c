@@ -308,7 +308,7 @@ static void test_a_consumer_fails(void **state)
 	shop_open(CLASSIC_SOURCE);
 	shop_put("a.txt", "1|latte 70|1700000000\n");
 	collect_well();
-	_cleanup_free_ char *staged = text_printf("%s/transactions_cln.parquet", shop->tmp_dir);
+	_cleanup_free_ char *staged = text_printf("%s/rows.parquet", shop->tmp_dir);
 	assert_int_equal(mkdir(staged, 0777), 0);
 	shop_put("b.txt", "1|latte 70|1700100000\nbad\n2|tea 30|1700000005\n");
 	struct error err = {0};
@@ -353,7 +353,7 @@ static void test_a_consumer_does_not_start(void **state)
 /* The table writer cannot write while there is a directory where it stages. */
 static char *break_the_table(void)
 {
-	char *const staged = text_printf("%s/transactions_cln.parquet", shop->tmp_dir);
+	char *const staged = text_printf("%s/rows.parquet", shop->tmp_dir);
 	assert_int_equal(mkdir(staged, 0777), 0);
 	return staged;
 }
