@@ -20,8 +20,9 @@ static int take_counts(struct run *run, struct slice json)
 		const char *key;
 		int64_t *to;
 	} numbers[] = {
-		{"rows_read", &report->rows},       {"customers", &report->customers}, {"events", &report->events},
-		{"ledger_rows", &report->postings}, {"marked_rows", &report->marked},
+		{"rows_read", &report->rows}, {"customers", &report->customers},
+		{"events", &report->events},  {"ledger_rows", &report->postings},
+		{"whole", &report->marked},   {"rewritten", &report->rewritten},
 	};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (!spark_json_get_int(json, numbers[i].key, numbers[i].to))

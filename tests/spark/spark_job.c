@@ -97,6 +97,7 @@ static int make(const char *from_text, int argc, char **argv, struct error *err)
 						  .next_block = strtoull(strchrnul(from_text, ':') + 1, NULL, 10)};
 		const struct cluster_cut cut = {.edges = &edge, .n_edges = 1};
 		struct cluster_from from = {.cut = &cut};
+		report = (struct cluster_report){0};
 		rc = civil_parse(from_text, strcspn(from_text, ":"), &from.day);
 		rc = rc < 0 ? error_set(err, ERROR_USAGE, "no date") : cluster_refresh(&job, &from, &report, err);
 	} else {
