@@ -1,7 +1,6 @@
 /* Spark's errors in our words: what it prints as JSON (messageFormat STANDARD), and what comes before it can. */
 #include "engine/spark_internal.h"
 
-#include "base/decimal.h"
 #include "base/utf8.h"
 #include "engine/lex.h"
 #include "engine/spark_json.h"
@@ -13,8 +12,8 @@
 #define SHOWN_BYTES 300u
 
 struct complaint {
-	struct slice json; /* the whole; empty: there is none */
-	struct slice name; /* of its class, with the quotes */
+	struct json_object *json; /* the whole; NULL: there is none */
+	const char *name;         /* of its class */
 	struct buf message;
 };
 
@@ -38,9 +37,8 @@ static bool says(struct slice said, const char *words)
 }
 
 /* "A column with name <objectName> cannot be resolved", and the parameters. */
-static void fill_template(struct slice text, struct slice parameters, struct buf *out)
+static void fill_template(struct slice text, struct json_object *parameters, struct buf *out)
 {
-	_cleanup_buf_ struct buf value = {0};
 	for (size_t at = 0; at < text.len;) {
 		const char *const open = memchr(text.data + at, '<', text.len - at);
 		const char *const close = open ? memchr(open, '>', text.len - (size_t)(open - text.data)) : NULL;
@@ -49,9 +47,7 @@ static void fill_template(struct slice text, struct slice parameters, struct buf
 		if (!close)
 			break;
 		_cleanup_free_ char *name = slice_dup((struct slice){open + 1, (size_t)(close - open) - 1});
-		if (name && spark_json_get(parameters, name, &value))
-			(void)buf_append(out, value.data, value.len);
-		else
+		if (!name || !spark_json_append(json_object_object_get(parameters, name), out))
 			(void)buf_append(out, open, (size_t)(close - open) + 1);
 		at = (size_t)(close - text.data) + 1;
 	}
@@ -63,15 +59,13 @@ static void fill_template(struct slice text, struct slice parameters, struct buf
 static bool find_complaint(struct slice said, struct complaint *complaint)
 {
 	const struct slice at = last_of(said, "{\n  \"errorClass\"");
-	struct slice template;
-	struct slice parameters = {NULL, 0};
-	_cleanup_buf_ struct buf text = {0};
-	if (!at.len || !spark_json_value(at, &complaint->json) ||
-	    !spark_json_member(complaint->json, "errorClass", &complaint->name) ||
-	    !spark_json_member(complaint->json, "messageTemplate", &template) || !spark_json_text(template, &text))
+	complaint->json = at.len ? spark_json_parse(at) : NULL;
+	complaint->name = json_object_get_string(json_object_object_get(complaint->json, "errorClass"));
+	const char *const template = json_object_get_string(json_object_object_get(complaint->json, "messageTemplate"));
+	if (!complaint->name || !template)
 		return false;
-	(void)spark_json_member(complaint->json, "messageParameters", &parameters);
-	fill_template((struct slice){text.data, text.len}, parameters, &complaint->message);
+	fill_template(slice_of(template), json_object_object_get(complaint->json, "messageParameters"),
+		      &complaint->message);
 	return true;
 }
 
@@ -100,13 +94,14 @@ static size_t byte_of(struct slice text, int64_t index)
 /* The place in the statement that the complaint is about. */
 static bool find_place(const struct complaint *complaint, struct slice sql, size_t *at)
 {
-	struct slice contexts;
-	struct slice context;
-	int64_t index;
-	_cleanup_buf_ struct buf type = {0};
-	if (!spark_json_member(complaint->json, "queryContext", &contexts) || !spark_json_first(contexts, &context) ||
-	    !spark_json_get(context, "objectType", &type) || type.len ||
-	    !spark_json_get_int(context, "startIndex", &index) || index < 1)
+	struct json_object *const contexts = json_object_object_get(complaint->json, "queryContext");
+	if (!json_object_is_type(contexts, json_type_array))
+		return false;
+	struct json_object *const context = json_object_array_get_idx(contexts, 0);
+	const char *const type = json_object_get_string(json_object_object_get(context, "objectType"));
+	const int64_t index = json_object_get_int64(json_object_object_get(context, "startIndex"));
+	/* A type: of a view, whose text is not the statement's. */
+	if (!type || *type || index < 1)
 		return false;
 	*at = byte_of(sql, index);
 	return *at < sql.len;
@@ -115,13 +110,11 @@ static bool find_place(const struct complaint *complaint, struct slice sql, size
 /* Of a syntax error Spark tells only the word at which it gave up: its place is known when the statement has it once. */
 static bool find_word(const struct complaint *complaint, struct slice sql, size_t *at)
 {
-	struct slice parameters;
-	_cleanup_buf_ struct buf word = {0};
-	if (!slice_is(complaint->name, "\"PARSE_SYNTAX_ERROR\"") ||
-	    !spark_json_member(complaint->json, "messageParameters", &parameters) ||
-	    !spark_json_get(parameters, "error", &word) || word.len < 3)
+	struct json_object *const parameters = json_object_object_get(complaint->json, "messageParameters");
+	const char *const word = json_object_get_string(json_object_object_get(parameters, "error"));
+	if (strcmp(complaint->name, "PARSE_SYNTAX_ERROR") != 0 || !word || strlen(word) < 3)
 		return false;
-	const struct slice wanted = {word.data + 1, word.len - 2}; /* in quotes */
+	const struct slice wanted = {word + 1, strlen(word) - 2}; /* in quotes */
 	unsigned n = 0;
 	struct slice rest = sql;
 	struct slice token;
@@ -187,7 +180,7 @@ static int tell_complaint(const struct spark_statement *statement, const struct 
 	if (find_ours(complaint, "punchcard-fold: ", &ours))
 		return error_set(err, ERROR_CORRUPT, "the kernel on an executor could not go on: %.*s", (int)ours.len,
 				 ours.data);
-	if (slice_is(complaint->name, "\"USER_RAISED_EXCEPTION\"") && find_ours(complaint, "punchcard: ", &ours))
+	if (strcmp(complaint->name, "USER_RAISED_EXCEPTION") == 0 && find_ours(complaint, "punchcard: ", &ours))
 		return error_set(err, ERROR_CORRUPT, "%.*s", (int)ours.len, ours.data);
 	const int code = code_of(said);
 	if (statement && statement->path)
@@ -239,5 +232,6 @@ int spark_explain_failure(const struct spark_statement *statement, struct slice 
 			       (int)line.len, line.len ? line.data : "");
 	}
 	buf_release(&complaint.message);
+	json_object_put(complaint.json);
 	return rc;
 }
