@@ -30,6 +30,7 @@ struct shipper;
 struct ship_target {
 	const struct deployment *deployment;
 	struct warehouse *warehouse;
+	struct cells *cells;
 	const char *edge;        /* the collector's name */
 	uint64_t shipment_bytes; /* of a shipment's largest file, about */
 };
@@ -58,6 +59,8 @@ struct shipper {
 extern const struct shipper_driver ship_table;
 /* Events as lines of JSON (docs/events.md), as they came in, in a warehouse: transactions/source=<name>/. */
 extern const struct shipper_driver ship_raw;
+/* Customers' events as cells: the accounts and histories of a cluster's view (store/cluster_view.h). */
+extern const struct shipper_driver ship_rows;
 
 /* Goes on where it was; a new one begins with the first block that the journal has. ERROR_CORRUPT: the journal has no longer what is still
  * to be shipped. Errors of the driver's. */

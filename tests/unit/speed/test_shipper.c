@@ -2,12 +2,12 @@
 #include "speed/shipper.h"
 
 #include "../../conformance/warehouse_faulty.h"
+#include "../store/faulty_cells.h"
 #include "base/random.h"
 #include "engine/engine.h"
-#include "engine/result.h"
 #include "shop.h"
-#include "speed/event_json.h"
 #include "store/block.h"
+#include "store/cluster_view.h"
 
 static struct journal *journal;
 static struct journal_reader *reader;
@@ -290,6 +290,74 @@ static void test_faults(void **state)
 	}
 }
 
+struct tally {
+	size_t events;
+	int64_t first_us;
+};
+
+static int count_events(void *context, const struct cluster_customer *customer, struct error *err)
+{
+	struct tally *const tally = context;
+	(void)err;
+	assert_false(customer->has_state);
+	tally->events += customer->n_events;
+	tally->first_us = customer->events[0].event.time_us;
+	return 0;
+}
+
+static int count_history(void *context, const struct cluster_event *event, struct error *err)
+{
+	(void)err;
+	assert_true(slice_is(event->edge, "e1"));
+	++*(size_t *)context;
+	return 0;
+}
+
+/* Through cells that fail: every event of every customer, once, in the account and in the history. */
+static void test_rows(void **state)
+{
+	(void)state;
+	_cleanup_free_ char *dir = text_printf("%s/cells", shop_base);
+	struct cells *cells = NULL;
+	struct error err = {0};
+	assert_non_null(dir);
+	assert_int_equal(file_make_dirs(dir, NULL), 0);
+	if (cells_open_lmdb(dir, &(struct cells_lmdb_options){.map_gib = 1}, &cells, &err) < 0)
+		fail_msg("%s", err.message);
+	cells = faulty_cells(cells, 3, 20);
+	const struct ship_target target = {.deployment = shop, .cells = cells, .edge = "e1", .shipment_bytes = 300};
+	struct shipper *shipper = open_shipper(&ship_rows, &target);
+	for (int i = 0; i < 10; i++)
+		add_block("till", 1 + i % 3, 3);
+	const uint64_t next = shipper_offset(shipper) + 10;
+	for (unsigned n = 0; shipper_offset(shipper) < next; n++) {
+		assert_true(n < 1000);
+		if (n % 7 == 6) {
+			shipper_close(shipper);
+			shipper = open_shipper(&ship_rows, &target);
+		}
+		assert_int_equal(journal_reader_renew(reader, NULL), 0);
+		const int rc = shipper_write(shipper, reader, next, &err);
+		if (rc < 0 && rc != ERROR_AWAY)
+			fail_msg("%s", err.message);
+	}
+	struct cluster_view *view = NULL;
+	((struct faulty_cells *)cells)->percent = 0;
+	assert_int_equal(cluster_view_open(cells, VIEW_ID_INTEGER, shop->programme->timezone, &view, NULL), 0);
+	/* Blocks begin with customers 1, 2, 3, 1 … and the same orders: of customer 3 there are those of three blocks. */
+	const struct customer_id three = {.number = 3};
+	struct tally tally = {0};
+	size_t history = 0;
+	assert_int_equal(cluster_view_customers(view, &three, 1, count_events, &tally, NULL), 0);
+	assert_int_equal(cluster_view_history(view, &three, 0, count_history, &history, NULL), 0);
+	assert_int_equal(tally.events, 3);
+	assert_int_equal(tally.first_us, T0);
+	assert_int_equal(history, 3);
+	cluster_view_close(view);
+	shipper_close(shipper);
+	cells_close(cells);
+}
+
 /* A journal that lost what was to be shipped is not taken for one that has nothing. */
 static void test_lost(void **state)
 {
@@ -316,7 +384,7 @@ static void test_lost(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
-	const struct CMUnitTest tests[] = {TEST(test_table), TEST(test_raw),    TEST(test_sizes),
-					   TEST(test_plan),  TEST(test_faults), TEST(test_lost)};
+	const struct CMUnitTest tests[] = {TEST(test_table), TEST(test_raw),    TEST(test_sizes), TEST(test_plan),
+					   TEST(test_rows),  TEST(test_faults), TEST(test_lost)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
