@@ -68,12 +68,6 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 	int rc = config_load(config, &d->config, err);
 	if (rc < 0)
 		return rc;
-	/* Its parts are there, but no command is made of them yet: nothing may look as if it were on the cluster. */
-	if (d->config->cluster.on)
-		return error_set(err, ERROR_CONFIG,
-				 "%s: cluster: this version cannot work on a cluster yet; take the section out to work on "
-				 "this machine",
-				 config);
 	rc = programme_load_text(programme, &d->programme_text, &d->programme, err);
 	if (rc == ERROR_NOT_FOUND)
 		return error_set(
@@ -81,6 +75,20 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 			"%s is missing; write it anew (`punchcard init` in an empty directory makes one to start from)",
 			programme);
 	return rc;
+}
+
+/* Nothing may look as if it were done on a cluster that is done on this machine. */
+static int check_profile(const struct deployment *d, const char *command, struct error *err)
+{
+	static const char *const THERE[] = {"collect", "run", "generate", "top"};
+	for (size_t i = 0; i < sizeof(THERE) / sizeof(THERE[0]); i++)
+		if (!d->config->cluster.on || strcmp(command, THERE[i]) == 0)
+			return 0;
+	return error_set(
+		err, ERROR_CONFIG,
+		"%s: cluster: `punchcard %s` cannot work on a cluster yet; of this version collect and run can, which "
+		"ship to it",
+		d->config->path, command);
 }
 
 static int check_is_deployment(const char *dir, struct error *err)
@@ -204,6 +212,8 @@ int deployment_open(const char *dir, enum deployment_mode mode, const char *comm
 	rc = fill_paths(d, dir, err);
 	if (rc == 0)
 		rc = read_files(d, dir, err);
+	if (rc == 0)
+		rc = check_profile(d, command, err);
 	if (rc == 0 && mode != DEPLOYMENT_READ)
 		rc = become_writer(d, err);
 	if (rc < 0) {

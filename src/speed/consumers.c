@@ -176,7 +176,7 @@ static const struct consumer_kind SINK_KIND = {.write = write_sink, .recover = r
 
 /* --- all --- */
 
-static struct consumer *add(struct consumers *all, const struct consumer_kind *kind, const char *name)
+struct consumer *consumers_add(struct consumers *all, const struct consumer_kind *kind, const char *name)
 {
 	struct consumer *const consumer = &all->each[all->n++];
 	*consumer = (struct consumer){
@@ -189,7 +189,7 @@ static int open_sinks(struct consumers *all, struct sink *sinks, unsigned n_sink
 	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < n_sinks; i++) {
 		struct sink *const sink = &sinks[i];
-		struct consumer *const consumer = add(all, &SINK_KIND, sink->name);
+		struct consumer *const consumer = consumers_add(all, &SINK_KIND, sink->name);
 		uint64_t offset;
 		consumer->sink = sink;
 		consumer->pace =
@@ -205,11 +205,32 @@ static int open_sinks(struct consumers *all, struct sink *sinks, unsigned n_sink
 	return rc;
 }
 
-static int open_all(struct consumers *all, const struct consumers_options *options, struct error *err)
+/* What was collected for a cluster is in no file here. */
+static int check_is_local(struct consumers *all, struct error *err)
+{
+	struct journal_reader *reader = NULL;
+	uint64_t shipped = UINT64_MAX;
+	int rc = journal_reader_open(all->journal, &reader, err);
+	if (rc == 0)
+		rc = shippers_pinned(reader, &shipped, err);
+	journal_reader_close(reader);
+	if (rc == 0 && shipped != UINT64_MAX)
+		return error_set(
+			err, ERROR_CONFIG,
+			"%s: the section cluster is gone, but this deployment has shipped orders to a cluster, which "
+			"would be missing here; put it back, or collect in a deployment of its own",
+			all->deployment->config->path);
+	return rc;
+}
+
+static int open_local(struct consumers *all, struct error *err)
 {
 	const struct config *const config = all->deployment->config;
-	struct consumer *const table = add(all, &TABLE_KIND, "table");
-	struct consumer *const to_view = add(all, &VIEW_KIND, "view");
+	int rc = check_is_local(all, err);
+	if (rc < 0)
+		return rc;
+	struct consumer *const table = consumers_add(all, &TABLE_KIND, "table");
+	struct consumer *const to_view = consumers_add(all, &VIEW_KIND, "view");
 	all->table = table;
 	all->to_view = to_view;
 	table->pace = (struct consumer_pace){.lines = config->table_max_rows, .delay_ns = INT64_MAX};
@@ -218,9 +239,7 @@ static int open_all(struct consumers *all, const struct consumers_options *optio
 		table->pace.delay_ns = (int64_t)config->table_max_delay_s * 1000000000;
 		to_view->pace.delay_ns = (int64_t)config->view_max_delay_ms * 1000000;
 	}
-	int rc = deployment_keep_programme(all->deployment, err);
-	if (rc == 0)
-		rc = table_writer_open(all->deployment, all->journal, &all->table_writer, err);
+	rc = table_writer_open(all->deployment, all->journal, &all->table_writer, err);
 	if (rc == 0)
 		rc = open_view(all, err);
 	if (rc == 0)
@@ -229,8 +248,14 @@ static int open_all(struct consumers *all, const struct consumers_options *optio
 		rc = journal_reader_open(all->journal, &to_view->reader, err);
 	if (rc == 0)
 		rc = consumer_ready(table, table_writer_offset(all->table_writer), err);
-	if (rc == 0 && !all->continuous)
-		rc = prepare_view(to_view, err);
+	return rc == 0 && !all->continuous ? prepare_view(to_view, err) : rc;
+}
+
+static int open_all(struct consumers *all, const struct consumers_options *options, struct error *err)
+{
+	int rc = deployment_keep_programme(all->deployment, err);
+	if (rc == 0)
+		rc = all->deployment->config->cluster.on ? consumers_open_cluster(all, err) : open_local(all, err);
 	return rc == 0 ? open_sinks(all, options->sinks, options->n_sinks, err) : rc;
 }
 
@@ -377,6 +402,19 @@ static void end_keeper(struct consumers *all)
 		pthread_join(all->keeper, NULL);
 }
 
+/* Whether a failure at the end of a daemon is none: who was making the view again when it was to end does it the next time, and what
+ * cannot be shipped now stays in the journal. */
+static bool is_for_later(const struct consumers *all, const struct consumer *consumer)
+{
+	if (!all->continuous)
+		return false;
+	if (!consumer->shipper || consumer->rc != ERROR_AWAY)
+		return consumer->rc == ERROR_INTERRUPTED;
+	LOG_WARNING("the cluster is away: what is not shipped stays in the journal for the next time",
+		    log_text("consumer", consumer->name), log_error(&consumer->error));
+	return true;
+}
+
 int consumers_finish(struct consumers *consumers, struct error *err)
 {
 	if (!consumers)
@@ -394,18 +432,18 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 		all_ran = all_ran && each->started;
 		if (each->started)
 			pthread_join(each->thread, NULL);
-		/* Who was making the view again when it was to end does it the next time. */
-		const bool failed = each->rc < 0 && !(consumers->continuous && each->rc == ERROR_INTERRUPTED);
+		const bool failed = each->rc < 0 && !is_for_later(consumers, each);
 		if (failed && rc == 0)
 			rc = error_set(err, each->rc, "%s", each->error.message);
 		journal_reader_close(each->reader);
 		if (each->sink && each->sink->deployment)
 			sink_close(each->sink, each->started && each->rc == 0);
+		consumer_close_cluster(each);
 	}
 	if (rc == 0 && all_ran && !consumers->continuous)
 		rc = consumers_trim(consumers, err);
 	/* All have all there is, so the table has all that the view has. */
-	if (rc == 0 && all_ran && !consumers->continuous)
+	if (rc == 0 && all_ran && !consumers->continuous && consumers->view)
 		rc = mend_marked(consumers, err);
 	table_writer_close(consumers->table_writer);
 	close_view(consumers);

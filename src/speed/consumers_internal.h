@@ -2,6 +2,7 @@
  * What the parts of the consumers share. No part is used from outside speed/consumer*.c.
  *
  *     consumers.c        who they are, from start to end
+ *     consumers_cluster.c  who they are on a cluster
  *     consumer_thread.c  one of them: batches in time, and again after a failure
  *     consumers_keep.c   what is done besides while they run: trimming, mending, merging small files
  */
@@ -11,9 +12,12 @@
 #include "batch/history.h"
 #include "speed/consumers.h"
 #include "speed/metrics.h"
+#include "speed/shipper.h"
 #include "speed/sink.h"
 #include "speed/table_writer.h"
 #include "speed/view_writer.h"
+#include "store/cells.h"
+#include "store/warehouse.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -59,6 +63,10 @@ struct consumer {
 	const struct consumer_kind *kind;
 	const char *name;  /* of metrics and messages */
 	struct sink *sink; /* whose it is; NULL: of the table or the view */
+	/* On a cluster; NULL: not. */
+	struct shipper *shipper;
+	struct warehouse *warehouse;
+	struct cells *cells;
 	struct consumer_pace pace;
 	struct journal_reader *reader;
 	struct metrics_consumer *metrics;
@@ -95,7 +103,7 @@ struct consumers {
 	struct view_mend_stop stop;
 	struct consumer each[2 + SINKS_MOST];
 	unsigned n;
-	struct consumer *table; /* of these */
+	struct consumer *table; /* of these; NULL: on a cluster */
 	struct consumer *to_view;
 	bool programme_changed; /* so the view was made again */
 
@@ -128,8 +136,17 @@ int consumer_run(struct consumer *consumer, struct consumer_job *job, struct err
 /* Has it take the blocks before `offset`, and waits; likewise. */
 int consumer_wait_for(struct consumer *consumer, uint64_t offset, struct error *err);
 
+/* consumers_cluster.c */
+
+/* Those of a cluster, ready; in place of the table and the view. ERROR_CONFIG: the deployment has a history of its own. */
+int consumers_open_cluster(struct consumers *all, struct error *err);
+/* Gives back what it added to a consumer. */
+void consumer_close_cluster(struct consumer *consumer);
+
 /* consumers.c */
 
+/* One more of them. `name` lives as long as they do. */
+struct consumer *consumers_add(struct consumers *all, const struct consumer_kind *kind, const char *name);
 /* *first: the first block that is still there. */
 int consumers_read_journal(struct consumers *all, uint64_t *first, struct history_journal *out, struct error *err);
 

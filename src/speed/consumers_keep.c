@@ -245,7 +245,8 @@ void *consumers_keep(void *consumers)
 	const int64_t now_ns = consumer_now_ns();
 	struct keeper keeper = {.all = all,
 				.trim_ns = now_ns + TRIM_EVERY_S * NS_PER_S,
-				.compact_ns = now_ns + COMPACT_EVERY_S * NS_PER_S,
+				/* On a cluster the shipper's files are large. */
+				.compact_ns = all->table ? now_ns + COMPACT_EVERY_S * NS_PER_S : INT64_MAX,
 				.mend_ns = now_ns};
 	while (!atomic_load(&all->ending)) {
 		if (consumer_now_ns() >= keeper.trim_ns)

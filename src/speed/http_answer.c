@@ -6,27 +6,27 @@
 
 #define MESSAGE_MAX 512
 
-void http_answer_release(struct http_answer *answer)
+void http_response_release(struct http_response *answer)
 {
 	buf_release(&answer->text);
 }
 
-static void begin(struct http_answer *answer, unsigned status)
+static void begin(struct http_response *answer, unsigned status)
 {
 	struct buf text = answer->text;
 	buf_clear(&text);
-	*answer = (struct http_answer){.status = status, .text = text};
+	*answer = (struct http_response){.status = status, .text = text};
 }
 
 /* A text that is not whole is none: the status has to do. */
-static void finish(struct http_answer *answer, struct json *json)
+static void finish(struct http_response *answer, struct json *json)
 {
 	json_newline(json);
 	if (json_finish(json, NULL) < 0)
 		buf_clear(&answer->text);
 }
 
-static void begin_error(struct http_answer *answer, struct json *json, unsigned status, const char *code,
+static void begin_error(struct http_response *answer, struct json *json, unsigned status, const char *code,
 			const char *message)
 {
 	begin(answer, status);
@@ -40,14 +40,14 @@ static void begin_error(struct http_answer *answer, struct json *json, unsigned 
 	json_text(json, message);
 }
 
-static void finish_error(struct http_answer *answer, struct json *json)
+static void finish_error(struct http_response *answer, struct json *json)
 {
 	json_end_object(json);
 	json_end_object(json);
 	finish(answer, json);
 }
 
-void http_answer_error(struct http_answer *answer, unsigned status, const char *code, const char *format, ...)
+void http_answer_error(struct http_response *answer, unsigned status, const char *code, const char *format, ...)
 {
 	char message[MESSAGE_MAX];
 	struct json json;
@@ -59,7 +59,7 @@ void http_answer_error(struct http_answer *answer, unsigned status, const char *
 	finish_error(answer, &json);
 }
 
-void http_answer_taken(struct http_answer *answer, uint64_t accepted, uint64_t duplicates)
+void http_answer_taken(struct http_response *answer, uint64_t accepted, uint64_t duplicates)
 {
 	struct json json;
 	begin(answer, 200);
@@ -73,12 +73,12 @@ void http_answer_taken(struct http_answer *answer, uint64_t accepted, uint64_t d
 	finish(answer, &json);
 }
 
-void http_answer_done(struct http_answer *answer)
+void http_answer_done(struct http_response *answer)
 {
 	begin(answer, 200);
 }
 
-void http_answer_health(struct http_answer *answer, const char *status)
+void http_answer_health(struct http_response *answer, const char *status)
 {
 	struct json json;
 	begin(answer, strcmp(status, "ok") == 0 ? 200 : 503);
@@ -174,7 +174,7 @@ static void write_problem(struct json *json, const struct http_problems *problem
 	json_end_object(json);
 }
 
-void http_answer_problems(struct http_answer *answer, unsigned status, const char *code,
+void http_answer_problems(struct http_response *answer, unsigned status, const char *code,
 			  const struct http_problems *problems, uint64_t n_events)
 {
 	const struct http_problem *const first = &problems->first[0];

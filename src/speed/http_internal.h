@@ -40,7 +40,7 @@
 
 /* --- answers --- */
 
-struct http_answer {
+struct http_response {
 	unsigned status;        /* 0: there is none yet */
 	unsigned retry_after_s; /* 0: no such header */
 	const char *allow;      /* static; NULL: no such header */
@@ -49,16 +49,16 @@ struct http_answer {
 	struct buf text;        /* JSON */
 };
 
-void http_answer_release(struct http_answer *answer);
+void http_response_release(struct http_response *answer);
 /* {"error":{"code":…,"message":…}}; replaces what it was. Out of memory leaves the text empty. */
-void http_answer_error(struct http_answer *answer, unsigned status, const char *code, const char *format, ...)
+void http_answer_error(struct http_response *answer, unsigned status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* {"accepted":…,"duplicates":…} */
-void http_answer_taken(struct http_answer *answer, uint64_t accepted, uint64_t duplicates);
+void http_answer_taken(struct http_response *answer, uint64_t accepted, uint64_t duplicates);
 /* 200, and no text. */
-void http_answer_done(struct http_answer *answer);
+void http_answer_done(struct http_response *answer);
 /* {"status":…}: 200 for "ok", else 503 */
-void http_answer_health(struct http_answer *answer, const char *status);
+void http_answer_health(struct http_response *answer, const char *status);
 
 /* An event of a request that cannot be taken. */
 struct http_problem {
@@ -83,7 +83,7 @@ void http_problems_release(struct http_problems *problems);
 const char *http_reason_words(enum quarantine_reason reason);
 /* As http_answer_error, with "events": [{index, line, reason, message, event_id}, …] and "bad": how many there are. The message is
  * made of the first one. */
-void http_answer_problems(struct http_answer *answer, unsigned status, const char *code,
+void http_answer_problems(struct http_response *answer, unsigned status, const char *code,
 			  const struct http_problems *problems, uint64_t n_events);
 
 /* --- bodies --- */
@@ -121,7 +121,7 @@ struct http_request {
 	struct http_connection *connection;
 	struct MHD_Connection *handle;
 	enum http_state state; /* the queue's mutex guards it from HTTP_WAITING on */
-	struct http_answer answer;
+	struct http_response answer;
 	bool is_gzip;
 	struct buf body;
 	uint64_t received;           /* bytes of the body, also of what was passed over */

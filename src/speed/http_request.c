@@ -16,7 +16,7 @@ void http_request_free(struct http_request *request)
 	if (!request)
 		return;
 	request->server->held -= request->held;
-	http_answer_release(&request->answer);
+	http_response_release(&request->answer);
 	buf_release(&request->body);
 	block_writer_release(&request->block);
 	free(request);
@@ -113,7 +113,7 @@ static bool is_flume(const struct http_request *request)
 static bool is_closed(struct http_request *request)
 {
 	struct http_server *const server = request->server;
-	struct http_answer *const answer = &request->answer;
+	struct http_response *const answer = &request->answer;
 	bool full;
 	switch (http_queue_look(&server->queue, &full)) {
 	case HTTP_STOPPING:
@@ -166,7 +166,7 @@ static void refuse_token(struct http_request *request, bool has_one)
 static bool check_head(struct http_request *request, const struct head *head)
 {
 	const enum http_bodies bodies = request->server->source->config->flume_http;
-	struct http_answer *const answer = &request->answer;
+	struct http_response *const answer = &request->answer;
 	if (head->has_other_transfer || head->lengths + head->is_chunked > 1) {
 		/* Where two of us could see different ends of the body, one who forwards could be made to see another request. */
 		http_answer_error(answer, 400, "bad_request",
@@ -213,7 +213,7 @@ static void answer_health(struct http_request *request)
 
 static bool begin_path(struct http_request *request, const char *path, const char *method, const struct head *head)
 {
-	struct http_answer *const answer = &request->answer;
+	struct http_response *const answer = &request->answer;
 	if (strcmp(path, "/healthz") == 0) {
 		if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
 			answer_health(request);

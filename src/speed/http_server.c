@@ -90,7 +90,7 @@ void http_server_sweep(struct http_server *server)
 
 /* --- requests --- */
 
-static void add_headers(struct MHD_Response *response, const struct http_answer *answer)
+static void add_headers(struct MHD_Response *response, const struct http_response *answer)
 {
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
@@ -109,7 +109,7 @@ static void add_headers(struct MHD_Response *response, const struct http_answer 
 
 static enum MHD_Result send_answer(struct MHD_Connection *handle, struct http_request *request)
 {
-	struct http_answer *const answer = &request->answer;
+	struct http_response *const answer = &request->answer;
 	struct MHD_Response *const response =
 		MHD_create_response_from_buffer(answer->text.len, answer->text.data, MHD_RESPMEM_MUST_COPY);
 	if (!response)

@@ -1,6 +1,7 @@
 #include "speed/shipper.h"
 
 #include "base/bytes.h"
+#include "store/warehouse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,10 @@ static int find_end(const struct shipper *shipper, struct journal_reader *reader
 int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err)
 {
 	int rc = 0;
+	/* What was broken off; not at the opening, for the servers may be away. */
+	if (!shipper->cleaned && shipper->target.warehouse)
+		rc = warehouse_clean(shipper->target.warehouse, err);
+	shipper->cleaned = rc == 0;
 	while (rc == 0 && shipper->offset < next) {
 		uint64_t end = shipper->planned;
 		if (end == shipper->offset)

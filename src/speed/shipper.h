@@ -22,6 +22,7 @@
 #include "config/deployment.h"
 #include "store/journal.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct shipper;
@@ -52,6 +53,7 @@ struct shipper {
 	struct journal *journal;
 	uint64_t offset;  /* of the next block to ship */
 	uint64_t planned; /* behind the last block of the shipment that was begun; offset: none was */
+	bool cleaned;     /* nothing that was broken off before is left in the warehouse */
 	void *state;      /* the driver's */
 };
 

@@ -1,0 +1,20 @@
+/*
+ * The systems of a cluster, by the section `cluster` of punchcard.yaml. URLs may be directories, too ("file:///srv/lake"): HDFS is then
+ * one that all machines mount, HBase an LMDB environment of this machine's. For trials, and for tests without servers.
+ *
+ * How long an operation tries again is some seconds: who can wait longer calls again. Nothing is sent when they are opened.
+ */
+#ifndef PUNCHCARD_CLUSTER_OPEN_H
+#define PUNCHCARD_CLUSTER_OPEN_H
+
+#include "config/config.h"
+#include "config/deployment.h"
+#include "store/cells.h"
+#include "store/warehouse.h"
+
+/* `writer`: of what may put at the same time each has another; copied. ERROR_CONFIG, ERROR_IO (a token file), ERROR_NO_MEMORY. */
+int cluster_open_warehouse(const struct deployment *deployment, const char *writer, struct warehouse **out,
+			   struct error *err);
+int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err);
+
+#endif

@@ -1,0 +1,141 @@
+"""A deployment on a cluster, of which directories take the place: what is collected is shipped, each event once."""
+
+import json
+import signal
+
+import pytest
+
+import parquet
+from conftest import Shop
+from daemon import Daemon, wait_for
+
+LINES = ["1|latte 70|1700000000", "2|tea 30|1700000100", "0|latte 70|1700000200", "x|latte 70|1700000300"]
+
+
+@pytest.fixture
+def edge(pc, tmp_path):
+    """A deployment whose cluster is the directory lake beside it."""
+    assert pc("init", tmp_path / "edge").code == 0
+    shop = Shop(pc, tmp_path / "edge")
+    shop.lake = tmp_path / "lake"
+    lake = f"file://{shop.lake}"
+    shop.cluster = {
+        "edge": "e1",
+        "hdfs": {"url": lake, "path": "/p"},
+        "hbase": {"url": f"{lake}/cells"},
+        "ship": {"max_delay_s": 3600},
+    }
+    shop.config["sources"][0]["settle_ms"] = 0
+    shop.write_config(cluster=shop.cluster)
+    return shop
+
+
+def rows(shop, table="warehouse/transactions_cln", name="orders"):
+    """Of all files there: [event_id, cust_id]; of the quarantine: [text]."""
+    out = shop.dir.parent / "rows.csv"
+    columns = "text" if table == "quarantine" else "event_id, coalesce(cust_id, 0)"
+    parquet.run(f"COPY (SELECT {columns} FROM '{shop.lake}/p/{table}/**/{name}-*.parquet') TO '{out}' (HEADER false)")
+    return sorted(out.read_text().splitlines())
+
+
+def raw(shop):
+    files = sorted((shop.lake / "p/transactions").glob("source=*/events-*.ndjson"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def test_collect_ships(edge):
+    edge.put("a.txt", "\n".join(LINES) + "\n")
+    report = edge.collect()
+    assert (report["lines"], report["quarantined"]) == (4, 1)
+    assert rows(edge) == ["a.txt:1,1", "a.txt:2,2", "a.txt:3,0"]
+    assert rows(edge, "quarantine") == ["x|latte 70|1700000300"]
+    assert [event["event_id"] for event in raw(edge)] == ["a.txt:1", "a.txt:2", "a.txt:3"]
+    assert (edge.lake / "cells/data.mdb").exists()
+    assert not (edge.dir / "data/warehouse/transactions_cln").exists()
+    # Again, and more: what was shipped is shipped once.
+    edge.put("a.txt", "\n".join(LINES) + "\n")
+    edge.put("b.txt", "3|latte 70|1700000000\n")
+    edge.collect()
+    assert rows(edge) == ["a.txt:1,1", "a.txt:2,2", "a.txt:3,0", "b.txt:1,3"]
+    assert len(raw(edge)) == 4
+
+
+def test_raw_events_can_be_collected(edge, shop):
+    edge.put("a.txt", "\n".join(LINES) + "\n")
+    edge.collect()
+    shop.config["sources"] = [{"name": "till", "dir": "spool", "format": "ndjson", "settle_ms": 0}]
+    shop.write_config()
+    for path in (edge.lake / "p/transactions/source=till").iterdir():
+        shop.put(path.name, path.read_bytes())
+    shop.collect()
+    assert shop.sql("SELECT event_id, coalesce(cust_id, 0) AS c, odr_menu FROM transactions_cln ORDER BY 1") == [
+        ("a.txt:1", 1, "latte"),
+        ("a.txt:2", 2, "tea"),
+        ("a.txt:3", 0, "latte"),
+    ]
+
+
+def test_spark_makes_the_table(edge):
+    edge.write_config(cluster={**edge.cluster, "stream": "spark"})
+    edge.put("a.txt", LINES[0] + "\n")
+    edge.collect()
+    assert len(raw(edge)) == 1
+    assert not (edge.lake / "p/warehouse").exists()
+
+
+def test_the_daemon_ships_what_it_has_when_it_stops(edge):
+    with Daemon(edge):
+        edge.put("a.txt", "\n".join(LINES) + "\n")
+        wait_for("the file is taken", lambda: "a.txt.COMPLETED" in edge.names())
+        assert not (edge.lake / "p/warehouse").exists()  # an hour is not over
+    assert rows(edge) == ["a.txt:1,1", "a.txt:2,2", "a.txt:3,0"]
+    assert len(raw(edge)) == 3
+
+
+def test_a_killed_daemon_ships_once(edge):
+    edge.write_config(cluster={**edge.cluster, "ship": {"max_delay_s": 1}})
+    daemon = Daemon(edge)
+    for i in range(20):
+        edge.put(f"{i:02}.txt", "".join(f"{c}|latte 70|{1700000000 + i * 86400}\n" for c in range(1, 40)))
+        if i % 5 == 4:
+            wait_for("a file is taken", lambda n=i: f"{n - 2:02}.txt.COMPLETED" in edge.names())
+            daemon.process.send_signal(signal.SIGKILL)
+            daemon.process.wait()
+            daemon.start()
+    daemon.stop()
+    assert len(rows(edge)) == 20 * 39
+    assert len(set(rows(edge))) == 20 * 39
+    assert len(raw(edge)) == 20 * 39
+
+
+def test_while_the_cluster_is_away(edge):
+    """Nobody listens there: the journal has everything, the daemon runs and ends in good order, and it is shipped later."""
+    away = {**edge.cluster, "hdfs": {"url": "http://127.0.0.1:9", "path": "/p"}, "ship": {"max_delay_s": 1}}
+    edge.write_config(cluster=away)
+    with Daemon(edge) as daemon:
+        edge.put("a.txt", "\n".join(LINES) + "\n")
+        daemon.wait_log("a consumer failed, and tries again")
+        assert "a.txt.COMPLETED" in edge.names()
+    assert daemon.messages("the cluster is away: what is not shipped stays in the journal for the next time")
+    result = edge.run("collect", "--once")
+    assert result.code == 1 and "HDFS http://127.0.0.1:9" in result.err, result
+    edge.write_config(cluster=edge.cluster)
+    edge.collect()
+    assert rows(edge) == ["a.txt:1,1", "a.txt:2,2", "a.txt:3,0"]
+
+
+def test_what_would_be_missing_is_refused(edge, shop):
+    edge.put("a.txt", LINES[0] + "\n")
+    edge.collect()
+    del edge.config["cluster"]
+    edge.write_config()
+    assert "has shipped orders to a cluster" in edge.ok("collect", "--once", code=2).err
+    shop.put("a.txt", LINES[0] + "\n")
+    shop.collect()
+    shop.write_config(cluster=edge.cluster)
+    assert "has orders in tables of this machine" in shop.ok("collect", "--once", code=2).err
+
+
+@pytest.mark.parametrize("command", [["status"], ["sql", "SELECT 1"], ["customer", "1"], ["refresh", "--data-dt", "2026-01-01"]])
+def test_what_cannot_work_on_a_cluster_yet_says_so(edge, command):
+    assert f"`punchcard {command[0]}` cannot work on a cluster yet" in edge.ok(*command, code=2).err
