@@ -79,15 +79,20 @@ static void print_consumer(const struct status *status, const struct status_cons
 	       plural(c->lag_lines), number_text(blocks, n[1]), plural(blocks), number_text(c->offset - 1, n[2]));
 }
 
-static void print_status(const struct deployment *deployment, const struct status *status)
+static void print_cluster(const struct config_cluster *cluster, const struct status *status)
 {
 	char n[2][NUMBER_TEXT_MAX];
-	char size[3][BYTES_TEXT_MAX];
+	puts("\ncluster");
+	printf("  edge              %s\n  HDFS              %s, %s\n  HBase             %s, tables %s...\n",
+	       cluster->edge, cluster->hdfs_url, cluster->hdfs_path, cluster->hbase_url, cluster->hbase_prefix);
+	printf("  from this edge    %15s row%s of %s order%s\n", number_text(status->transactions, n[0]),
+	       plural(status->transactions), number_text(status->orders, n[1]), plural(status->orders));
+}
+
+static void print_tables(const struct deployment *deployment, const struct status *status)
+{
+	char n[2][NUMBER_TEXT_MAX];
 	char when[20];
-	printf("%s: %s\n\n", deployment->dir, deployment->programme->name);
-	top_status(deployment, &status->daemon, &status->daemon_err);
-	putchar('\n');
-	print_sources(deployment, status);
 	puts("\ntables");
 	printf("  customers_cln     %15s customer%s\n", number_text(status->customers, n[0]),
 	       plural(status->customers));
@@ -110,6 +115,20 @@ static void print_status(const struct deployment *deployment, const struct statu
 		       status->loyalty_last, time_text(deployment, status->loyalty_last_us, when));
 	else
 		puts("  loyalty                         0 days; punchcard refresh --data-dt DATE makes one");
+}
+
+static void print_status(const struct deployment *deployment, const struct status *status)
+{
+	char n[2][NUMBER_TEXT_MAX];
+	char size[3][BYTES_TEXT_MAX];
+	printf("%s: %s\n\n", deployment->dir, deployment->programme->name);
+	top_status(deployment, &status->daemon, &status->daemon_err);
+	putchar('\n');
+	print_sources(deployment, status);
+	if (status->on_cluster)
+		print_cluster(&deployment->config->cluster, status);
+	else
+		print_tables(deployment, status);
 	puts("\njournal");
 	printf("  blocks            %15s written, %s kept\n", number_text(status->next_block - 1, n[0]),
 	       number_text(status->blocks, n[1]));
@@ -165,6 +184,42 @@ static void json_daemon(struct json *out, const struct status *status)
 		json_null(out);
 }
 
+/* On a cluster: what this edge has, and where the rest is. */
+static void json_tables(struct json *out, const struct deployment *deployment, const struct status *status)
+{
+	const struct config_cluster *const cluster = &deployment->config->cluster;
+	const bool other = status->accounts && status->other_programme[0];
+	json_key(out, "tables");
+	json_object(out);
+	key_uint(out, "transactions_cln", status->transactions);
+	key_uint(out, "orders", status->orders);
+	key_uint(out, "quarantined_order_lines", status->quarantined);
+	if (!status->on_cluster) {
+		key_uint(out, "customers_cln", status->customers);
+		key_uint(out, "accounts", status->accounts);
+		key_uint(out, "accounts_marked", status->marked);
+		json_key(out, "accounts_being_recomputed");
+		json_bool(out, other);
+		json_key(out, "accounts_programme");
+		json_text(out, other ? status->other_programme : deployment->programme->hash_text);
+	}
+	json_end_object(out);
+	json_key(out, status->on_cluster ? "cluster" : "loyalty");
+	json_object(out);
+	if (status->on_cluster) {
+		key_text(out, "edge", cluster->edge);
+		key_text(out, "hdfs", cluster->hdfs_url);
+		key_text(out, "path", cluster->hdfs_path);
+		key_text(out, "hbase", cluster->hbase_url);
+		key_text(out, "table_prefix", cluster->hbase_prefix);
+	} else {
+		key_uint(out, "partitions", status->loyalty_partitions);
+		key_text(out, "last_data_dt", status->loyalty_last[0] ? status->loyalty_last : NULL);
+		key_time(out, "last_refresh", status->loyalty_last_us);
+	}
+	json_end_object(out);
+}
+
 static int print_json(const struct deployment *deployment, const struct status *status)
 {
 	static const char *const CONSUMER_KEYS[] = {"transactions_cln", "view"};
@@ -177,27 +232,7 @@ static int print_json(const struct deployment *deployment, const struct status *
 	json_text(&out, deployment->programme->name);
 	json_daemon(&out, status);
 	json_sources(&out, status);
-	json_key(&out, "tables");
-	json_object(&out);
-	key_uint(&out, "customers_cln", status->customers);
-	key_uint(&out, "transactions_cln", status->transactions);
-	key_uint(&out, "orders", status->orders);
-	key_uint(&out, "accounts", status->accounts);
-	key_uint(&out, "accounts_marked", status->marked);
-	const bool other = status->accounts && status->other_programme[0];
-	json_key(&out, "accounts_being_recomputed");
-	json_bool(&out, other);
-	json_key(&out, "accounts_programme");
-	json_text(&out, other ? status->other_programme : deployment->programme->hash_text);
-	key_uint(&out, "quarantined_order_lines", status->quarantined);
-	json_end_object(&out);
-	json_key(&out, "loyalty");
-	json_object(&out);
-	key_uint(&out, "partitions", status->loyalty_partitions);
-	json_key(&out, "last_data_dt");
-	json_text(&out, status->loyalty_last[0] ? status->loyalty_last : NULL);
-	key_time(&out, "last_refresh", status->loyalty_last_us);
-	json_end_object(&out);
+	json_tables(&out, deployment, status);
 	json_key(&out, "journal");
 	json_object(&out);
 	key_uint(&out, "blocks_written", status->next_block - 1);
@@ -208,7 +243,7 @@ static int print_json(const struct deployment *deployment, const struct status *
 	json_key(&out, "consumers");
 	json_object(&out);
 	for (unsigned i = 0; i < status->n_consumers; i++) {
-		json_key(&out, i < 2 ? CONSUMER_KEYS[i] : status->consumers[i].name);
+		json_key(&out, i < 2 && !status->on_cluster ? CONSUMER_KEYS[i] : status->consumers[i].name);
 		json_object(&out);
 		key_uint(&out, "offset", status->consumers[i].offset);
 		key_uint(&out, "lag_lines", status->consumers[i].lag_lines);

@@ -80,7 +80,7 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 /* Nothing may look as if it were done on a cluster that is done on this machine. */
 static int check_profile(const struct deployment *d, const char *command, struct error *err)
 {
-	static const char *const THERE[] = {"collect", "run", "generate", "top"};
+	static const char *const THERE[] = {"collect", "run", "generate", "status", "top"};
 	for (size_t i = 0; i < sizeof(THERE) / sizeof(THERE[0]); i++)
 		if (!d->config->cluster.on || strcmp(command, THERE[i]) == 0)
 			return 0;

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* What a server may ask for. */
+#define RETRY_AFTER_MOST_S 86400
+
 /* How often the stop flag and the limits are looked at. */
 #define LOOK_MS 100
 /* What is handed to the system at a time: large, for files. */
@@ -337,6 +340,8 @@ static void take_facts(struct http_try *try)
 	curl_easy_getinfo(try->http->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(try->http->easy, CURLINFO_RETRY_AFTER, &after_s);
 	answer->status = (int)status;
+	if (after_s > RETRY_AFTER_MOST_S)
+		after_s = RETRY_AFTER_MOST_S;
 	answer->retry_after_ms = after_s > 0 ? (int64_t)after_s * 1000 : 0;
 	resolve_location(try);
 }

@@ -3,6 +3,7 @@
 #include "base/input.h"
 #include "base/limits.h"
 #include "batch/committed.h"
+#include "speed/shipper.h"
 #include "speed/sink.h"
 #include "speed/view_writer.h"
 #include "store/block.h"
@@ -147,22 +148,24 @@ static int add_consumer(struct status *status, struct slice name, uint64_t offse
 	return 0;
 }
 
-struct sinks_walk {
+struct consumers_walk {
 	struct status *status;
 	bool failed;
 };
 
-static int on_sink(void *context, struct slice name, uint64_t offset)
+static int on_consumer(void *context, struct slice name, uint64_t offset)
 {
-	struct sinks_walk *const walk = context;
+	struct consumers_walk *const walk = context;
 	walk->failed = add_consumer(walk->status, name, offset) < 0;
 	return walk->failed;
 }
 
-static int add_sinks(struct journal_reader *reader, struct status *status, struct error *err)
+static int add_others(struct journal_reader *reader, struct status *status, struct error *err)
 {
-	struct sinks_walk walk = {.status = status};
-	const int rc = sinks_each(reader, on_sink, &walk, err);
+	struct consumers_walk walk = {.status = status};
+	int rc = status->on_cluster ? shippers_each(reader, on_consumer, &walk, err) : 0;
+	if (rc == 0 && !walk.failed)
+		rc = sinks_each(reader, on_consumer, &walk, err);
 	return rc == 0 && walk.failed ? error_no_memory(err, sizeof(*status->consumers)) : rc;
 }
 
@@ -204,10 +207,10 @@ static int read_journal(const struct deployment *deployment, struct status *stat
 		rc = journal_reader_totals(reader, &totals, err);
 	if (rc == 0)
 		rc = journal_reader_sizes(reader, &status->journal_bytes, &status->journal_file_bytes, err);
-	if (rc == 0)
+	if (rc == 0 && !status->on_cluster)
 		rc = journal_reader_offset(reader, TABLE_CONSUMER, &status->consumers[0].offset, err);
 	if (rc == 0)
-		rc = add_sinks(reader, status, err);
+		rc = add_others(reader, status, err);
 	for (unsigned i = 0; rc == 0 && i < status->n_consumers; i++)
 		rc = lag(reader, status->consumers[i].offset, first, status->next_block,
 			 &status->consumers[i].lag_lines, err);
@@ -274,8 +277,10 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 	struct status status = {.n_sources = config->n_sources, .next_block = 1};
 	_cleanup_free_ char *loyalty = text_printf("%s/loyalty", deployment->warehouse_dir);
 	status.sources = calloc(config->n_sources + 1u, sizeof(*status.sources));
-	if (!loyalty || !status.sources || add_consumer(&status, SLICE("transactions_cln"), 1) < 0 ||
-	    add_consumer(&status, SLICE("customer view"), 1) < 0) {
+	status.on_cluster = config->cluster.on;
+	if (!loyalty || !status.sources ||
+	    (!status.on_cluster && (add_consumer(&status, SLICE("transactions_cln"), 1) < 0 ||
+				    add_consumer(&status, SLICE("customer view"), 1) < 0))) {
 		status_release(&status);
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	}
@@ -284,7 +289,7 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 		status.sources[i].source = &config->sources[i];
 		rc = count_waiting(deployment, &status.sources[i], err);
 	}
-	if (rc == 0)
+	if (rc == 0 && !status.on_cluster)
 		rc = read_view(deployment, &status, err);
 	if (rc == 0)
 		rc = read_journal(deployment, &status, err);
@@ -292,7 +297,8 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 		status_release(&status);
 		return rc;
 	}
-	read_loyalty(loyalty, &status);
+	if (!status.on_cluster)
+		read_loyalty(loyalty, &status);
 	if (live_update(&status.daemon, deployment->data_dir, &status.daemon_err) == ERROR_NOT_FOUND)
 		status.daemon_err.code = 0;
 	*out = status;

@@ -43,8 +43,9 @@ struct status {
 	uint64_t transactions;       /* rows of transactions_cln */
 	uint64_t orders;
 	uint64_t quarantined;              /* lines of orders */
-	struct status_consumer *consumers; /* table, view, and sinks by name */
+	struct status_consumer *consumers; /* table, view, and sinks by name; on a cluster shippers, and sinks */
 	unsigned n_consumers;
+	bool on_cluster; /* what follows, but the daemon, is there, and not known here: 0 */
 	uint64_t customers;
 	uint64_t accounts;
 	uint64_t marked;                           /* of them: wait to be made again out of the whole history */

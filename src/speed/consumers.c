@@ -178,6 +178,7 @@ static const struct consumer_kind SINK_KIND = {.write = write_sink, .recover = r
 
 struct consumer *consumers_add(struct consumers *all, const struct consumer_kind *kind, const char *name)
 {
+	assert(all->n < OWN_CONSUMERS_MOST + SINKS_MOST);
 	struct consumer *const consumer = &all->each[all->n++];
 	*consumer = (struct consumer){
 		.all = all, .kind = kind, .name = name, .metrics = metrics_consumer(all->metrics, name)};

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-#define MIB   (UINT64_C(1) << 20)
-#define KINDS 3u
+#define MIB (UINT64_C(1) << 20)
 
 static int write_shipment(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err)
 {
@@ -74,8 +73,11 @@ static int open_shipper(struct consumer *consumer, const struct shipper_driver *
 		rc = journal_reader_open(all->journal, &consumer->reader, err);
 	if (rc < 0)
 		return rc;
+	/* A shipment is begun before the sources wait for it. */
+	const uint64_t half_backlog = config->journal_backlog_mib * MIB / 2;
+	const uint64_t bytes = shipper_block_bytes(consumer->shipper);
 	consumer->pace = (struct consumer_pace){
-		.lines = UINT64_MAX, .bytes = shipper_block_bytes(consumer->shipper), .delay_ns = INT64_MAX};
+		.lines = UINT64_MAX, .bytes = bytes < half_backlog ? bytes : half_backlog, .delay_ns = INT64_MAX};
 	if (driver == &ship_rows)
 		consumer->pace.eager = true;
 	if (all->continuous)
@@ -86,16 +88,13 @@ static int open_shipper(struct consumer *consumer, const struct shipper_driver *
 
 int consumers_open_cluster(struct consumers *all, struct error *err)
 {
-	static const struct {
-		const struct shipper_driver *driver;
-		const char *name;
-	} each[KINDS] = {{&ship_table, "hdfs-table"}, {&ship_raw, "hdfs-raw"}, {&ship_rows, "hbase"}};
+	static const struct shipper_driver *const DRIVERS[] = {&ship_table, &ship_raw, &ship_rows};
 	int rc = check_is_new(all, err);
-	for (unsigned i = 0; rc == 0 && i < KINDS; i++) {
+	for (size_t i = 0; rc == 0 && i < sizeof(DRIVERS) / sizeof(DRIVERS[0]); i++) {
 		/* A Spark job makes the table of the raw files. */
-		if (each[i].driver == &ship_table && all->deployment->config->cluster.stream == CLUSTER_STREAM_SPARK)
+		if (DRIVERS[i] == &ship_table && all->deployment->config->cluster.stream == CLUSTER_STREAM_SPARK)
 			continue;
-		rc = open_shipper(consumers_add(all, &SHIPPER_KIND, each[i].name), each[i].driver, err);
+		rc = open_shipper(consumers_add(all, &SHIPPER_KIND, DRIVERS[i]->name), DRIVERS[i], err);
 	}
 	return rc;
 }

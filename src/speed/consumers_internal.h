@@ -19,6 +19,7 @@
 #include "store/cells.h"
 #include "store/warehouse.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -92,6 +93,10 @@ struct consumer {
 	struct error error;
 };
 
+/* The table and the view; or a cluster's shippers. */
+#define OWN_CONSUMERS_MOST 3u
+static_assert(OWN_CONSUMERS_MOST + SINKS_MOST <= METRICS_CONSUMERS, "each has a slot");
+
 struct consumers {
 	const struct deployment *deployment;
 	struct journal *journal;
@@ -101,7 +106,7 @@ struct consumers {
 	struct view *view;
 	struct view_writer *view_writer;
 	struct view_mend_stop stop;
-	struct consumer each[2 + SINKS_MOST];
+	struct consumer each[OWN_CONSUMERS_MOST + SINKS_MOST];
 	unsigned n;
 	struct consumer *table; /* of these; NULL: on a cluster */
 	struct consumer *to_view;

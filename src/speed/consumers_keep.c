@@ -68,6 +68,12 @@ static int find_kept(struct consumers *all, uint64_t *first, uint64_t *until, st
 		tell_pinned(all, &pin);
 		taken = pin.first;
 	}
+	/* Likewise a shipper that the configuration has no more. */
+	uint64_t shipped = UINT64_MAX;
+	if (rc == 0)
+		rc = shippers_pinned(reader, &shipped, err);
+	if (shipped < taken)
+		taken = shipped;
 	*until = *first;
 	for (; rc == 0 && *until < taken && *until < next; ++*until) {
 		struct slice block;

@@ -10,9 +10,8 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "speed/event_json.h"
-#include "speed/shipper.h"
+#include "speed/ship_files.h"
 #include "store/block.h"
-#include "store/warehouse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,16 +127,15 @@ static int take_block(struct shipper *shipper, struct slice bytes, struct error 
 	return rc;
 }
 
-static int send_part(const struct shipper *shipper, struct part *part, uint64_t first, uint64_t last, struct error *err)
+static int send_part(struct shipper *shipper, struct part *part, uint64_t first, uint64_t last, struct error *err)
 {
-	struct warehouse *const warehouse = shipper->target.warehouse;
 	_cleanup_free_ char *path =
 		text_printf("transactions/source=%s/events-%s-%012llu-%012llu.ndjson", part->source,
 			    shipper->target.edge, (unsigned long long)first, (unsigned long long)last);
 	if (!path)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	int rc = flush(part, err);
-	return rc < 0 ? rc : warehouse_put_file(warehouse, path, part->staged, err);
+	return rc < 0 ? rc : ship_put_file(shipper, path, part->staged, err);
 }
 
 static int ship(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
@@ -159,4 +157,4 @@ static int ship(struct shipper *shipper, struct journal_reader *reader, uint64_t
 
 /* An order of one line is some 30 bytes in a block, and 160 in JSON. */
 const struct shipper_driver ship_raw = {
-	.name = "raw", .percent = 500, .open = open_raw, .ship = ship, .close = close_raw};
+	.name = "hdfs-raw", .in_warehouse = true, .percent = 500, .open = open_raw, .ship = ship, .close = close_raw};

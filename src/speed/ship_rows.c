@@ -61,4 +61,4 @@ static int ship(struct shipper *shipper, struct journal_reader *reader, uint64_t
 
 /* What is not acknowledged is shipped again after an error: so no more than some blocks at a time. */
 const struct shipper_driver ship_rows = {
-	.name = "rows", .percent = 100, .shipment_blocks = 16, .open = open_rows, .ship = ship, .close = close_rows};
+	.name = "hbase", .percent = 100, .shipment_blocks = 16, .open = open_rows, .ship = ship, .close = close_rows};

@@ -1,6 +1,7 @@
 #include "speed/shipper.h"
 
 #include "base/bytes.h"
+#include "speed/ship_files.h"
 #include "store/warehouse.h"
 
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #define VERSION  1
 #define KEY_ROOT "\1ship/"
+#define DAMAGED  "the position of what is shipped, in the journal, is damaged; put data/ back from a backup"
 
 /* --- its position --- */
 
@@ -16,27 +18,41 @@ static int make_key(const struct shipper *shipper, struct buf *out, struct error
 	return buf_printf(out, KEY_ROOT "%s", shipper->driver->name) < 0 ? error_no_memory(err, 64) : 0;
 }
 
-static bool decode(struct slice stored, uint64_t *offset, uint64_t *planned)
+struct position {
+	uint64_t offset; /* 0: there is none */
+	uint64_t planned;
+	uint64_t begun;
+	struct slice edge;
+};
+
+static bool decode(struct slice stored, struct position *out)
 {
 	struct reader r = reader_of(stored);
 	const uint64_t version = read_varint(&r);
-	*offset = read_varint(&r);
-	*planned = read_varint(&r);
-	return !r.bad && version == VERSION && *offset >= 1 && *planned >= *offset;
+	out->offset = read_varint(&r);
+	out->planned = read_varint(&r);
+	out->begun = read_varint(&r);
+	out->edge = read_slice(&r);
+	return !r.bad && version == VERSION && out->begun >= 1 && out->offset >= out->begun &&
+	       out->planned >= out->offset;
 }
 
 static int store(struct shipper *shipper, uint64_t offset, uint64_t planned, struct error *err)
 {
 	_cleanup_buf_ struct buf key = {0};
-	char value[3 * VARINT_MAX_BYTES];
+	_cleanup_buf_ struct buf value = {0};
+	const struct slice edge = slice_of(shipper->target.edge);
 	int rc = make_key(shipper, &key, err);
+	if (rc == 0 && (buf_reserve(&value, 5 * (size_t)VARINT_MAX_BYTES + edge.len) < 0 || !value.data))
+		rc = error_no_memory(err, edge.len);
 	if (rc == 0)
 		rc = journal_begin(shipper->journal, err);
 	if (rc < 0)
 		return rc;
-	const char *const end = put_varint(put_varint(put_varint(value, VERSION), offset), planned);
+	char *p = put_varint(put_varint(put_varint(value.data, VERSION), offset), planned);
+	p = put_slice(put_varint(p, shipper->begun), edge);
 	rc = journal_position_set(shipper->journal, (struct slice){key.data, key.len},
-				  (struct slice){value, (size_t)(end - value)}, err);
+				  (struct slice){value.data, (size_t)(p - value.data)}, err);
 	if (rc < 0) {
 		journal_abort(shipper->journal);
 		return rc;
@@ -50,10 +66,11 @@ static int store(struct shipper *shipper, uint64_t offset, uint64_t planned, str
 }
 
 struct found {
+	const struct shipper *shipper;
 	size_t key_len;
-	uint64_t offset; /* 0: there is none */
-	uint64_t planned;
+	struct position position; /* but the edge, which is gone with the walk */
 	bool bad;
+	bool other_edge;
 };
 
 static int on_position(void *context, struct slice key, struct slice stored)
@@ -61,7 +78,8 @@ static int on_position(void *context, struct slice key, struct slice stored)
 	struct found *const found = context;
 	if (key.len != found->key_len)
 		return 0; /* of one whose name goes on */
-	found->bad = !decode(stored, &found->offset, &found->planned);
+	found->bad = !decode(stored, &found->position);
+	found->other_edge = !found->bad && !slice_is(found->position.edge, found->shipper->target.edge);
 	return 1;
 }
 
@@ -71,7 +89,7 @@ static int find_position(struct shipper *shipper, struct error *err)
 	struct journal_reader *reader = NULL;
 	uint64_t first = 1;
 	uint64_t next = 1;
-	struct found found = {0};
+	struct found found = {.shipper = shipper};
 	int rc = make_key(shipper, &key, err);
 	if (rc == 0)
 		rc = journal_reader_open(shipper->journal, &reader, err);
@@ -84,17 +102,25 @@ static int find_position(struct shipper *shipper, struct error *err)
 	if (rc < 0)
 		return rc;
 	if (found.bad)
-		return error_set(err, ERROR_CORRUPT, "the position of what is shipped, in the journal, is damaged");
-	if (found.offset && (found.offset < first || found.planned > next))
+		return error_set(err, ERROR_CORRUPT, DAMAGED);
+	if (found.other_edge)
+		return error_set(err, ERROR_CONFIG,
+				 "this deployment has shipped under another edge's name than %s, and the names of what "
+				 "it shipped "
+				 "have that; put it back as cluster.edge in punchcard.yaml",
+				 shipper->target.edge);
+	const struct position *const position = &found.position;
+	if (position->offset && (position->offset < first || position->planned > next))
 		return error_set(
 			err, ERROR_CORRUPT,
 			"blocks from %llu on are still to be shipped, and the journal has blocks %llu to %llu: it "
 			"is another journal, or a part is lost; put data/ back from a backup",
-			(unsigned long long)found.offset, (unsigned long long)first, (unsigned long long)next - 1);
-	if (!found.offset) /* from now on what comes is kept for it */
+			(unsigned long long)position->offset, (unsigned long long)first, (unsigned long long)next - 1);
+	shipper->begun = position->offset ? position->begun : first;
+	if (!position->offset) /* from now on what comes is kept for it */
 		return store(shipper, first, first, err);
-	shipper->offset = found.offset;
-	shipper->planned = found.planned;
+	shipper->offset = position->offset;
+	shipper->planned = position->planned;
 	return 0;
 }
 
@@ -154,10 +180,13 @@ static int find_end(const struct shipper *shipper, struct journal_reader *reader
 int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err)
 {
 	int rc = 0;
-	/* What was broken off; not at the opening, for the servers may be away. */
-	if (!shipper->cleaned && shipper->target.warehouse)
-		rc = warehouse_clean(shipper->target.warehouse, err);
-	shipper->cleaned = rc == 0;
+	/* Not at the opening, for the servers may be away. */
+	if (!shipper->checked && shipper->driver->in_warehouse) {
+		rc = ship_check_mark(shipper, err);
+		if (rc == 0)
+			rc = warehouse_clean(shipper->target.warehouse, err);
+		shipper->checked = rc == 0;
+	}
 	while (rc == 0 && shipper->offset < next) {
 		uint64_t end = shipper->planned;
 		if (end == shipper->offset)
@@ -166,6 +195,8 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 			rc = store(shipper, shipper->offset, end, err);
 		if (rc == 0)
 			rc = shipper->driver->ship(shipper, reader, shipper->offset, end, err);
+		if (rc == 0 && shipper->driver->in_warehouse)
+			rc = ship_set_mark(shipper, end, err);
 		if (rc == 0)
 			rc = store(shipper, end, end, err);
 	}
@@ -174,13 +205,36 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 
 /* --- all there are --- */
 
+struct walk {
+	int (*each)(void *context, struct slice name, uint64_t offset);
+	void *context;
+	bool bad;
+};
+
 static int on_any(void *context, struct slice key, struct slice stored)
 {
+	struct walk *const walk = context;
+	const size_t root = strlen(KEY_ROOT);
+	struct position position;
+	walk->bad = !decode(stored, &position);
+	if (walk->bad)
+		return 1;
+	return walk->each(walk->context, (struct slice){key.data + root, key.len - root}, position.offset);
+}
+
+int shippers_each(struct journal_reader *reader, int (*each)(void *context, struct slice name, uint64_t offset),
+		  void *context, struct error *err)
+{
+	struct walk walk = {.each = each, .context = context};
+	const int rc = journal_reader_positions(reader, slice_of(KEY_ROOT), on_any, &walk, err);
+	return rc == 0 && walk.bad ? error_set(err, ERROR_CORRUPT, DAMAGED) : rc;
+}
+
+static int take_least(void *context, struct slice name, uint64_t offset)
+{
 	uint64_t *const least = context;
-	uint64_t offset;
-	uint64_t planned;
-	(void)key;
-	if (decode(stored, &offset, &planned) && offset < *least)
+	(void)name;
+	if (offset < *least)
 		*least = offset;
 	return 0;
 }
@@ -188,7 +242,7 @@ static int on_any(void *context, struct slice key, struct slice stored)
 int shippers_pinned(struct journal_reader *reader, uint64_t *first, struct error *err)
 {
 	uint64_t least = UINT64_MAX;
-	const int rc = journal_reader_positions(reader, slice_of(KEY_ROOT), on_any, &least, err);
+	const int rc = shippers_each(reader, take_least, &least, err);
 	if (rc == 0)
 		*first = least;
 	return rc;

@@ -12,7 +12,8 @@
  * or never heard the answer, ships the same blocks under the same names, and finds what is there already.
  *
  * Its position stands among the journal's under "\1ship/<name>": varint 1 (version), varint offset, varint end of the shipment that was
- * begun (the offset: none was). Blocks behind the offset are not trimmed (shippers_pinned), whoever collects.
+ * begun (the offset: none was), varint the first block of all, and the edge's name, a slice. Blocks behind the offset are not trimmed
+ * (shippers_pinned), whoever collects.
  *
  * A driver is one file, speed/ship_<what>.c, with one `const struct shipper_driver`. One shipper belongs to one thread at a time.
  */
@@ -37,9 +38,10 @@ struct ship_target {
 };
 
 struct shipper_driver {
-	const char *name;         /* "table": of its position, and in messages */
+	const char *name;         /* "hdfs-table": of its position, and in messages and metrics */
 	unsigned percent;         /* bytes it makes of a hundred bytes of blocks, about */
 	uint64_t shipment_blocks; /* at most so many in one; 0: any number */
+	bool in_warehouse;        /* files; with a mark there (ship_files.h) */
 	int (*open)(struct shipper *shipper, struct error *err); /* may be NULL */
 	/* Brings blocks first to next - 1 there, durably. May have been done before, in part or altogether. */
 	int (*ship)(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
@@ -53,7 +55,8 @@ struct shipper {
 	struct journal *journal;
 	uint64_t offset;  /* of the next block to ship */
 	uint64_t planned; /* behind the last block of the shipment that was begun; offset: none was */
-	bool cleaned;     /* nothing that was broken off before is left in the warehouse */
+	uint64_t begun;   /* the first block that it ever had to ship */
+	bool checked;     /* the warehouse is as it was left, but for what was broken off */
 	void *state;      /* the driver's */
 };
 
@@ -65,7 +68,7 @@ extern const struct shipper_driver ship_raw;
 extern const struct shipper_driver ship_rows;
 
 /* Goes on where it was; a new one begins with the first block that the journal has. ERROR_CORRUPT: the journal has no longer what is still
- * to be shipped. Errors of the driver's. */
+ * to be shipped. ERROR_CONFIG: it has shipped as another edge. Errors of the driver's. */
 int shipper_open(const struct shipper_driver *driver, const struct ship_target *target, struct journal *journal,
 		 struct shipper **out, struct error *err);
 /* NULL is fine. */
@@ -80,7 +83,10 @@ static inline uint64_t shipper_offset(const struct shipper *shipper)
 /* So many bytes of blocks make a shipment, about. */
 uint64_t shipper_block_bytes(const struct shipper *shipper);
 
-/* The first block that a shipper of this journal has still to take; UINT64_MAX: there is none. */
+/* Calls `each` for all shippers that there ever were, by name, which is gone when it returns; something else than 0 ends it. */
+int shippers_each(struct journal_reader *reader, int (*each)(void *context, struct slice name, uint64_t offset),
+		  void *context, struct error *err);
+/* The first block that a shipper of this journal has still to take; UINT64_MAX: there is none. ERROR_CORRUPT. */
 int shippers_pinned(struct journal_reader *reader, uint64_t *first, struct error *err);
 
 #endif

@@ -22,8 +22,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sinks of one run: with the table and the view as many as data/run/metrics has room for. */
-#define SINKS_MOST 14u
+/* Sinks of one run: with the table and the view, or a cluster's shippers, as many as data/run/metrics has room for. */
+#define SINKS_MOST 13u
 
 struct sink;
 

@@ -286,12 +286,14 @@ static int erase(struct cells *cells, const char *table, const struct cells_eras
 			h->uri_bytes = h->path.len / 2;
 			continue;
 		}
-		for (size_t i = 0; i < taken && h->answer.status == 404; i++) {
+		/* Explaining asks, and has an answer of its own. */
+		const int status = h->answer.status;
+		for (size_t i = 0; i < taken && status == 404; i++) {
 			rc = explain_erase(h, table, &erases[at + i], err);
 			if (rc != ERROR_AWAY || i == taken - 1)
 				return rc;
 		}
-		if (h->answer.status >= 300)
+		if (status >= 300)
 			return hbase_refused(h, ERROR_IO, err, "erase");
 		at += taken;
 	}

@@ -75,6 +75,19 @@ def test_raw_events_can_be_collected(edge, shop):
     ]
 
 
+def test_status(edge):
+    edge.put("a.txt", "\n".join(LINES) + "\n")
+    edge.collect()
+    status = edge.json("status")
+    assert status["tables"] == {"transactions_cln": 3, "orders": 3, "quarantined_order_lines": 1}
+    assert status["cluster"]["edge"] == "e1" and status["cluster"]["path"] == "/p"
+    assert status["journal"]["consumers"] == {
+        name: {"offset": 2, "lag_lines": 0, "lag_blocks": 0} for name in ("hbase", "hdfs-raw", "hdfs-table")
+    }
+    text = edge.ok("status").out
+    assert "hdfs-table" in text and "from this edge" in text and "customers_cln" not in text
+
+
 def test_spark_makes_the_table(edge):
     edge.write_config(cluster={**edge.cluster, "stream": "spark"})
     edge.put("a.txt", LINES[0] + "\n")
@@ -136,6 +149,6 @@ def test_what_would_be_missing_is_refused(edge, shop):
     assert "has orders in tables of this machine" in shop.ok("collect", "--once", code=2).err
 
 
-@pytest.mark.parametrize("command", [["status"], ["sql", "SELECT 1"], ["customer", "1"], ["refresh", "--data-dt", "2026-01-01"]])
+@pytest.mark.parametrize("command", [["audit"], ["sql", "SELECT 1"], ["customer", "1"], ["refresh", "--data-dt", "2026-01-01"]])
 def test_what_cannot_work_on_a_cluster_yet_says_so(edge, command):
     assert f"`punchcard {command[0]}` cannot work on a cluster yet" in edge.ok(*command, code=2).err

@@ -152,7 +152,7 @@ static void test_table(void **state)
 	assert_true(
 		in_lake("warehouse/transactions_cln/data_dt=2023-11-16/orders-e1-000000000001-000000000002.parquet"));
 	assert_true(in_lake("quarantine/orders-e1-000000000001-000000000002.parquet"));
-	assert_true(in_lake("edges/e1/table-000000000003"));
+	assert_true(in_lake("edges/e1/hdfs-table-000000000003"));
 	assert_int_equal(count("SELECT count(*) FROM '@/warehouse/transactions_cln/*/*.parquet'"), 3);
 	shipper_close(shipper);
 	/* It goes on where it was. */
@@ -160,8 +160,8 @@ static void test_table(void **state)
 	assert_int_equal(shipper_offset(shipper), 3);
 	add_block("till", 21, 1);
 	write_all(shipper, 4);
-	assert_false(in_lake("edges/e1/table-000000000003"));
-	assert_true(in_lake("edges/e1/table-000000000004"));
+	assert_false(in_lake("edges/e1/hdfs-table-000000000003"));
+	assert_true(in_lake("edges/e1/hdfs-table-000000000004"));
 	assert_int_equal(count("SELECT count(*) FROM '@/warehouse/transactions_cln/*/*.parquet'"), 4);
 	assert_int_equal(count("SELECT count(*) FROM '@/quarantine/*.parquet'"), 3);
 	shipper_close(shipper);
@@ -221,6 +221,7 @@ static void test_plan(void **state)
 	struct error err = {0};
 	add_block("till", 1, 1);
 	add_block("till", 2, 1);
+	shipper->checked = true; /* and then nothing works */
 	assert_int_equal(shipper_write(shipper, reader, 3, &err), ERROR_AWAY);
 	assert_int_equal(shipper_offset(shipper), 1);
 	shipper_close(shipper);
@@ -358,6 +359,44 @@ static void test_rows(void **state)
 	cells_close(cells);
 }
 
+static void assert_refused(const struct ship_target *target, int rc, const char *words)
+{
+	struct error err = {0};
+	struct shipper *shipper = NULL;
+	int have = shipper_open(&ship_table, target, journal, &shipper, &err);
+	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+	if (have == 0 && shipper)
+		have = shipper_write(shipper, reader, shipper_offset(shipper) + 1, &err);
+	shipper_close(shipper);
+	assert_int_equal(have, rc);
+	if (!strstr(err.message, words))
+		fail_msg("%s", err.message);
+}
+
+/* Another edge, another warehouse, another journal under the same name, an older copy: nothing is shipped. */
+static void test_strangers(void **state)
+{
+	(void)state;
+	struct warehouse *const lake = open_lake();
+	const struct ship_target target = target_of(lake, 1 << 20);
+	struct shipper *const shipper = open_shipper(&ship_table, &target);
+	add_block("till", 1, 1);
+	write_all(shipper, 2);
+	shipper_close(shipper);
+	add_block("till", 2, 1);
+	struct ship_target other = target;
+	other.edge = "e2";
+	assert_refused(&other, ERROR_CONFIG, "under another edge's name than e2");
+	/* Its files are gone. */
+	assert_int_equal(warehouse_rename(lake, "edges/e1", "edges/away", NULL), 0);
+	assert_refused(&target, ERROR_CORRUPT, "the warehouse knows nothing of it");
+	assert_int_equal(warehouse_rename(lake, "edges/away", "edges/e1", NULL), 0);
+	/* Another journal has shipped more. */
+	assert_int_equal(warehouse_put_bytes(lake, "edges/e1/hdfs-table-000000000009", (struct slice){"", 0}, NULL), 0);
+	assert_refused(&target, ERROR_CORRUPT, "up to 1 by its journal, and up to 8 by the warehouse");
+	warehouse_close(lake);
+}
+
 /* A journal that lost what was to be shipped is not taken for one that has nothing. */
 static void test_lost(void **state)
 {
@@ -376,7 +415,7 @@ static void test_lost(void **state)
 	assert_int_equal(shipper_open(&ship_raw, &target, journal, &shipper, &err), ERROR_CORRUPT);
 	assert_string_equal(
 		err.message,
-		"shipping (raw): blocks from 1 on are still to be shipped, and the journal has blocks 2 to 2: it "
+		"shipping (hdfs-raw): blocks from 1 on are still to be shipped, and the journal has blocks 2 to 2: it "
 		"is another journal, or a part is lost; put data/ back from a backup");
 	warehouse_close(lake);
 }
@@ -384,7 +423,7 @@ static void test_lost(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
-	const struct CMUnitTest tests[] = {TEST(test_table), TEST(test_raw),    TEST(test_sizes), TEST(test_plan),
-					   TEST(test_rows),  TEST(test_faults), TEST(test_lost)};
+	const struct CMUnitTest tests[] = {TEST(test_table), TEST(test_raw),    TEST(test_sizes),     TEST(test_plan),
+					   TEST(test_rows),  TEST(test_faults), TEST(test_strangers), TEST(test_lost)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,96 @@
+#include "speed/ship_files.h"
+
+#include "base/decimal.h"
+#include "base/limits.h"
+#include "store/warehouse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct marks {
+	const char *prefix; /* "<shipper>-" */
+	uint64_t most;      /* of those that are there; 0: none is */
+	uint64_t keep;
+	struct buf older; /* names before `keep`, each with a NUL */
+};
+
+static int on_mark(void *context, const char *name, const struct warehouse_stat *stat, struct error *err)
+{
+	struct marks *const marks = context;
+	const size_t len = strlen(marks->prefix);
+	int64_t next;
+	(void)stat;
+	if (strncmp(name, marks->prefix, len) != 0 || integer_parse(name + len, strlen(name + len), &next) < 0 ||
+	    next < 1)
+		return 0;
+	if ((uint64_t)next > marks->most)
+		marks->most = (uint64_t)next;
+	if ((uint64_t)next < marks->keep && buf_append(&marks->older, name, strlen(name) + 1) < 0)
+		return error_no_memory(err, strlen(name));
+	return 0;
+}
+
+static int list_marks(struct shipper *shipper, const char *dir, struct marks *marks, struct error *err)
+{
+	const int rc = warehouse_list(shipper->target.warehouse, dir, on_mark, marks, err);
+	return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
+int ship_check_mark(struct shipper *shipper, struct error *err)
+{
+	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
+	_cleanup_free_ char *prefix = text_printf("%s-", shipper->driver->name);
+	struct marks marks = {.prefix = prefix};
+	if (!dir || !prefix)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	const int rc = list_marks(shipper, dir, &marks, err);
+	if (rc < 0)
+		return rc;
+	const bool is_ours = marks.most ? marks.most == shipper->offset || marks.most == shipper->planned
+					: shipper->offset == shipper->begun;
+	if (is_ours)
+		return 0;
+	if (!marks.most)
+		return error_set(
+			err, ERROR_CORRUPT,
+			"edge %s has shipped blocks up to %llu, and the warehouse knows nothing of it: it is another "
+			"one, or its files were removed; correct cluster.hdfs in punchcard.yaml, or bring them back",
+			shipper->target.edge, (unsigned long long)shipper->offset - 1);
+	return error_set(
+		err, ERROR_CORRUPT,
+		"edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s): another "
+		"journal ships under this name, or this one is an older copy; give this edge a name of its own in "
+		"punchcard.yaml, or put data/ back from the newest backup",
+		shipper->target.edge, (unsigned long long)shipper->offset - 1, (unsigned long long)marks.most - 1, dir);
+}
+
+int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err)
+{
+	struct warehouse *const warehouse = shipper->target.warehouse;
+	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
+	_cleanup_free_ char *prefix = text_printf("%s-", shipper->driver->name);
+	_cleanup_free_ char *mark = text_printf("edges/%s/%s-%012llu", shipper->target.edge, shipper->driver->name,
+						(unsigned long long)next);
+	if (!dir || !prefix || !mark)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	struct marks marks = {.prefix = prefix, .keep = next};
+	int rc = warehouse_put_bytes(warehouse, mark, (struct slice){"", 0}, err);
+	if (rc == 0)
+		rc = list_marks(shipper, dir, &marks, err);
+	for (size_t at = 0; rc == 0 && at < marks.older.len; at += strlen(marks.older.data + at) + 1) {
+		_cleanup_free_ char *path = text_printf("%s/%s", dir, marks.older.data + at);
+		rc = path ? warehouse_remove(warehouse, path, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	}
+	buf_release(&marks.older);
+	return rc;
+}
+
+int ship_put_file(struct shipper *shipper, const char *path, const char *local, struct error *err)
+{
+	struct warehouse *const warehouse = shipper->target.warehouse;
+	int rc = warehouse_put_file(warehouse, path, local, err);
+	if (rc != ERROR_EXISTS)
+		return rc;
+	rc = warehouse_remove(warehouse, path, err);
+	return rc < 0 ? rc : warehouse_put_file(warehouse, path, local, err);
+}

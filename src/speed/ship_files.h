@@ -1,0 +1,21 @@
+/*
+ * What the shippers into a warehouse share: files of a shipment, and the mark that it is there.
+ *
+ *     edges/<edge>/<shipper>-<next>       empty: all files of blocks before <next>, twelve digits, are there
+ */
+#ifndef PUNCHCARD_SPEED_SHIP_FILES_H
+#define PUNCHCARD_SPEED_SHIP_FILES_H
+
+#include "speed/shipper.h"
+
+/* Whether the warehouse is as this shipper left it: the mark is that of its offset, or of the shipment that it had begun, and none is there
+ * only where it has not shipped yet. ERROR_CORRUPT: another journal ships under this edge's name, this one is older than what it
+ * shipped, or the warehouse is another one. Errors of the warehouse. */
+int ship_check_mark(struct shipper *shipper, struct error *err);
+/* Sets the mark to `next`, and then removes older ones. */
+int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err);
+/* Puts a file of the shipment that was begun. One of the same name and another length is replaced: it is of the same blocks and does not
+ * count yet, and was made by another version of punchcard. */
+int ship_put_file(struct shipper *shipper, const char *path, const char *local, struct error *err);
+
+#endif
