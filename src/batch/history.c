@@ -6,6 +6,7 @@
 #include "batch/history.h"
 
 #include "batch/history_internal.h"
+#include "batch/history_record.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -111,7 +112,9 @@ static int work(struct run *run, struct slot *slot, struct error *err)
 		.items = run->options->items,
 		.id_type = run->deployment->config->customer_id,
 	};
-	const int rc = fact_maker_run(&slot->maker, &options, &slot->rows, &batch, err);
+	int rc = history_record_decode(&slot->rows, err);
+	if (rc == 0)
+		rc = fact_maker_run(&slot->maker, &options, &slot->rows, &batch, err);
 	return rc < 0 ? rc : run->sink->work(run->sink->context, slot->place, &batch, err);
 }
 
@@ -244,9 +247,9 @@ static void join_threads(struct run *run)
 		pthread_join(run->workers[i], NULL);
 }
 
-static unsigned count_workers(const struct run *run)
+unsigned history_threads(const struct deployment *deployment, const struct history_options *options)
 {
-	unsigned n = run->options->threads ? run->options->threads : run->deployment->config->engine_threads;
+	unsigned n = options->threads ? options->threads : deployment->config->engine_threads;
 	if (n == 0) {
 		const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 		n = cores > 0 ? (unsigned)cores : 1;
@@ -256,7 +259,7 @@ static unsigned count_workers(const struct run *run)
 
 static int open_places(struct run *run, struct error *err)
 {
-	run->n_workers = count_workers(run);
+	run->n_workers = history_threads(run->deployment, run->options);
 	run->n_slots = run->n_workers + SLOTS_MORE;
 	run->slots = calloc(run->n_slots, sizeof(*run->slots));
 	if (!run->slots)

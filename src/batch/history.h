@@ -6,8 +6,9 @@
  *     const struct history_sink sink = {.open = …, .work = …, .commit = …, .close = …, .context = me};
  *     rc = history_run(deployment, programme, &options, &sink, err);
  *
- * What runs where: the engine reads the committed files (committed.h), in no order. One thread takes the rows through a sort by
- * customer (history_sort.h), which has half of config.engine_memory_mib and spills what does not fit, and gathers whole
+ * What runs where: readers, up to as many as workers where there are files and rows enough, have each a share of the committed
+ * files (committed.h), an engine that reads them in no order, and a sort by customer (history_sort.h); the sorts have half of
+ * config.engine_memory_mib together, and spill what does not fit. One thread merges what they sorted and gathers whole
  * customers into batches (some ten thousand rows; a customer of more makes a batch of his own). Workers put each customer's
  * rows in order, make facts of them and call sink->work, and the thread that called history_run calls sink->commit, batch by
  * batch in the order of the customers (integers numerically, text by byte), so that LMDB may be written there. So memory is
@@ -57,8 +58,10 @@ struct history_options {
 	/* A Parquet file of cust_id, state BLOB and items BLOB, in order of cust_id, whose customers come besides, with their state
 	 * and with or without facts; NULL: none. With `customers`, only theirs. */
 	const char *states;
-	bool items;          /* say what customers order: with `states`, on top of what these have */
-	uint32_t threads;    /* workers; 0: config.engine_threads, or else as many as there are cores */
+	bool items; /* say what customers order: with `states`, on top of what these have */
+	/* Workers, and readers where there are files enough; 0: config.engine_threads, or else as many as there are cores, and
+	 * readers as the rows are worth it. */
+	uint32_t threads;
 	const char *tmp_dir; /* where the engine spills; NULL: the deployment's, which a writer has */
 	/* Another programme (prepared): of each event there is a fact by that one, too. The days above stay those of the first
 	 * one's zone. NULL: none. */

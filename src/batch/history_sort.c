@@ -405,6 +405,36 @@ void row_sorter_add(struct row_sorter *sorter, const struct customer_id *id, con
 
 /* ---- rows out ---- */
 
+/* What text ids of both have in common; keys are made of it again when the runs are merged. */
+static int join_prefixes(struct row_sorter *sorter, const struct row_sorter *other, struct error *err)
+{
+	struct buf *const prefix = &sorter->prefix;
+	if (!other->has_prefix)
+		return 0;
+	if (!sorter->has_prefix && other->prefix.len && buf_append(prefix, other->prefix.data, other->prefix.len) < 0)
+		return error_no_memory(err, other->prefix.len);
+	sorter->has_prefix = true;
+	prefix->len = other->prefix.len < prefix->len ? other->prefix.len : prefix->len;
+	while (prefix->len && memcmp(other->prefix.data, prefix->data, prefix->len) != 0)
+		prefix->len--;
+	return 0;
+}
+
+int row_sorter_join(struct row_sorter *sorter, struct row_sorter *other, struct error *err)
+{
+	/* Own rows first: should there be no room for them, only own runs are spilled. */
+	int rc = sorter->n ? sort_piece(sorter, err) : 0;
+	if (rc == 0 && other->n)
+		rc = sort_piece(other, err);
+	if (rc == 0)
+		rc = join_prefixes(sorter, other, err);
+	while (rc == 0 && other->n_runs) {
+		rc = add_run(sorter, other->runs[other->n_runs - 1], err);
+		other->n_runs -= rc == 0;
+	}
+	return rc;
+}
+
 int row_sorter_finish(struct row_sorter *sorter, struct error *err)
 {
 	const int rc = sorter->n ? sort_piece(sorter, err) : 0;

@@ -32,6 +32,8 @@ void row_sorter_close(struct row_sorter *sorter);
 int row_sorter_room(struct row_sorter *sorter, const struct customer_id *id, size_t most_bytes, char **out,
 		    struct error *err);
 void row_sorter_add(struct row_sorter *sorter, const struct customer_id *id, const char *end);
+/* The rows of another one, which takes none any more, are taken as this one's own; it must be closed behind this one. */
+int row_sorter_join(struct row_sorter *sorter, struct row_sorter *other, struct error *err);
 /* All rows are in. */
 int row_sorter_finish(struct row_sorter *sorter, struct error *err);
 /* The next customer, in order; the rows of the one before must have been taken. Its id lives until the next call. */

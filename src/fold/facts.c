@@ -25,11 +25,6 @@ static int compare_slices(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-static uint32_t row_line(const struct row *row)
-{
-	return row->meta >> ROW_META_SHIFT;
-}
-
 /* By time; rows of one instant by event and line. */
 static int compare_rows(const void *a, const void *b, void *context)
 {

@@ -83,26 +83,15 @@ int row_batch_add(struct row_batch *batch, const struct row_values *values, stru
 {
 	assert(batch->n_customers && row_texts_fit(values));
 	struct row *const row = reserve_row(batch);
-	const size_t len = values->id.len + values->tag.len + values->menu.len + values->sku.len;
-	if (!row || buf_reserve(&batch->texts, len) < 0)
+	if (!row || buf_reserve(&batch->texts, row_texts_len(values)) < 0)
 		return error_no_memory(err, batch->rows_cap * 2 * sizeof(*row));
-	*row = (struct row){
-		.time_us = values->time_us,
-		.amount_minor = values->amount_minor,
-		.qty_milli = values->qty_milli,
-		.text_at = batch->texts.len,
-		.meta = values->meta,
-		.id_len = (uint8_t)values->id.len,
-		.tag_len = (uint16_t)values->tag.len,
-		.menu_len = (uint16_t)values->menu.len,
-		.sku_len = (uint16_t)values->sku.len,
-	};
+	*row = row_of(values, batch->texts.len);
 	append(&batch->texts, values->id);
 	append(&batch->texts, values->tag);
 	append(&batch->texts, values->menu);
 	append(&batch->texts, values->sku);
 	batch->n_rows++;
-	batch->n_first_rows += row->meta >> ROW_META_SHIFT == 1;
+	batch->n_first_rows += row_line(row) == 1;
 	batch->customers[batch->n_customers - 1].n_rows++;
 	return 0;
 }

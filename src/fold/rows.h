@@ -87,6 +87,33 @@ struct row_values {
 /* Whether the texts are as long as they may be. */
 bool row_texts_fit(const struct row_values *row);
 
+/* Of texts that fit: together. */
+static inline size_t row_texts_len(const struct row_values *row)
+{
+	return row->id.len + row->tag.len + row->menu.len + row->sku.len;
+}
+
+/* The row, with its texts at text_at. */
+static inline struct row row_of(const struct row_values *row, size_t text_at)
+{
+	return (struct row){
+		.time_us = row->time_us,
+		.amount_minor = row->amount_minor,
+		.qty_milli = row->qty_milli,
+		.text_at = text_at,
+		.meta = row->meta,
+		.tag_len = (uint16_t)row->tag.len,
+		.menu_len = (uint16_t)row->menu.len,
+		.sku_len = (uint16_t)row->sku.len,
+		.id_len = (uint8_t)row->id.len,
+	};
+}
+
+static inline uint32_t row_line(const struct row *row)
+{
+	return row->meta >> ROW_META_SHIFT;
+}
+
 /* Empty again; the memory is kept. */
 void row_batch_clear(struct row_batch *batch);
 void row_batch_release(struct row_batch *batch);

@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+#define MANY_EVENTS 100000u
+#define MANY_FILES  4u
+
 static char base[64];
 static char dir[96];
 static struct deployment *shop;
@@ -460,50 +463,72 @@ static void test_damage(void **state)
 	buf_release(&notes.text);
 }
 
-/* Batches end between customers, are committed in order, and a long history is one. */
-static void test_many(void **state)
+/* 100000 events of as many files as there are readers at most, and one more; half of them are customer 500's. */
+static void put_many(void)
 {
-	(void)state;
-	open_shop("engine: {memory_mib: 128}\n", PLAIN);
 	_cleanup_free_ char *partition = text_printf("%s/transactions_cln/data_dt=2024-01-01", shop->warehouse_dir);
-	_cleanup_free_ char *sql = text_printf("COPY (SELECT 'e' || i AS event_id, 1::INTEGER AS line_no, 'order' AS "
-					       "kind, CASE WHEN i %% 2 = 0 THEN 500 ELSE "
-					       "hash(i) %% 20000 END::BIGINT AS cust_id, NULL::VARCHAR AS odr_menu, "
-					       "NULL::VARCHAR AS odr_sku, 1::DECIMAL(18,3) "
-					       "AS odr_qty, 1::DECIMAL(18,2) AS odr_prc, 1::DECIMAL(18,2) AS odr_amt, "
-					       "make_timestamp(1704103200000000 + "
-					       "(hash(i + 1) %% 1000)::BIGINT) AS odr_tms, NULL::VARCHAR AS store, "
-					       "'till' AS source FROM range(100000) t(i)) "
-					       "TO '%s/orders-000000000001-000000000001.parquet' (FORMAT parquet)",
-					       partition);
 	struct engine *engine = NULL;
 	assert_int_equal(file_make_dirs(partition, &err), 0);
 	assert_int_equal(engine_open(&(struct engine_options){.memory_mib = 128, .threads = 1}, &engine, &err), 0);
-	assert_int_equal(engine_run(engine, sql, &err), 0);
-	engine_close(engine);
-	struct notes notes = {0};
-	assert_int_equal(run(&notes, &(struct history_options){.offset = 2, .threads = 3}), 0);
-	assert_int_equal(notes.opened, 5);
-	long last = -1;
-	size_t n_facts = 0;
-	for (char *line = strtok((char *)(uintptr_t)buf_text(&notes.text), "\n"); line; line = strtok(NULL, "\n")) {
-		char *end = NULL;
-		const long id = strtol(line, &end, 10);
-		assert_true(id > last);
-		last = id;
-		for (const char *at = end; (at = strchr(at, '(')); at++)
-			n_facts++;
+	for (unsigned i = 0; i < MANY_FILES; i++) {
+		_cleanup_free_ char *sql = text_printf(
+			"COPY (SELECT 'e' || i AS event_id, 1::INTEGER AS line_no, 'order' AS "
+			"kind, CASE WHEN i %% 2 = 0 THEN 500 ELSE "
+			"hash(i) %% 20000 END::BIGINT AS cust_id, NULL::VARCHAR AS odr_menu, "
+			"NULL::VARCHAR AS odr_sku, 1::DECIMAL(18,3) "
+			"AS odr_qty, 1::DECIMAL(18,2) AS odr_prc, 1::DECIMAL(18,2) AS odr_amt, "
+			"make_timestamp(1704103200000000 + "
+			"(hash(i + 1) %% 1000)::BIGINT) AS odr_tms, NULL::VARCHAR AS store, "
+			"'till' AS source FROM range(%u, %u) t(i)) "
+			"TO '%s/orders-%012u-%012u.parquet' (FORMAT parquet)",
+			MANY_EVENTS / MANY_FILES * i, MANY_EVENTS / MANY_FILES * (i + 1), partition, i + 1, i + 1);
+		assert_int_equal(engine_run(engine, sql, &err), 0);
 	}
-	assert_int_equal(n_facts, 100000);
-	buf_release(&notes.text);
+	engine_close(engine);
+}
+
+/* Batches end between customers, are committed in order, and a long history is one; whether one reads or some do. */
+static void test_many(void **state)
+{
+	(void)state;
+	open_shop("engine: {memory_mib: 256}\n", PLAIN);
+	put_many();
+	for (uint32_t threads = 1; threads <= 3; threads++) {
+		struct notes notes = {0};
+		const struct history_options options = {.offset = MANY_FILES + 1, .threads = threads};
+		assert_int_equal(run(&notes, &options), 0);
+		assert_int_equal(notes.opened, threads + 2);
+		long last = -1;
+		size_t n_facts = 0;
+		for (char *line = strtok((char *)(uintptr_t)buf_text(&notes.text), "\n"); line;
+		     line = strtok(NULL, "\n")) {
+			char *end = NULL;
+			const long id = strtol(line, &end, 10);
+			assert_true(id > last);
+			last = id;
+			for (const char *at = end; (at = strchr(at, '(')); at++)
+				n_facts++;
+		}
+		assert_int_equal(n_facts, MANY_EVENTS);
+		buf_release(&notes.text);
+	}
 	/* Errors of a sink, and the hook's, end it at once. */
 	struct notes failing = {.fail_work = ERROR_LIMIT};
-	assert_int_equal(run(&failing, &(struct history_options){.offset = 2}), ERROR_LIMIT);
+	assert_int_equal(run(&failing, &(struct history_options){.offset = MANY_FILES + 1, .threads = 3}), ERROR_LIMIT);
 	assert_string_equal(err.message, "the work failed");
 	failing = (struct notes){.fail_commit = ERROR_NO_SPACE};
-	assert_int_equal(run(&failing, &(struct history_options){.offset = 2}), ERROR_NO_SPACE);
+	assert_int_equal(run(&failing, &(struct history_options){.offset = MANY_FILES + 1, .threads = 3}),
+			 ERROR_NO_SPACE);
 	failing = (struct notes){.stop = true};
-	assert_int_equal(run(&failing, &(struct history_options){.offset = 2}), ERROR_INTERRUPTED);
+	assert_int_equal(run(&failing, &(struct history_options){.offset = MANY_FILES + 1, .threads = 3}),
+			 ERROR_INTERRUPTED);
+	buf_release(&failing.text);
+	/* As do those of one of those that read. */
+	put_rows("2024-01-01", MANY_FILES + 1, MANY_FILES + 1, "BIGINT", ORDER("", 1, "1", "1", "2024-01-01 10:00:00"));
+	failing = (struct notes){0};
+	assert_int_equal(run(&failing, &(struct history_options){.offset = MANY_FILES + 2, .threads = 3}),
+			 ERROR_CORRUPT);
+	assert_non_null(strstr(err.message, "without an id"));
 	buf_release(&failing.text);
 }
 

@@ -49,11 +49,15 @@ static struct customer_id id_of(const struct shape *shape, uint32_t customer, ch
 	return (struct customer_id){.text = {text, (size_t)len}};
 }
 
-static void put_rows(struct row_sorter *sorter, const struct shape *shape)
+#define SORTERS_MAX 3u
+
+/* Through one sorter, or several whose rows the first takes over. */
+static void put_rows(struct row_sorter **sorters, unsigned n, const struct shape *shape)
 {
 	struct error err;
 	char text[ID_BYTES];
 	for (uint32_t row = 0; row < shape->rows; row++) {
+		struct row_sorter *const sorter = sorters[row / 7 % n];
 		const struct customer_id id = id_of(shape, customer_of(shape, row), text);
 		char *at;
 		assert_int_equal(row_sorter_room(sorter, &id, shape->row_bytes, &at, &err), 0);
@@ -61,7 +65,9 @@ static void put_rows(struct row_sorter *sorter, const struct shape *shape)
 		put_u32(at, row);
 		row_sorter_add(sorter, &id, at + shape->row_bytes);
 	}
-	assert_int_equal(row_sorter_finish(sorter, &err), 0);
+	for (unsigned i = 1; i < n; i++)
+		assert_int_equal(row_sorter_join(sorters[0], sorters[i], &err), 0);
+	assert_int_equal(row_sorter_finish(sorters[0], &err), 0);
 }
 
 static void take_rows(struct row_sorter *sorter, const struct shape *shape)
@@ -118,12 +124,18 @@ static void test_sort(void **state)
 		{CUSTOMER_ID_TEXT, "", 2000, 1, 8, mib},
 	};
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-		struct row_sorter *sorter = NULL;
-		struct error err;
-		assert_int_equal(row_sorter_open(shapes[i].type, "/tmp", shapes[i].memory_bytes, &sorter, &err), 0);
-		put_rows(sorter, &shapes[i]);
-		take_rows(sorter, &shapes[i]);
-		row_sorter_close(sorter);
+		for (unsigned n = 1; n <= SORTERS_MAX; n += 2) {
+			struct row_sorter *sorters[SORTERS_MAX] = {NULL};
+			struct error err;
+			for (unsigned at = 0; at < n; at++)
+				assert_int_equal(row_sorter_open(shapes[i].type, "/tmp", shapes[i].memory_bytes / n,
+								 &sorters[at], &err),
+						 0);
+			put_rows(sorters, n, &shapes[i]);
+			take_rows(sorters[0], &shapes[i]);
+			for (unsigned at = 0; at < n; at++)
+				row_sorter_close(sorters[at]);
+		}
 	}
 }
 
@@ -138,7 +150,7 @@ static void test_close_early(void **state)
 	struct slice row;
 	bool found;
 	assert_int_equal(row_sorter_open(shape.type, "/tmp", shape.memory_bytes, &sorter, &err), 0);
-	put_rows(sorter, &shape);
+	put_rows(&sorter, 1, &shape);
 	assert_int_equal(row_sorter_customer(sorter, &id, &found, &err), 0);
 	assert_int_equal(row_sorter_row(sorter, &row, &found, &err), 0);
 	assert_true(found);
