@@ -6,10 +6,12 @@
 #include "batch/states.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* One row group of states or balances is in memory, beside what compresses it. */
 #define WRITER_MEMORY_MIB 192u
+#define SETTING_BYTES     32u
 
 /* ---- states and balances: straight from the foldings ---- */
 
@@ -94,6 +96,20 @@ static int write_loyalty(const struct day_tables *tables, struct engine *engine,
 	return rc < 0 ? rc : parquet_name(tables->loyalty_dir, "loyalty", err);
 }
 
+/* The table that models read. What makes it is one thread's work; the engine's others would only look for some meanwhile, while
+ * states and balances are written beside. */
+static int make_accounts(const struct deployment *deployment, struct engine *engine, struct error *err)
+{
+	const uint32_t threads = deployment->config->engine_threads;
+	char back[SETTING_BYTES] = "RESET threads";
+	if (threads)
+		snprintf(back, sizeof(back), "SET threads = %u", threads);
+	int rc = engine_run(engine, "SET threads = 1", err);
+	if (rc == 0)
+		rc = engine_run(engine, "CREATE TABLE accounts AS SELECT * FROM kernel_accounts()", err);
+	return rc < 0 ? rc : engine_run(engine, back, err);
+}
+
 static int write_models(const struct day_tables *tables, struct error *err)
 {
 	const struct deployment *const deployment = tables->accounts->deployment;
@@ -105,7 +121,7 @@ static int write_models(const struct day_tables *tables, struct error *err)
 	if (rc == 0)
 		rc = accounts_register(tables->accounts, engine, err);
 	if (rc == 0)
-		rc = engine_run(engine, "CREATE TABLE accounts AS SELECT * FROM kernel_accounts()", err);
+		rc = make_accounts(deployment, engine, err);
 	if (rc == 0)
 		rc = make_customers(deployment, engine, err);
 	if (rc == 0)
