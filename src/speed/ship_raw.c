@@ -99,6 +99,16 @@ static int flush(struct part *part, struct error *err)
 	return rc;
 }
 
+static int write_event(struct part *part, const struct event *event, struct error *err)
+{
+	struct json json;
+	json_to_buf(&json, &part->text);
+	event_json_write(&json, event);
+	json_newline(&json);
+	const int rc = json_finish(&json, err);
+	return rc == 0 && part->text.len >= FLUSH_BYTES ? flush(part, err) : rc;
+}
+
 static int take_block(struct shipper *shipper, struct slice bytes, struct error *err)
 {
 	struct block_reader reader = {0};
@@ -112,15 +122,8 @@ static int take_block(struct shipper *shipper, struct slice bytes, struct error 
 		if (record.kind != BLOCK_EVENT)
 			continue;
 		int written = part ? 0 : part_of(shipper, reader.source, &part, err);
-		if (written == 0) {
-			struct json json;
-			json_to_buf(&json, &part->text);
-			event_json_write(&json, &record.event);
-			json_newline(&json);
-			written = json_finish(&json, err);
-		}
-		if (written == 0 && part->text.len >= FLUSH_BYTES)
-			written = flush(part, err);
+		if (written == 0 && part)
+			written = write_event(part, &record.event, err);
 		rc = written < 0 ? written : 1;
 	}
 	block_reader_release(&reader);

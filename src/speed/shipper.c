@@ -4,6 +4,7 @@
 #include "speed/ship_files.h"
 #include "store/warehouse.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,7 @@ static int store(struct shipper *shipper, uint64_t offset, uint64_t planned, str
 		rc = journal_begin(shipper->journal, err);
 	if (rc < 0)
 		return rc;
+	assert(value.data);
 	char *p = put_varint(put_varint(put_varint(value.data, VERSION), offset), planned);
 	p = put_slice(put_varint(p, shipper->begun), edge);
 	rc = journal_position_set(shipper->journal, (struct slice){key.data, key.len},
