@@ -99,13 +99,16 @@ static int code_of(duckdb_error_type type, const char *message)
 	}
 }
 
-/* Ends the message before what is of use to DuckDB's developers, or to who types SQL settings: those are locked here. */
-static size_t useful_length(const char *message)
+/* Ends the message before what is of use to DuckDB's developers, or to who types SQL settings: those are locked here. A file that cannot
+ * be read is not a matter of a place in the statement. */
+static size_t useful_length(const char *message, duckdb_error_type type)
 {
-	static const char *const TAILS[] = {"\nPossible solutions:", "\nStack Trace:", "\nLaunch the database with",
-					    "\nThis error signals an assertion failure", "\nSee also https://"};
+	static const char *const TAILS[] = {"\nPossible solutions:",      "\nStack Trace:",
+					    "\nLaunch the database with", "\nThis error signals an assertion failure",
+					    "\nSee also https://",        "\nLINE "};
+	const size_t n = sizeof(TAILS) / sizeof(TAILS[0]) - (type != DUCKDB_ERROR_IO);
 	size_t len = strlen(message);
-	for (size_t i = 0; i < sizeof(TAILS) / sizeof(TAILS[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
 		const char *const tail = strstr(message, TAILS[i]);
 		if (tail && (size_t)(tail - message) < len)
 			len = (size_t)(tail - message);
@@ -132,7 +135,7 @@ int engine_translate(struct engine *engine, duckdb_error_type type, const char *
 	if (code == ERROR_INTERRUPTED)
 		return error_set(err, code, "interrupted");
 	const char *const text = skip_prefix(message);
-	const int len = (int)useful_length(text);
+	const int len = (int)useful_length(text, type);
 	switch (code) {
 	case ERROR_NO_MEMORY:
 		return error_set(

@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ static int release_rows(struct table *table)
 {
 	const size_t n = table->ends.len / sizeof(size_t);
 	const size_t *const ends = (const size_t *)(const void *)table->ends.data;
+	assert(table->n_columns > 0);
 	size_t start = 0;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
