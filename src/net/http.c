@@ -21,31 +21,31 @@ static CURLcode global_code;
 
 static void init_libcurl(void)
 {
-	global_code = curl_global_init(CURL_GLOBAL_DEFAULT);
+	global_code = curl.global_init(CURL_GLOBAL_DEFAULT);
 }
 
 char *http_origin(const char *url)
 {
-	CURLU *const parsed = curl_url();
+	CURLU *const parsed = curl.url();
 	char *scheme = NULL;
 	char *host = NULL;
 	char *port = NULL;
 	char *user = NULL;
 	char *origin = NULL;
-	if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	if (parsed && curl.url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl.url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
 	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-	    curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-	    curl_url_get(parsed, CURLUPART_USER, &user, 0) != CURLUE_OK)
+	    curl.url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl.url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	    curl.url_get(parsed, CURLUPART_USER, &user, 0) != CURLUE_OK)
 		origin = text_printf("%s://%s:%s", scheme, host, port);
 	for (char *at = origin; at && *at; at++)
 		*at = (char)tolower((unsigned char)*at);
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(port);
-	curl_free(user);
-	curl_url_cleanup(parsed);
+	curl.free(scheme);
+	curl.free(host);
+	curl.free(port);
+	curl.free(user);
+	curl.url_cleanup(parsed);
 	return origin;
 }
 
@@ -58,7 +58,7 @@ static int copy_text(const char *from, const char **to)
 
 static int check_options(const struct http_options *options, struct error *err)
 {
-	const curl_version_info_data *const version = curl_version_info(CURLVERSION_NOW);
+	const curl_version_info_data *const version = curl.version_info(CURLVERSION_NOW);
 	const bool named = options->auth == HTTP_AUTH_HEADER || options->auth == HTTP_AUTH_QUERY;
 	if (options->auth == HTTP_AUTH_SPNEGO && !(version->features & CURL_VERSION_SPNEGO))
 		return error_set(err, ERROR_CONFIG,
@@ -96,16 +96,19 @@ static int init_names(struct http *http, const struct http_options *options, str
  * to free it. */
 static void keep_cookies(CURL *easy)
 {
-	curl_easy_setopt(easy, CURLOPT_COOKIELIST, "Set-Cookie: on=1; domain=punchcard.invalid; path=/");
-	curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL"); /* removes it */
+	curl.easy_setopt(easy, CURLOPT_COOKIELIST, "Set-Cookie: on=1; domain=punchcard.invalid; path=/");
+	curl.easy_setopt(easy, CURLOPT_COOKIELIST, "ALL"); /* removes it */
 }
 
 int http_open(const struct http_options *options, struct http **out, struct error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const int loaded = curl_load(err);
+	if (loaded < 0)
+		return loaded;
 	pthread_once(&once, init_libcurl);
 	if (global_code != CURLE_OK)
-		return error_set(err, ERROR_NO_MEMORY, "libcurl: %s", curl_easy_strerror(global_code));
+		return error_set(err, ERROR_NO_MEMORY, "libcurl: %s", curl.easy_strerror(global_code));
 	struct http *const http = calloc(1, sizeof(*http));
 	if (!http)
 		return error_no_memory(err, sizeof(*http));
@@ -118,8 +121,8 @@ int http_open(const struct http_options *options, struct http **out, struct erro
 	if (rc == 0 && options->auth_value)
 		rc = http_set_auth(http, options->auth_value, err);
 	if (rc == 0) {
-		http->easy = curl_easy_init();
-		http->multi = curl_multi_init();
+		http->easy = curl.easy_init();
+		http->multi = curl.multi_init();
 		if (!http->easy || !http->multi)
 			rc = error_set(err, ERROR_NO_MEMORY, "%s: out of memory", http->name);
 		else if (options->auth == HTTP_AUTH_SPNEGO) /* the server's word that it knows us */
@@ -139,8 +142,8 @@ void http_close(struct http *http)
 {
 	if (!http)
 		return;
-	curl_easy_cleanup(http->easy);
-	curl_multi_cleanup(http->multi);
+	curl.easy_cleanup(http->easy);
+	curl.multi_cleanup(http->multi);
 	free((void *)(uintptr_t)http->options.auth_name);
 	free((void *)(uintptr_t)http->options.ca_file);
 	free((void *)(uintptr_t)http->options.server);
@@ -188,7 +191,7 @@ const char *http_name(const struct http *http)
 void http_interrupt(struct http *http)
 {
 	atomic_store(&http->interrupted, true);
-	curl_multi_wakeup(http->multi);
+	curl.multi_wakeup(http->multi);
 }
 
 int http_encode(struct buf *out, struct slice bytes, const char *keep)
@@ -334,7 +337,7 @@ static int wait_for(struct http *http, int64_t us, struct error *err)
 			return error_set(err, ERROR_INTERRUPTED, "interrupted while waiting to try again");
 		if (left_us <= 0)
 			return 0;
-		curl_multi_poll(http->multi, NULL, 0, left_us < 100000 ? (int)(left_us / 1000 + 1) : 100, NULL);
+		curl.multi_poll(http->multi, NULL, 0, left_us < 100000 ? (int)(left_us / 1000 + 1) : 100, NULL);
 	}
 }
 

@@ -3,9 +3,8 @@
 #define PUNCHCARD_NET_HTTP_INTERNAL_H
 
 #include "base/random.h"
+#include "net/curl.h"
 #include "net/http.h"
-
-#include <curl/curl.h>
 
 struct http {
 	struct http_options options; /* its texts are this client's own */

@@ -77,7 +77,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *context)
 	char date[64];
 	if (value.data && value.len < sizeof(date)) {
 		snprintf(date, sizeof(date), "%.*s", (int)value.len, value.data);
-		const time_t at = curl_getdate(date, NULL);
+		const time_t at = curl.getdate(date, NULL);
 		answer->date_s = at < 0 ? 0 : (int64_t)at;
 	}
 	value = header_value(line, "Location");
@@ -91,7 +91,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *context)
 static bool is_good(const struct http_try *try)
 {
 	long status = 0;
-	curl_easy_getinfo(try->http->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl.easy_getinfo(try->http->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status / 100 == 2;
 }
 
@@ -156,7 +156,7 @@ static int on_seek(void *context, curl_off_t offset, int origin)
 
 static int add_header(struct curl_slist **list, const char *line)
 {
-	struct curl_slist *const longer = curl_slist_append(*list, line);
+	struct curl_slist *const longer = curl.slist_append(*list, line);
 	if (!longer)
 		return -1;
 	*list = longer;
@@ -181,19 +181,19 @@ static void set_method(CURL *easy, const struct http_request *request)
 {
 	switch (request->method) {
 	case HTTP_GET:
-		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1l);
+		curl.easy_setopt(easy, CURLOPT_HTTPGET, 1l);
 		break;
 	case HTTP_HEAD:
-		curl_easy_setopt(easy, CURLOPT_NOBODY, 1l);
+		curl.easy_setopt(easy, CURLOPT_NOBODY, 1l);
 		break;
 	case HTTP_DELETE:
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+		curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
 		break;
 	case HTTP_POST:
 	case HTTP_PUT:
-		curl_easy_setopt(easy, CURLOPT_UPLOAD, 1l);
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method == HTTP_PUT ? "PUT" : "POST");
-		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
+		curl.easy_setopt(easy, CURLOPT_UPLOAD, 1l);
+		curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method == HTTP_PUT ? "PUT" : "POST");
+		curl.easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
 				 (curl_off_t)(request->read ? request->body_bytes : request->body.len));
 		break;
 	}
@@ -203,36 +203,36 @@ static void set_options(struct http_try *try, struct curl_slist *headers)
 {
 	CURL *const easy = try->http->easy;
 	const struct http_options *const options = &try->http->options;
-	curl_easy_reset(easy); /* keeps connections and cookies */
-	curl_easy_setopt(easy, CURLOPT_URL, try->url);
+	curl.easy_reset(easy); /* keeps connections and cookies */
+	curl.easy_setopt(easy, CURLOPT_URL, try->url);
 	set_method(easy, try->request);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "punchcard");
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1l);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_ms);
-	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, try->reason);
+	curl.easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl.easy_setopt(easy, CURLOPT_USERAGENT, "punchcard");
+	curl.easy_setopt(easy, CURLOPT_PROXY, "");
+	curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
+	curl.easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1l);
+	curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_ms);
+	curl.easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES);
+	curl.easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
+	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, try->reason);
 	if (options->ca_file)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+		curl.easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
 	if (options->auth == HTTP_AUTH_SPNEGO && try->own_origin) {
-		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
-		curl_easy_setopt(easy, CURLOPT_USERPWD, ":");
+		curl.easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
+		curl.easy_setopt(easy, CURLOPT_USERPWD, ":");
 	}
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-	curl_easy_setopt(easy, CURLOPT_PREREQDATA, try);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, try);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, try);
-	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(easy, CURLOPT_READDATA, try);
-	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
-	curl_easy_setopt(easy, CURLOPT_SEEKDATA, try);
+	curl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+	curl.easy_setopt(easy, CURLOPT_PREREQDATA, try);
+	curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl.easy_setopt(easy, CURLOPT_HEADERDATA, try);
+	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl.easy_setopt(easy, CURLOPT_WRITEDATA, try);
+	curl.easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl.easy_setopt(easy, CURLOPT_READDATA, try);
+	curl.easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	curl.easy_setopt(easy, CURLOPT_SEEKDATA, try);
 }
 
 /* --- the try --- */
@@ -262,7 +262,7 @@ static enum http_end check_limits(const struct http_try *try)
 
 static enum http_end end_of(struct http_try *try, CURLcode code)
 {
-	const char *const reason = try->reason[0] ? try->reason : curl_easy_strerror(code);
+	const char *const reason = try->reason[0] ? try->reason : curl.easy_strerror(code);
 	if (code == CURLE_OK && !try->whole_head) {
 		/* libcurl takes a connection's end there for the answer's. */
 		error_set(try->err, ERROR_AWAY, "the connection was lost in the head of the answer");
@@ -304,32 +304,32 @@ static enum http_end run(struct http_try *try)
 	for (;;) {
 		int running = 0;
 		int queued = 0;
-		const CURLMcode rc = curl_multi_perform(multi, &running);
-		const CURLMsg *const message = curl_multi_info_read(multi, &queued);
+		const CURLMcode rc = curl.multi_perform(multi, &running);
+		const CURLMsg *const message = curl.multi_info_read(multi, &queued);
 		if (message && message->msg == CURLMSG_DONE)
 			return end_of(try, message->data.result);
 		if (rc != CURLM_OK || !running) {
-			error_set(try->err, ERROR_AWAY, "%s", curl_multi_strerror(rc));
+			error_set(try->err, ERROR_AWAY, "%s", curl.multi_strerror(rc));
 			return HTTP_BROKEN;
 		}
 		const enum http_end end = check_limits(try);
 		if (end != HTTP_ANSWERED)
 			return end;
-		curl_multi_poll(multi, NULL, 0, LOOK_MS, NULL);
+		curl.multi_poll(multi, NULL, 0, LOOK_MS, NULL);
 	}
 }
 
 /* Relative to what was asked; a location that is no URL is none. */
 static void resolve_location(struct http_try *try)
 {
-	CURLU *const url = try->location ? curl_url() : NULL;
+	CURLU *const url = try->location ? curl.url() : NULL;
 	char *whole = NULL;
-	if (url && curl_url_set(url, CURLUPART_URL, try->url, 0) == CURLUE_OK &&
-	    curl_url_set(url, CURLUPART_URL, try->location, 0) == CURLUE_OK &&
-	    curl_url_get(url, CURLUPART_URL, &whole, 0) == CURLUE_OK)
+	if (url && curl.url_set(url, CURLUPART_URL, try->url, 0) == CURLUE_OK &&
+	    curl.url_set(url, CURLUPART_URL, try->location, 0) == CURLUE_OK &&
+	    curl.url_get(url, CURLUPART_URL, &whole, 0) == CURLUE_OK)
 		try->answer->location = slice_dup(slice_of(whole));
-	curl_free(whole);
-	curl_url_cleanup(url);
+	curl.free(whole);
+	curl.url_cleanup(url);
 }
 
 static void take_facts(struct http_try *try)
@@ -337,8 +337,8 @@ static void take_facts(struct http_try *try)
 	struct http_answer *const answer = try->answer;
 	long status = 0;
 	curl_off_t after_s = 0;
-	curl_easy_getinfo(try->http->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(try->http->easy, CURLINFO_RETRY_AFTER, &after_s);
+	curl.easy_getinfo(try->http->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl.easy_getinfo(try->http->easy, CURLINFO_RETRY_AFTER, &after_s);
 	answer->status = (int)status;
 	if (after_s > RETRY_AFTER_MOST_S)
 		after_s = RETRY_AFTER_MOST_S;
@@ -355,12 +355,12 @@ enum http_end http_try(struct http_try *try)
 		error_set(try->err, ERROR_NO_MEMORY, "out of memory");
 	} else {
 		set_options(try, headers);
-		curl_multi_add_handle(try->http->multi, try->http->easy);
+		curl.multi_add_handle(try->http->multi, try->http->easy);
 		end = run(try);
 		take_facts(try);
-		curl_multi_remove_handle(try->http->multi, try->http->easy);
+		curl.multi_remove_handle(try->http->multi, try->http->easy);
 	}
-	curl_slist_free_all(headers);
+	curl.slist_free_all(headers);
 	free(try->location);
 	try->location = NULL;
 	if (end == HTTP_ANSWERED && !buf_text(&try->answer->body)) {
