@@ -13,16 +13,17 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
-#define CURL_FUNCTIONS(each)                                                                                         \
-	each(easy_cleanup) each(easy_getinfo) each(easy_init) each(easy_reset) each(easy_setopt) each(easy_strerror) \
-		each(free) each(getdate) each(global_init) each(multi_add_handle) each(multi_cleanup)                \
-			each(multi_info_read) each(multi_init) each(multi_perform) each(multi_poll)                  \
-				each(multi_remove_handle) each(multi_strerror) each(multi_wakeup) each(slist_append) \
-					each(slist_free_all) each(url) each(url_cleanup) each(url_get) each(url_set) \
-						each(version_info)
+/* clang-format off */
+#define CURL_FUNCTIONS(each)                                                                                  \
+	each(easy_cleanup) each(easy_getinfo) each(easy_init) each(easy_reset) each(easy_setopt)              \
+	each(easy_strerror) each(free) each(getdate) each(global_init) each(multi_add_handle)                 \
+	each(multi_cleanup) each(multi_info_read) each(multi_init) each(multi_perform) each(multi_poll)       \
+	each(multi_remove_handle) each(multi_strerror) each(multi_wakeup) each(slist_append)                  \
+	each(slist_free_all) each(url) each(url_cleanup) each(url_get) each(url_set) each(version_info)
+/* clang-format on */
 
 struct curl {
-#define CURL_MEMBER(name) __typeof__(curl_##name) *name;
+#define CURL_MEMBER(name) __typeof__(curl_##name) *(name);
 	CURL_FUNCTIONS(CURL_MEMBER)
 #undef CURL_MEMBER
 };
