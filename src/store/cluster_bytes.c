@@ -28,7 +28,14 @@
  */
 #include "store/cluster_bytes.h"
 
+#include "store/cells.h"
+
+#include <assert.h>
 #include <xxhash.h>
+
+/* The largest event is an order with as many lines as may be, all texts as long as may be: a line has two, and three numbers. */
+static_assert(LIMIT_ORDER_LINES * (2 * LIMIT_NAME_BYTES + 64) + 4096 <= CELLS_VALUE_BYTES,
+	      "any event fits into a cell");
 
 #define PROFILE_VERSION 1
 #define PROFILE_TEXTS   6u

@@ -196,11 +196,17 @@ static int rename_once(struct hdfs *hdfs, const char *from, const char *to, stru
 		return error_no_memory(err, strlen(to));
 	const struct hdfs_call call = {.method = HTTP_PUT, .path = from, .params = params.data};
 	rc = hdfs_ask(hdfs, &call, err);
-	if (rc == 0 && strstr(hdfs->answer.body.data, "false"))
-		return error_set(err, ERROR_IO,
-				 "%s: %s: RENAME to %s did nothing; does this server know renameoptions?",
-				 hdfs_name(hdfs), from, to);
-	return rc;
+	if (rc < 0)
+		return rc;
+	/* The NameNode says nothing, HttpFS {"boolean":true}; a gateway's page, or its way to a login, is no answer of theirs. */
+	const struct http_answer *const answer = &hdfs->answer;
+	if (answer->status == 200 && (answer->body.len == 0 || strstr(answer->body.data, "\"boolean\":true")))
+		return 0;
+	return error_set(
+		err, ERROR_IO,
+		"%s: %s: RENAME to %s was answered %d, and not done; does this server know renameoptions, and does it "
+		"know us?",
+		hdfs_name(hdfs), from, to, answer->status);
 }
 
 static int is_there(struct hdfs *hdfs, const char *path, bool *there, struct error *err)

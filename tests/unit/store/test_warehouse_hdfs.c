@@ -83,6 +83,25 @@ static void test_put_by_redirect(void **state)
 	stop();
 }
 
+/* Only an answer that says so is taken for a rename. */
+static void test_rename_that_was_none(void **state)
+{
+	(void)state;
+	const struct script_step steps[] = {{.status = 302, .headers = "Location: https://login.invalid/\r\n"},
+					    {.status = 200, .body = "<html>log in</html>"},
+					    {.status = 200, .body = "{\"boolean\":false}"},
+					    {.status = 200, .body = "{\"boolean\":true}"},
+					    {.status = 200}};
+	start(steps, 5, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(warehouse_rename(warehouse, "a", "b", &err), ERROR_IO);
+		assert_non_null(strstr(err.message, "and not done"));
+	}
+	assert_int_equal(warehouse_rename(warehouse, "a", "b", &err), 0);
+	assert_int_equal(warehouse_rename(warehouse, "a", "b", &err), 0);
+	stop();
+}
+
 static void test_there_already(void **state)
 {
 	(void)state;
@@ -218,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_put),
 		cmocka_unit_test(test_put_by_redirect),
+		cmocka_unit_test(test_rename_that_was_none),
 		cmocka_unit_test(test_there_already),
 		cmocka_unit_test(test_exceptions),
 		cmocka_unit_test(test_again_by_exception),
