@@ -50,7 +50,7 @@
 #define CELLS_FAMILY_BYTES 16u
 #define CELLS_FAMILIES_MAX 8u
 /* LMDB has keys of at most 511 bytes; the table, and a version beside it, are to fit as well. */
-#define CELLS_NAME_BYTES  400u
+#define CELLS_NAME_BYTES 400u
 /* HBase takes 10 MiB, unless it is told otherwise. */
 #define CELLS_VALUE_BYTES (8u << 20)
 /* JSON numbers are exact so far; and v + 1 is one. */
