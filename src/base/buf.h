@@ -33,6 +33,14 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* By bytes, a text before what it begins: < 0, 0, > 0. */
+static inline int slice_compare(struct slice a, struct slice b)
+{
+	const size_t common = a.len < b.len ? a.len : b.len;
+	const int order = common ? memcmp(a.data, b.data, common) : 0;
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static inline bool slice_is(struct slice a, const char *text)
 {
 	return slice_equal(a, slice_of(text));

@@ -80,9 +80,7 @@ static int compare_values(enum engine_type type, const struct audit_value *a, co
 		return (int)a->null - (int)b->null;
 	if (!is_text(type))
 		return (a->number > b->number) - (a->number < b->number);
-	const size_t common = a->text.len < b->text.len ? a->text.len : b->text.len;
-	const int order = common ? memcmp(a->text.data, b->text.data, common) : 0;
-	return order ? order : (a->text.len > b->text.len) - (a->text.len < b->text.len);
+	return slice_compare(a->text, b->text);
 }
 
 int audit_value_text(enum engine_type type, const struct audit_value *value, struct buf *out)

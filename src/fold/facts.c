@@ -18,13 +18,6 @@ static struct slice row_tag(const struct row_batch *batch, const struct row *row
 	return (struct slice){batch->texts.data + row->text_at + row->id_len, row->tag_len};
 }
 
-static int compare_slices(struct slice a, struct slice b)
-{
-	const size_t common = a.len < b.len ? a.len : b.len;
-	const int order = common ? memcmp(a.data, b.data, common) : 0;
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* By time; rows of one instant by event and line. */
 static int compare_rows(const void *a, const void *b, void *context)
 {
@@ -33,9 +26,9 @@ static int compare_rows(const void *a, const void *b, void *context)
 	if (x->time_us != y->time_us)
 		return x->time_us < y->time_us ? -1 : 1;
 	const struct row_batch *const batch = context;
-	int order = compare_slices(row_id(batch, x), row_id(batch, y));
+	int order = slice_compare(row_id(batch, x), row_id(batch, y));
 	if (order == 0)
-		order = compare_slices(row_tag(batch, x), row_tag(batch, y));
+		order = slice_compare(row_tag(batch, x), row_tag(batch, y));
 	if (order == 0)
 		order = (row_line(x) > row_line(y)) - (row_line(x) < row_line(y));
 	return order;

@@ -149,9 +149,7 @@ static int values_of(struct input *input, unsigned kind, struct row_values *out,
 
 static int compare_last(const struct buf *last, struct slice text)
 {
-	const size_t common = last->len < text.len ? last->len : text.len;
-	const int order = common ? memcmp(last->data, text.data, common) : 0;
-	return order ? order : (last->len > text.len) - (last->len < text.len);
+	return slice_compare((struct slice){last->data, last->len}, text);
 }
 
 static int keep(struct buf *last, struct slice text)

@@ -32,9 +32,7 @@ static int compare_items(const void *x, const void *y)
 		return a->qty_milli > b->qty_milli ? -1 : 1;
 	if (a->last_us != b->last_us)
 		return a->last_us > b->last_us ? -1 : 1;
-	const size_t common = a->name.len < b->name.len ? a->name.len : b->name.len;
-	const int order = memcmp(a->name.data, b->name.data, common);
-	return order ? order : (a->name.len > b->name.len) - (a->name.len < b->name.len);
+	return slice_compare(a->name, b->name);
 }
 
 static void add(const struct item_counter *counter, size_t slots, const struct item *more)

@@ -129,20 +129,13 @@ void fact_of_event(struct fact *fact, const struct programme *programme, const s
 		fact_add_line(fact, programme, &event->lines[i]);
 }
 
-static int compare_bytes(struct slice a, struct slice b)
-{
-	const size_t len = a.len < b.len ? a.len : b.len;
-	const int order = len ? memcmp(a.data, b.data, len) : 0;
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 int fact_compare(const struct fact *a, const struct fact *b)
 {
 	if (a->time_us != b->time_us)
 		return a->time_us < b->time_us ? -1 : 1;
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
-	const int order = compare_bytes(a->id, b->id);
+	const int order = slice_compare(a->id, b->id);
 	if (order)
 		return order;
 	return (a->source_hash > b->source_hash) - (a->source_hash < b->source_hash);

@@ -312,10 +312,7 @@ const struct flume_property *flume_properties_find(const struct flume_properties
 	while (from < until) {
 		const unsigned middle = from + (until - from) / 2;
 		const struct flume_property *const item = &properties->items[middle];
-		const size_t len = strlen(item->key);
-		int order = memcmp(item->key, key.data, len < key.len ? len : key.len);
-		if (order == 0)
-			order = (len > key.len) - (len < key.len);
+		const int order = slice_compare(slice_of(item->key), key);
 		if (order == 0)
 			return item;
 		if (order < 0)

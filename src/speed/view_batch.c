@@ -255,9 +255,7 @@ static int compare_texts(const void *a, const void *b, void *context)
 	struct slice y = {0};
 	open_item(context, a, &x);
 	open_item(context, b, &y);
-	const size_t common = x.len < y.len ? x.len : y.len;
-	const int order = common ? memcmp(x.data, y.data, common) : 0;
-	return order ? order : (x.len > y.len) - (x.len < y.len);
+	return slice_compare(x, y);
 }
 
 static int compare_facts(const void *a, const void *b, void *context)

@@ -134,13 +134,6 @@ int cells_get(struct cells *cells, const char *table, const struct slice *keys, 
 	return rc < 0 ? rc : 0;
 }
 
-static int compare(struct slice a, struct slice b)
-{
-	const size_t len = a.len < b.len ? a.len : b.len;
-	const int order = len ? memcmp(a.data, b.data, len) : 0;
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 int cells_scan(struct cells *cells, const char *table, const struct cells_range *range, cells_row_fn *take,
 	       void *context, struct error *err)
 {
@@ -156,13 +149,13 @@ int cells_scan(struct cells *cells, const char *table, const struct cells_range 
 	if (range->prefix.len) {
 		if (cells_behind_prefix(range->prefix, &behind) < 0)
 			return error_no_memory(err, range->prefix.len);
-		if (compare(whole.from, range->prefix) < 0)
+		if (slice_compare(whole.from, range->prefix) < 0)
 			whole.from = range->prefix;
 		const struct slice end = {behind.data, behind.len};
-		if (end.len && (!whole.to.len || compare(end, whole.to) < 0))
+		if (end.len && (!whole.to.len || slice_compare(end, whole.to) < 0))
 			whole.to = end;
 	}
-	if (whole.to.len && compare(whole.from, whole.to) >= 0)
+	if (whole.to.len && slice_compare(whole.from, whole.to) >= 0)
 		return 0;
 	rc = cells->driver->scan(cells, table, &whole, take, context, err);
 	return rc < 0 ? rc : 0;

@@ -112,10 +112,7 @@ void hbase_rows_reset(struct hbase_rows *rows)
 
 static int compare_cells(const void *a, const void *b)
 {
-	const struct slice x = ((const struct cell *)a)->column;
-	const struct slice y = ((const struct cell *)b)->column;
-	const int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
-	return order ? order : (x.len > y.len) - (x.len < y.len);
+	return slice_compare(((const struct cell *)a)->column, ((const struct cell *)b)->column);
 }
 
 /* HBase orders by family and then by qualifier, which is another order where one family's name begins with another's. */

@@ -330,9 +330,7 @@ static int walk(struct local_row *row, MDB_cursor *cursor, struct local_key *beg
 	uint64_t given = 0;
 	int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 	for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		const size_t len = key.mv_size < end->len ? key.mv_size : end->len;
-		const int order = memcmp(key.mv_data, end->bytes, len);
-		if (order > 0 || (order == 0 && key.mv_size >= end->len))
+		if (slice_compare((struct slice){key.mv_data, key.mv_size}, (struct slice){end->bytes, end->len}) >= 0)
 			break;
 		struct slice name = {0};
 		struct slice column = {0};

@@ -192,16 +192,11 @@ void cluster_event_release(struct cluster_event *event)
 
 /* --- states ----------------------------------------------------------------------------------------------------------------- */
 
-static int compare(struct slice a, struct slice b)
-{
-	const int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static bool edge_may_follow(const struct cluster_edge *edges, size_t i)
 {
 	const struct slice name = edges[i].name;
-	return name.len && name.len <= CLUSTER_EDGE_NAME_BYTES && (i == 0 || compare(edges[i - 1].name, name) < 0);
+	return name.len && name.len <= CLUSTER_EDGE_NAME_BYTES &&
+	       (i == 0 || slice_compare(edges[i - 1].name, name) < 0);
 }
 
 int cluster_state_write(const struct cluster_state *state, struct buf *out, struct error *err)

@@ -118,10 +118,7 @@ int cluster_pending_add(struct pending *pending, const struct cells_put *put, st
 
 static int compare_puts(const void *a, const void *b)
 {
-	const struct slice x = ((const struct cells_put *)a)->key;
-	const struct slice y = ((const struct cells_put *)b)->key;
-	const int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
-	return order ? order : (x.len > y.len) - (x.len < y.len);
+	return slice_compare(((const struct cells_put *)a)->key, ((const struct cells_put *)b)->key);
 }
 
 static int send_pending(struct cluster_view *view, struct pending *pending, struct error *err)
