@@ -36,7 +36,7 @@ static int list_marks(struct shipper *shipper, const char *dir, struct marks *ma
 	return rc == ERROR_NOT_FOUND ? 0 : rc;
 }
 
-int ship_check_mark(struct shipper *shipper, struct error *err)
+int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 {
 	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
 	_cleanup_free_ char *prefix = text_printf("%s-", shipper->driver->name);
@@ -48,6 +48,7 @@ int ship_check_mark(struct shipper *shipper, struct error *err)
 		return rc;
 	const bool is_ours = marks.most ? marks.most == shipper->offset || marks.most == shipper->planned
 					: shipper->offset == shipper->begun;
+	*done = is_ours && shipper->again && marks.most == shipper->planned;
 	if (is_ours)
 		return 0;
 	if (!marks.most)

@@ -9,9 +9,9 @@
 #include "speed/shipper.h"
 
 /* Whether the warehouse is as this shipper left it: the mark is that of its offset, or of the shipment that it had begun, and none is there
- * only where it has not shipped yet. ERROR_CORRUPT: another journal ships under this edge's name, this one is older than what it
+ * only where it has not shipped yet. *done: the shipment that was begun is all there, and counts. ERROR_CORRUPT: another journal ships under this edge's name, this one is older than what it
  * shipped, or the warehouse is another one. Errors of the warehouse. */
-int ship_check_mark(struct shipper *shipper, struct error *err);
+int ship_check_mark(struct shipper *shipper, bool *done, struct error *err);
 /* Sets the mark to `next`, and then removes older ones. */
 int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err);
 /* Puts a file of the shipment that was begun. One of the same name and another length is replaced: it is of the same blocks and does not

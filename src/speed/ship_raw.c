@@ -11,7 +11,6 @@
 #include "base/limits.h"
 #include "speed/event_json.h"
 #include "speed/ship_files.h"
-#include "store/block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,35 +98,18 @@ static int flush(struct part *part, struct error *err)
 	return rc;
 }
 
-static int write_event(struct part *part, const struct event *event, struct error *err)
+static int write_event(void *context, const struct ship_event *event, struct error *err)
 {
+	struct part *part = NULL;
+	const int found = part_of(context, event->source, &part, err);
+	if (found < 0 || !part)
+		return found;
 	struct json json;
 	json_to_buf(&json, &part->text);
-	event_json_write(&json, event);
+	event_json_write(&json, &event->record->event);
 	json_newline(&json);
 	const int rc = json_finish(&json, err);
 	return rc == 0 && part->text.len >= FLUSH_BYTES ? flush(part, err) : rc;
-}
-
-static int take_block(struct shipper *shipper, struct slice bytes, struct error *err)
-{
-	struct block_reader reader = {0};
-	struct block_record record;
-	struct part *part = NULL;
-	int rc = block_reader_open(&reader, bytes, err);
-	if (rc < 0)
-		return rc;
-	rc = 1;
-	while (rc == 1 && (rc = block_reader_next(&reader, &record, err)) == 1) {
-		if (record.kind != BLOCK_EVENT)
-			continue;
-		int written = part ? 0 : part_of(shipper, reader.source, &part, err);
-		if (written == 0 && part)
-			written = write_event(part, &record.event, err);
-		rc = written < 0 ? written : 1;
-	}
-	block_reader_release(&reader);
-	return rc;
 }
 
 static int send_part(struct shipper *shipper, struct part *part, uint64_t first, uint64_t last, struct error *err)
@@ -145,13 +127,7 @@ static int ship(struct shipper *shipper, struct journal_reader *reader, uint64_t
 		struct error *err)
 {
 	struct raw *const raw = shipper->state;
-	int rc = 0;
-	for (uint64_t seq = first; rc == 0 && seq < next; seq++) {
-		struct slice bytes;
-		rc = journal_reader_block(reader, seq, &bytes, err);
-		if (rc == 0)
-			rc = take_block(shipper, bytes, err);
-	}
+	int rc = ship_events(reader, first, next, write_event, shipper, err);
 	for (unsigned i = 0; rc == 0 && i < raw->n; i++)
 		rc = send_part(shipper, &raw->parts[i], first, next - 1, err);
 	drop_parts(raw);

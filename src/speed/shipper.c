@@ -123,7 +123,43 @@ static int find_position(struct shipper *shipper, struct error *err)
 		return store(shipper, first, first, err);
 	shipper->offset = position->offset;
 	shipper->planned = position->planned;
+	shipper->again = shipper->planned > shipper->offset;
 	return 0;
+}
+
+/* --- events --- */
+
+static int take_block(uint64_t seq, struct slice bytes, ship_event_fn *take, void *context, struct error *err)
+{
+	struct block_reader reader = {0};
+	struct block_record record;
+	int rc = block_reader_open(&reader, bytes, err);
+	if (rc < 0)
+		return rc;
+	rc = 1;
+	while (rc == 1 && (rc = block_reader_next(&reader, &record, err)) == 1) {
+		if (record.kind != BLOCK_EVENT)
+			continue;
+		const struct ship_event event = {
+			.record = &record, .source = reader.source, .block = seq, .taken_us = reader.counts.time_us};
+		const int taken = take(context, &event, err);
+		rc = taken < 0 ? taken : 1;
+	}
+	block_reader_release(&reader);
+	return rc;
+}
+
+int ship_events(struct journal_reader *reader, uint64_t first, uint64_t next, ship_event_fn *take, void *context,
+		struct error *err)
+{
+	int rc = 0;
+	for (uint64_t seq = first; rc == 0 && seq < next; seq++) {
+		struct slice bytes;
+		rc = journal_reader_block(reader, seq, &bytes, err);
+		if (rc == 0)
+			rc = take_block(seq, bytes, take, context, err);
+	}
+	return rc;
 }
 
 /* --- shipping --- */
@@ -179,16 +215,27 @@ static int find_end(const struct shipper *shipper, struct journal_reader *reader
 	return rc;
 }
 
+/* Once: is the warehouse as it was left? What was broken off is removed, and what was done, but for the offset, is done. */
+static int check_warehouse(struct shipper *shipper, struct error *err)
+{
+	bool done = false;
+	int rc = ship_check_mark(shipper, &done, err);
+	if (rc == 0 && done)
+		rc = store(shipper, shipper->planned, shipper->planned, err);
+	if (rc == 0 && done)
+		shipper->again = false;
+	if (rc == 0)
+		rc = warehouse_clean(shipper->target.warehouse, err);
+	shipper->checked = rc == 0;
+	return rc;
+}
+
 int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err)
 {
 	int rc = 0;
 	/* Not at the opening, for the servers may be away. */
-	if (!shipper->checked && shipper->driver->in_warehouse) {
-		rc = ship_check_mark(shipper, err);
-		if (rc == 0)
-			rc = warehouse_clean(shipper->target.warehouse, err);
-		shipper->checked = rc == 0;
-	}
+	if (!shipper->checked && shipper->driver->in_warehouse)
+		rc = check_warehouse(shipper, err);
 	while (rc == 0 && shipper->offset < next) {
 		uint64_t end = shipper->planned;
 		if (end == shipper->offset)
@@ -201,8 +248,16 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 			rc = ship_set_mark(shipper, end, err);
 		if (rc == 0)
 			rc = store(shipper, end, end, err);
+		if (rc == 0)
+			shipper->again = false;
 	}
-	return rc < 0 ? error_prefix(err, "shipping (%s)", shipper->driver->name) : 0;
+	if (rc < 0) {
+		/* How far it came, only the warehouse knows: an answer may be lost. */
+		shipper->checked = false;
+		shipper->again = shipper->planned > shipper->offset;
+		return error_prefix(err, "shipping (%s)", shipper->driver->name);
+	}
+	return 0;
 }
 
 /* --- all there are --- */

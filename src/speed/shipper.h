@@ -21,6 +21,7 @@
 #define PUNCHCARD_SPEED_SHIPPER_H
 
 #include "config/deployment.h"
+#include "store/block.h"
 #include "store/journal.h"
 
 #include <stdbool.h>
@@ -56,6 +57,7 @@ struct shipper {
 	uint64_t offset;  /* of the next block to ship */
 	uint64_t planned; /* behind the last block of the shipment that was begun; offset: none was */
 	uint64_t begun;   /* the first block that it ever had to ship */
+	bool again;       /* the shipment that was begun was tried before */
 	bool checked;     /* the warehouse is as it was left, but for what was broken off */
 	void *state;      /* the driver's */
 };
@@ -66,6 +68,21 @@ extern const struct shipper_driver ship_table;
 extern const struct shipper_driver ship_raw;
 /* Customers' events as cells: the accounts and histories of a cluster's view (store/cluster_view.h). */
 extern const struct shipper_driver ship_rows;
+
+/* --- for drivers --- */
+
+struct ship_event {
+	const struct block_record *record; /* a BLOCK_EVENT */
+	struct slice source;
+	uint64_t block;
+	int64_t taken_us; /* when the block was begun, UTC */
+};
+typedef int ship_event_fn(void *context, const struct ship_event *event, struct error *err);
+/* Gives all events of blocks first to next - 1, in order; each lives until `take` returns, and a negative code of it ends the walk. */
+int ship_events(struct journal_reader *reader, uint64_t first, uint64_t next, ship_event_fn *take, void *context,
+		struct error *err);
+
+/* --- shipping --- */
 
 /* Goes on where it was; a new one begins with the first block that the journal has. ERROR_CORRUPT: the journal has no longer what is still
  * to be shipped. ERROR_CONFIG: it has shipped as another edge. Errors of the driver's. */

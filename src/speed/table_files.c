@@ -7,6 +7,7 @@
 #include "store/block.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* The fast level: files are a fifth of the text, and written once. What has more values than that gains nothing by a dictionary:
  * ids, times and customers, for which the engine would make one first, of a fifth of all rows, and then drop it. */
@@ -80,6 +81,14 @@ static int write_file(struct table_files *files, const char *columns, const char
 	return engine_run(files->engine, sql.data, err);
 }
 
+static int hand_over(const struct table_files *files, table_files_take *take, void *context, int32_t day,
+		     struct error *err)
+{
+	const int rc = take(context, files->staged, day, err);
+	(void)unlink(files->staged); /* unless it was renamed */
+	return rc;
+}
+
 /* The rows of each day in the order of the journal: the lines of an order stay together. The batch layer relies on it. */
 static int write_days(struct table_files *files, table_files_take *take, void *context, struct error *err)
 {
@@ -95,7 +104,7 @@ static int write_days(struct table_files *files, table_files_take *take, void *c
 		rc = write_file(files, days->only_orders ? ORDER_COLUMNS : TRANSACTION_COLUMNS,
 				"journal_transactions()", err);
 		if (rc == 0)
-			rc = take(context, files->staged, days->first_day + (int32_t)i, err);
+			rc = hand_over(files, take, context, days->first_day + (int32_t)i, err);
 	}
 	rows->days = NULL;
 	day_index_free(days);
@@ -119,6 +128,6 @@ int table_files_write(struct table_files *files, struct journal_reader *reader, 
 	if (rc == 0 && counts.n_quarantined)
 		rc = write_file(files, QUARANTINE_COLUMNS, "journal_quarantine()", err);
 	if (rc == 0 && counts.n_quarantined)
-		rc = take(context, files->staged, DAY_MIN, err);
+		rc = hand_over(files, take, context, DAY_MIN, err);
 	return rc;
 }

@@ -17,7 +17,7 @@
 
 struct table_files;
 
-/* Takes a file that was made: `staged` is its path now, for it to be renamed or sent; what is left there is written over. `day`: of
+/* Takes a file that was made: `staged` is its path now, for it to be renamed or sent; what is left there is removed. `day`: of
  * transactions_cln, DAY_MIN for the quarantine. 0, or a negative code, which ends the writing. */
 typedef int table_files_take(void *context, const char *staged, int32_t day, struct error *err);
 

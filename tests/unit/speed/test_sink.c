@@ -2,54 +2,23 @@
 #include "speed/sink.h"
 
 #include "base/bytes.h"
-#include "shop.h"
+#include "journal_shop.h"
 #include "speed/consumers_internal.h"
 #include "store/block.h"
 #include "store/row_store.h"
 
 #include <sys/stat.h>
 
-static struct journal *journal;
-static struct journal_reader *reader;
-
-static void open_journal(void)
-{
-	const struct journal_options options = {.map_gib = 1};
-	assert_int_equal(journal_open(shop->journal_dir, &options, &journal, NULL), 0);
-	assert_int_equal(journal_reader_open(journal, &reader, NULL), 0);
-}
-
-static int open_shop(void **state)
-{
-	if (make_shop(state) < 0)
-		return -1;
-	shop_open(CLASSIC_SOURCE);
-	open_journal();
-	return 0;
-}
-
-static int close_shop(void **state)
-{
-	journal_reader_close(reader);
-	journal_close(journal);
-	return remove_shop(state);
-}
-
 /* A block of lines, at a time of its own. */
 static void add_block(const char *source, const char *file, const char *const *lines, unsigned n, int64_t time_us)
 {
 	struct block_writer w = {0};
-	uint64_t seq;
 	assert_int_equal(block_writer_begin(&w, slice_of(source), time_us), 0);
 	assert_int_equal(block_writer_file(&w, slice_of(file)), 0);
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(block_writer_line(&w, i + 1, slice_of(lines[i])), 0);
 	assert_true(block_writer_has_records(&w));
-	assert_int_equal(journal_begin(journal, NULL), 0);
-	assert_int_equal(journal_append(journal, block_writer_finish(&w), &seq, NULL), 0);
-	assert_int_equal(journal_commit(journal, NULL), 0);
-	block_writer_release(&w);
-	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+	append_block(&w);
 }
 
 #define T0 INT64_C(1700000000000000)
@@ -320,7 +289,7 @@ static void test_other_journal(void **state)
 	sink_close(&sink, false);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_journal_shop, close_journal_shop)
 
 int main(void)
 {
