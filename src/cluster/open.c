@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/limits.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define PATIENCE_MS 10000u

@@ -175,7 +175,6 @@ struct config_cluster {
 	char *spark_queue;
 	char *spark_database;             /* of Hive; "punchcard" unless set */
 	struct config_strings spark_conf; /* "spark.key=value" */
-	char *spark_thrift;               /* a Thrift server's JDBC URL: statements go there instead */
 	enum cluster_stream stream;
 	uint32_t ship_max_mib;     /* a file for HDFS is closed at this size; 128 unless set … */
 	uint32_t ship_max_delay_s; /* … or this age; 300 unless set */

@@ -61,10 +61,14 @@ static int check_hbase(const struct check *check)
 	if (rc < 0)
 		return rc;
 	/* Of a table's qualifier HBase takes [A-Za-z0-9_.-], not beginning with '.' or '-'; a namespace stands before ':'. */
-	if (strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != strlen(prefix) ||
-	    strlen(prefix) > 64)
+	const size_t len = strlen(prefix);
+	const size_t word = strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+	const bool is_namespace = word > 0 && word + 1 == len && prefix[word] == ':';
+	if ((word != len && !is_namespace) || len > 64)
 		return FAIL(check, yamldoc_key("cluster.hbase.table_prefix"),
-			    "'%s' cannot begin a table's name; expected letters, digits and '_', at most 64", prefix);
+			    "'%s' cannot begin a table's name; expected letters, digits and '_', at most 64, or such a "
+			    "namespace and ':'",
+			    prefix);
 	return check_auth(check, "cluster.hbase", cluster->hbase_auth, cluster->hbase_token_file);
 }
 
@@ -75,12 +79,6 @@ static int check_conf(const struct check *check, unsigned i)
 	const struct yamldoc_key key = yamldoc_key("cluster.spark.conf[%u]", i);
 	if (strncmp(setting, "spark.", 6) != 0 || !equals || strpbrk(setting, "\n\r"))
 		return FAIL(check, key, "'%s' is no setting; expected such as spark.executor.memory=4g", setting);
-	/* Ours, for what the models say depends on it. */
-	static const char *const OURS[] = {"spark.sql.session.timeZone", "spark.sql.error.messageFormat",
-					   "spark.sql.ansi.enabled"};
-	for (size_t k = 0; k < sizeof(OURS) / sizeof(OURS[0]); k++)
-		if (strncmp(setting, OURS[k], strlen(OURS[k])) == 0 && setting[strlen(OURS[k])] == '=')
-			return FAIL(check, key, "%s is punchcard's to set; expected another setting", OURS[k]);
 	return 0;
 }
 
@@ -101,10 +99,6 @@ static int check_spark(const struct check *check)
 	    strlen(database) > 64)
 		return FAIL(check, yamldoc_key("cluster.spark.database"),
 			    "'%s' is no database; expected a-z, 0-9 and '_', at most 64", database);
-	if (cluster->spark_thrift && strncmp(cluster->spark_thrift, "jdbc:hive2://", 13) != 0)
-		return FAIL(check, yamldoc_key("cluster.spark.thrift"),
-			    "'%s' is no JDBC URL of a Thrift server; expected such as jdbc:hive2://thrift:10000/",
-			    cluster->spark_thrift);
 	return 0;
 }
 

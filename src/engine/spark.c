@@ -1,6 +1,8 @@
 /* One run of Spark: its files, its process, and what it says meanwhile. */
 #include "engine/spark_internal.h"
 
+#include "base/child.h"
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/file.h"
 
@@ -31,9 +33,7 @@ struct run {
 	const struct spark_options *options;
 	const struct spark_script *script;
 	struct spark_files files;
-	pid_t pid;
-	int out_fd;
-	int err_fd;
+	struct child child;
 	struct buf out;  /* stdout behind the last whole line */
 	struct buf line; /* stderr behind the last line */
 	struct buf said;
@@ -44,13 +44,6 @@ struct run {
 	int rc; /* the first error of ours, with … */
 	struct error error;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- its process ---- */
 
@@ -108,79 +101,21 @@ static const char **make_environment(void)
 	return out;
 }
 
-static int set_up(const struct run *run, posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int out,
-		  int err)
-{
-	sigset_t none;
-	sigset_t all;
-	sigemptyset(&none);
-	sigfillset(&all);
-	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
-	/* What it leaves where it runs goes with the directory. */
-	if (rc == 0)
-		rc = posix_spawn_file_actions_addchdir_np(actions, run->files.dir);
-	if (rc == 0)
-		rc = posix_spawnattr_setflags(attributes,
-					      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (rc == 0)
-		rc = posix_spawnattr_setpgroup(attributes, 0);
-	if (rc == 0)
-		rc = posix_spawnattr_setsigmask(attributes, &none);
-	if (rc == 0)
-		rc = posix_spawnattr_setsigdefault(attributes, &all);
-	return rc;
-}
-
-static int spawn(struct run *run, int out, int err)
+static int start(struct run *run, struct error *err)
 {
 	assert(run->files.dir); /* by spark_files_write */
 	_cleanup_free_ char *files = join_files(run->options);
 	const char **const environment = make_environment();
-	if (!files || !environment) {
-		free(environment);
-		return ENOMEM;
-	}
 	const char *argv[ARGUMENTS_MAX];
-	fill_arguments(run, files, argv);
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	int rc = set_up(run, &actions, &attributes, out, err);
-	if (rc == 0)
-		rc = posix_spawnp(&run->pid, argv[0], &actions, &attributes, (char **)(uintptr_t)argv,
-				  (char **)(uintptr_t)environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+	int rc = files && environment ? 0 : error_no_memory(err, ARGUMENTS_MAX);
+	if (rc == 0) {
+		fill_arguments(run, files, argv);
+		/* What it leaves where it runs goes with the directory. */
+		rc = child_start((char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment, run->files.dir,
+				 &run->child, err);
+	}
 	free(environment);
-	if (rc != 0)
-		run->pid = 0;
-	return rc;
-}
-
-static int start(struct run *run, struct error *err)
-{
-	_cleanup_close_ int out_write = -1;
-	_cleanup_close_ int err_write = -1;
-	int fds[2];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "cannot make a pipe");
-	run->out_fd = fds[0];
-	out_write = fds[1];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "cannot make a pipe");
-	run->err_fd = fds[0];
-	err_write = fds[1];
-	const int rc = spawn(run, out_write, err_write);
-	return rc ? error_errno(err, rc,
-				"cannot start Spark as %s; cluster.spark.command in punchcard.yaml names the program "
-				"spark-sql",
-				run->options->command)
-		  : 0;
+	return rc < 0 ? error_prefix(err, "Spark, by cluster.spark.command in punchcard.yaml") : 0;
 }
 
 /* ---- what it says ---- */
@@ -303,23 +238,23 @@ static void read_out(struct run *run)
 		buf_clear(&run->out);
 		return;
 	}
-	const ssize_t n = read(run->out_fd, run->out.data + run->out.len, READ_BYTES);
+	const ssize_t n = read(run->child.out_fd, run->out.data + run->out.len, READ_BYTES);
 	if (n > 0) {
 		run->out.len += (size_t)n;
 		take_out(run);
 	} else if (n == 0 || errno != EINTR) {
-		close_fd(&run->out_fd);
+		close_fd(&run->child.out_fd);
 	}
 }
 
 static void read_err(struct run *run)
 {
 	char bytes[4096];
-	const ssize_t n = read(run->err_fd, bytes, sizeof(bytes));
+	const ssize_t n = read(run->child.err_fd, bytes, sizeof(bytes));
 	if (n > 0)
 		take_err(run, bytes, (size_t)n);
 	else if (n == 0 || errno != EINTR)
-		close_fd(&run->err_fd);
+		close_fd(&run->child.err_fd);
 }
 
 /* ---- waiting ---- */
@@ -333,38 +268,22 @@ static void look_after(struct run *run)
 	if (run->rc == 0)
 		return;
 	if (!run->asked_ms) {
-		run->asked_ms = now_ms();
-		kill(-run->pid, SIGTERM);
-	} else if (!run->killed && now_ms() - run->asked_ms > END_MS) {
+		run->asked_ms = clock_monotonic_us() / 1000;
+		kill(-run->child.pid, SIGTERM);
+	} else if (!run->killed && clock_monotonic_us() / 1000 - run->asked_ms > END_MS) {
 		run->killed = true;
-		kill(-run->pid, SIGKILL);
+		kill(-run->child.pid, SIGKILL);
 	}
-}
-
-/* Whether it has ended. It stays what it is, so that its number names its group until reap. */
-static bool has_ended(const struct run *run)
-{
-	siginfo_t info = {0};
-	return waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? errno != EINTR
-										     : info.si_pid != 0;
-}
-
-/* Its status, and the end of what it left running. */
-static int reap(const struct run *run)
-{
-	int status = 0;
-	kill(-run->pid, SIGKILL);
-	while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status;
 }
 
 static int wait_for(struct run *run)
 {
 	int64_t next_ms = 0;
+	siginfo_t how;
 	bool ended = false;
-	while (!ended || run->out_fd >= 0) {
-		struct pollfd fds[] = {{.fd = run->out_fd, .events = POLLIN}, {.fd = run->err_fd, .events = POLLIN}};
+	while (!ended || run->child.out_fd >= 0) {
+		struct pollfd fds[] = {{.fd = run->child.out_fd, .events = POLLIN},
+				       {.fd = run->child.err_fd, .events = POLLIN}};
 		const int n = poll(fds, 2, ended ? 0 : TURN_MS);
 		if (n > 0 && fds[0].revents)
 			read_out(run);
@@ -373,26 +292,25 @@ static int wait_for(struct run *run)
 		/* All that it had written is read: what a child of it may still write is nothing to us. */
 		if (ended && n <= 0)
 			break;
-		if (now_ms() >= next_ms) {
+		if (clock_monotonic_us() / 1000 >= next_ms) {
 			look_after(run);
-			next_ms = now_ms() + TURN_MS;
+			next_ms = clock_monotonic_us() / 1000 + TURN_MS;
 		}
-		ended = ended || has_ended(run);
+		ended = ended || child_has_ended(&run->child, &how);
 	}
-	while (run->err_fd >= 0) {
-		struct pollfd fd = {.fd = run->err_fd, .events = POLLIN};
+	while (run->child.err_fd >= 0) {
+		struct pollfd fd = {.fd = run->child.err_fd, .events = POLLIN};
 		if (poll(&fd, 1, 0) <= 0)
 			break;
 		read_err(run);
 	}
 	take_said(run);
-	return reap(run);
+	return child_reap(&run->child);
 }
 
 static void release(struct run *run)
 {
-	close_fd(&run->out_fd);
-	close_fd(&run->err_fd);
+	child_close(&run->child);
 	spark_files_remove(&run->files);
 	buf_release(&run->out);
 	buf_release(&run->line);
@@ -431,8 +349,7 @@ int spark_run(const struct spark_options *options, const struct spark_script *sc
 	struct run run = {
 		.options = options,
 		.script = script,
-		.out_fd = -1,
-		.err_fd = -1,
+		.child = CHILD_NONE,
 		.progress = {.statements = script->n, .what = "starting Spark"},
 	};
 	const int rc = run_script(&run, &error);

@@ -16,7 +16,7 @@
  * Errors: ERROR_SQL with Spark's message, in the words of its error class; of a model with the model's own file and
  * line before it, as engine_run_model has it. ERROR_INTERRUPTED when it was told to stop. ERROR_NOT_FOUND or ERROR_IO
  * when it cannot be started, ERROR_LOCKED when an embedded metastore (Derby) is open in another process.
- * ERROR_NO_SPACE, ERROR_NO_MEMORY where Spark says so.
+ * ERROR_NO_SPACE, ERROR_NO_MEMORY where Spark says so. ERROR_CONFIG: a setting is one of ours.
  *
  * Starting costs some ten seconds of CPU: put all that belongs together into one script.
  */
@@ -44,9 +44,8 @@ int spark_script_add_rows(struct spark_script *script, const char *what, const c
 /* <models_dir>/<name>.sql between two texts of ours, as one statement; errors as engine_run_model's. */
 int spark_script_add_model(struct spark_script *script, const char *models_dir, const char *name, const char *before,
 			   const char *after, struct error *err);
-/* How many statements it has; the numbers below count them from 0. */
-unsigned spark_script_length(const struct spark_script *script);
-/* All statements as they are given to Spark, for people and tests. ERROR_NO_MEMORY. */
+/* Statements are counted from 0, in the order in which they are added. All of them, as they are given to Spark, for people
+ * and tests. ERROR_NO_MEMORY. */
 int spark_script_text(const struct spark_script *script, struct buf *out);
 
 /* ---- a run ---- */

@@ -43,10 +43,26 @@ static int put_setting(struct buf *out, const struct spark_setting *setting)
 	return rc < 0 ? rc : buf_append_text(out, "\n");
 }
 
+/* Nothing is overridden in silence. */
+static int check_settings(const struct spark_options *options, struct error *err)
+{
+	for (unsigned i = 0; i < options->n_settings; i++)
+		for (size_t k = 0; k < sizeof(MUST) / sizeof(MUST[0]); k++)
+			if (strcmp(options->settings[i].key, MUST[k].key) == 0)
+				return error_set(
+					err, ERROR_CONFIG,
+					"%s is %s, for tables are made by it; take it out of cluster.spark.conf in "
+					"punchcard.yaml",
+					MUST[k].key, MUST[k].value);
+	return 0;
+}
+
 static int write_properties(const struct spark_options *options, const char *path, struct error *err)
 {
 	_cleanup_buf_ struct buf text = {0};
-	int rc = 0;
+	int rc = check_settings(options, err);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; rc == 0 && i < sizeof(SETTINGS) / sizeof(SETTINGS[0]); i++)
 		rc = put_setting(&text, &SETTINGS[i]);
 	for (unsigned i = 0; rc == 0 && i < options->n_settings; i++)

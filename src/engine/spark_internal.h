@@ -12,10 +12,8 @@ struct spark_statement {
 	bool rows; /* of spark_script_add_rows */
 	/* Of a model; else path is NULL. */
 	char *path;
-	struct buf model;    /* as the file has it */
-	size_t model_at;     /* where it stands in sql */
-	unsigned first_line; /* of sql, from 1, at which it begins */
-	unsigned lines;
+	struct buf model; /* as the file has it */
+	size_t model_at;  /* where it stands in sql */
 };
 
 struct spark_script {

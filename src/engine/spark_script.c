@@ -32,11 +32,6 @@ void spark_script_free(struct spark_script *script)
 	free(script);
 }
 
-unsigned spark_script_length(const struct spark_script *script)
-{
-	return script->n;
-}
-
 static struct spark_statement *add(struct spark_script *script, const char *what)
 {
 	if (script->n == script->cap) {
@@ -103,14 +98,6 @@ static int blank_comments(struct buf *text)
 	}
 }
 
-static unsigned count_lines(const char *text, size_t len)
-{
-	unsigned lines = 0;
-	for (size_t i = 0; i < len; i++)
-		lines += text[i] == '\n';
-	return lines;
-}
-
 static int wrap_model(struct spark_statement *statement, const char *before, const char *after, struct error *err)
 {
 	_cleanup_buf_ struct buf blank = {0};
@@ -123,8 +110,6 @@ static int wrap_model(struct spark_statement *statement, const char *before, con
 	if (buf_append_text(sql, before) < 0 || buf_append_text(sql, "\n") < 0)
 		return error_no_memory(err, blank.len);
 	statement->model_at = sql->len;
-	statement->first_line = count_lines(sql->data, sql->len) + 1;
-	statement->lines = count_lines(blank.data, blank.len) + 1;
 	return buf_append(sql, blank.data, blank.len) < 0 || buf_append_text(sql, "\n") < 0 ||
 			       buf_append_text(sql, after) < 0
 		       ? error_no_memory(err, blank.len)

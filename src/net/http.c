@@ -178,11 +178,6 @@ void http_set_retry(struct http *http, struct http_retry retry)
 	http->options.retry = retry;
 }
 
-const char *http_url(const struct http *http)
-{
-	return http->url;
-}
-
 const char *http_name(const struct http *http)
 {
 	return http->name;

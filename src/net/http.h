@@ -157,8 +157,6 @@ void http_answer_release(struct http_answer *answer);
 int http_set_auth(struct http *http, const char *auth_value, struct error *err);
 /* Other limits of trying again from the next request on. */
 void http_set_retry(struct http *http, struct http_retry retry);
-/* The base URL, without a slash at its end. */
-const char *http_url(const struct http *http);
 /* What messages begin with: "<server> <base URL>". */
 const char *http_name(const struct http *http);
 

@@ -8,6 +8,7 @@
 #include "speed/metrics.h"
 #include "speed/piped.h"
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -16,7 +17,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -38,10 +38,8 @@
 
 struct exec {
 	struct piped piped;
-	pid_t pid;  /* 0: no program runs */
-	int out_fd; /* -1: none, as the two below */
-	int err_fd;
-	int epoll_fd;       /* readable when one of the two is */
+	struct child child;
+	int epoll_fd;       /* readable when one of its pipes is */
 	unsigned failures;  /* in a row */
 	int64_t started_ms; /* by the monotonic clock, as below */
 	int64_t again_ms;
@@ -50,9 +48,7 @@ struct exec {
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_monotonic_us() / 1000;
 }
 
 static const char *name_of(const struct exec *exec)
@@ -65,7 +61,7 @@ static int open_state(struct source *source, struct error *err)
 	struct exec *const exec = calloc(1, sizeof(*exec));
 	if (!exec)
 		return error_no_memory(err, sizeof(*exec));
-	exec->out_fd = exec->err_fd = -1;
+	exec->child = (struct child)CHILD_NONE;
 	exec->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	int rc = exec->epoll_fd < 0
 			 ? error_errno(err, errno, "source %s: cannot wait for a program", source->config->name)
@@ -91,13 +87,9 @@ static void close_state(struct source *source)
 	struct exec *const exec = source->state;
 	if (!exec)
 		return;
-	if (exec->pid) {
-		kill(-exec->pid, SIGKILL);
-		while (waitpid(exec->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	close_fd(&exec->out_fd);
-	close_fd(&exec->err_fd);
+	if (exec->child.pid)
+		child_reap(&exec->child);
+	child_close(&exec->child);
 	close_fd(&exec->epoll_fd);
 	piped_close(&exec->piped);
 	buf_release(&exec->said);
@@ -106,52 +98,6 @@ static void close_state(struct source *source)
 }
 
 /* Starting. */
-
-static int set_up(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, const char *dir, int out, int err)
-{
-	sigset_t none;
-	sigset_t all;
-	sigemptyset(&none);
-	sigfillset(&all);
-	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_addchdir_np(actions, dir);
-	if (rc == 0)
-		rc = posix_spawnattr_setflags(attributes,
-					      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (rc == 0)
-		rc = posix_spawnattr_setpgroup(attributes, 0);
-	if (rc == 0)
-		rc = posix_spawnattr_setsigmask(attributes, &none);
-	if (rc == 0)
-		rc = posix_spawnattr_setsigdefault(attributes, &all);
-	return rc;
-}
-
-/* Starts the program with these as its stdout and stderr. 0 or errno. */
-static int spawn(const struct exec *exec, int out, int err, pid_t *pid)
-{
-	const struct config_strings *const command = &exec->piped.source->config->command;
-	char **const argv = calloc(command->count + 1, sizeof(char *));
-	if (!argv)
-		return ENOMEM;
-	memcpy(argv, command->items, command->count * sizeof(char *));
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	int rc = set_up(&actions, &attributes, exec->piped.source->deployment->dir, out, err);
-	if (rc == 0)
-		rc = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	free(argv);
-	return rc;
-}
 
 /* Says when it is started again. */
 static void back_off(struct exec *exec)
@@ -164,28 +110,23 @@ static void back_off(struct exec *exec)
 
 static int try_to_start(struct exec *exec, struct error *err)
 {
-	_cleanup_close_ int out_write = -1;
-	_cleanup_close_ int err_write = -1;
-	int fds[2];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "cannot make a pipe");
-	exec->out_fd = fds[0];
-	out_write = fds[1];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "cannot make a pipe");
-	exec->err_fd = fds[0];
-	err_write = fds[1];
-	fcntl(exec->err_fd, F_SETFL, O_NONBLOCK);
+	const struct config_strings *const command = &exec->piped.source->config->command;
+	char **const argv = calloc(command->count + 1, sizeof(char *));
+	if (!argv)
+		return error_no_memory(err, command->count * sizeof(char *));
+	memcpy(argv, command->items, command->count * sizeof(char *));
+	const int rc = child_start(argv, NULL, exec->piped.source->deployment->dir, &exec->child, err);
+	free(argv);
+	if (rc < 0)
+		return rc;
+	fcntl(exec->child.err_fd, F_SETFL, O_NONBLOCK);
 	struct epoll_event event = {.events = EPOLLIN};
-	if (epoll_ctl(exec->epoll_fd, EPOLL_CTL_ADD, exec->out_fd, &event) < 0 ||
-	    epoll_ctl(exec->epoll_fd, EPOLL_CTL_ADD, exec->err_fd, &event) < 0)
-		return error_errno(err, errno, "cannot wait for a program");
-	const int rc = spawn(exec, out_write, err_write, &exec->pid);
-	if (rc != 0) {
-		exec->pid = 0;
-		return error_errno(err, rc, "cannot start %s", exec->piped.source->config->command.items[0]);
-	}
-	return 0;
+	if (epoll_ctl(exec->epoll_fd, EPOLL_CTL_ADD, exec->child.out_fd, &event) == 0 &&
+	    epoll_ctl(exec->epoll_fd, EPOLL_CTL_ADD, exec->child.err_fd, &event) == 0)
+		return 0;
+	const int waiting = error_errno(err, errno, "cannot wait for a program");
+	child_reap(&exec->child);
+	return waiting;
 }
 
 /* A program that cannot be started is no error of the source: perhaps it can be later. */
@@ -198,8 +139,8 @@ static int start(struct exec *exec, struct error *err)
 	buf_clear(&exec->said);
 	rc = try_to_start(exec, &fault);
 	if (rc < 0) {
-		close_fd(&exec->out_fd);
-		close_fd(&exec->err_fd);
+		close_fd(&exec->child.out_fd);
+		close_fd(&exec->child.err_fd);
 		exec->piped.ended = true;
 		LOG_ERROR("a program cannot be started; it is tried again", log_text("source", name_of(exec)),
 			  log_error(&fault));
@@ -209,7 +150,7 @@ static int start(struct exec *exec, struct error *err)
 	}
 	exec->started_ms = now_ms();
 	metrics_source_state(exec->piped.source->metrics, METRICS_RUNNING);
-	LOG_INFO("started a program", log_text("source", name_of(exec)), log_int("pid", exec->pid));
+	LOG_INFO("started a program", log_text("source", name_of(exec)), log_int("pid", exec->child.pid));
 	return 0;
 }
 
@@ -240,13 +181,13 @@ static void say(struct exec *exec, struct slice text)
 static void read_err(struct exec *exec)
 {
 	char bytes[ERR_READ_BYTES];
-	if (exec->err_fd < 0)
+	if (exec->child.err_fd < 0)
 		return;
-	const ssize_t n = read(exec->err_fd, bytes, sizeof(bytes));
+	const ssize_t n = read(exec->child.err_fd, bytes, sizeof(bytes));
 	if (n > 0)
 		say(exec, (struct slice){bytes, (size_t)n});
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		close_fd(&exec->err_fd); /* and no longer waited for */
+		close_fd(&exec->child.err_fd); /* and no longer waited for */
 }
 
 static bool has_bytes(int fd)
@@ -256,13 +197,6 @@ static bool has_bytes(int fd)
 }
 
 /* Ending. */
-
-/* Whether the program has ended. It stays what it is, so that its number names its group until reap. */
-static bool has_ended(const struct exec *exec, siginfo_t *info)
-{
-	*info = (siginfo_t){0};
-	return waitid(P_PID, (id_t)exec->pid, info, WEXITED | WNOHANG | WNOWAIT) == 0 && info->si_pid == exec->pid;
-}
 
 static void tell_end(struct exec *exec, const siginfo_t *info, bool wanted)
 {
@@ -287,17 +221,18 @@ static int drain(struct exec *exec, int64_t until_ms, struct error *err)
 	int rc = 0;
 	while (rc == 0) {
 		const int64_t left_ms = until_ms - now_ms();
-		struct pollfd fds[] = {{.fd = exec->piped.ended ? -1 : exec->out_fd, .events = POLLIN},
-				       {.fd = exec->err_fd, .events = POLLIN}};
+		struct pollfd fds[] = {{.fd = exec->piped.ended ? -1 : exec->child.out_fd, .events = POLLIN},
+				       {.fd = exec->child.err_fd, .events = POLLIN}};
 		const bool ready = poll(fds, 2, left_ms <= 0 ? 0 : left_ms < LOOK_MS ? (int)left_ms : LOOK_MS) > 0;
 		if (fds[1].revents)
 			read_err(exec);
 		if (fds[0].revents)
-			rc = piped_read(&exec->piped, exec->out_fd, err);
+			rc = piped_read(&exec->piped, exec->child.out_fd, err);
 		if (rc == 0 && !exec->piped.stream.idle)
 			rc = piped_take(&exec->piped, LINES_OPEN, false, err);
 		/* Who has left the group, and goes on writing, is not waited for. */
-		if ((exec->piped.ended && has_ended(exec, &info)) || (left_ms <= 0 && (!ready || left_ms < -END_MS)))
+		if ((exec->piped.ended && child_has_ended(&exec->child, &info)) ||
+		    (left_ms <= 0 && (!ready || left_ms < -END_MS)))
 			return rc;
 	}
 	return rc;
@@ -307,38 +242,34 @@ static int drain(struct exec *exec, int64_t until_ms, struct error *err)
 static int end(struct exec *exec, bool wanted, struct error *err)
 {
 	siginfo_t info;
-	const bool by_itself = has_ended(exec, &info);
+	const bool by_itself = child_has_ended(&exec->child, &info);
 	int rc = 0;
 	if (!exec->piped.ended || !by_itself) {
-		kill(-exec->pid, SIGTERM);
+		kill(-exec->child.pid, SIGTERM);
 		rc = drain(exec, now_ms() + END_MS, err);
 	}
-	if (rc == 0 && (!exec->piped.ended || !has_ended(exec, &info))) {
+	if (rc == 0 && (!exec->piped.ended || !child_has_ended(&exec->child, &info))) {
 		LOG_WARNING("a program does not end, and is killed", log_text("source", name_of(exec)));
-		kill(-exec->pid, SIGKILL);
+		kill(-exec->child.pid, SIGKILL);
 		rc = drain(exec, now_ms() + GO_MS, err);
 	}
 	if (rc < 0)
 		return rc;
 	/* A line that was being written when the program was killed is not the line that was meant. */
-	if (!has_ended(exec, &info))
-		while (waitid(P_PID, (id_t)exec->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+	if (!child_has_ended(&exec->child, &info))
+		while (waitid(P_PID, (id_t)exec->child.pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 			;
 	const bool whole = info.si_code == CLD_EXITED;
 	rc = piped_take(&exec->piped, whole ? LINES_ENDED : LINES_SETTLED, !wanted, err);
 	if (rc < 0)
 		return rc;
 	piped_give_up(&exec->piped);
-	kill(-exec->pid, SIGKILL); /* who closed the pipe, and is still there */
-	while (waitpid(exec->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	while (has_bytes(exec->err_fd))
+	child_reap(&exec->child); /* and who closed the pipe, and is still there */
+	while (has_bytes(exec->child.err_fd))
 		read_err(exec);
 	say(exec, SLICE("\n"));
 	tell_end(exec, &info, wanted || !by_itself);
-	exec->pid = 0;
-	close_fd(&exec->out_fd);
-	close_fd(&exec->err_fd);
+	child_close(&exec->child);
 	return 0;
 }
 
@@ -358,13 +289,13 @@ static int take_turn(struct exec *exec, struct error *err)
 		const int timeout_ms = settle_ms > 0 && settle_ms < 1000 ? settle_ms : 1000;
 		source_wait(piped->source, exec->epoll_fd, timeout_ms, POLLIN);
 		read_err(exec);
-		if (has_bytes(exec->out_fd))
-			rc = piped_read(piped, exec->out_fd, err);
+		if (has_bytes(exec->child.out_fd))
+			rc = piped_read(piped, exec->child.out_fd, err);
 	}
-	if (rc < 0 || source_must_stop(piped->source) || !(piped->ended || has_ended(exec, &info)))
+	if (rc < 0 || source_must_stop(piped->source) || !(piped->ended || child_has_ended(&exec->child, &info)))
 		return rc;
 	/* It may need a moment from closing its output to its end. */
-	for (int waited_ms = 0; waited_ms < GO_MS && !has_ended(exec, &info); waited_ms += 10)
+	for (int waited_ms = 0; waited_ms < GO_MS && !child_has_ended(&exec->child, &info); waited_ms += 10)
 		source_wait(piped->source, -1, 10, 0);
 	const bool well = now_ms() - exec->started_ms >= RAN_WELL_MS;
 	rc = end(exec, false, err);
@@ -383,7 +314,7 @@ static int run(struct source *source, struct error *err)
 	int rc = 0;
 	while (rc == 0 && !source_must_stop(source)) {
 		const int64_t left_ms = exec->again_ms - now_ms();
-		if (exec->pid)
+		if (exec->child.pid)
 			rc = take_turn(exec, err);
 		else if (left_ms <= 0)
 			rc = start(exec, err);
@@ -392,7 +323,7 @@ static int run(struct source *source, struct error *err)
 	}
 	if (rc == ERROR_INTERRUPTED && source_must_stop(source))
 		rc = 0;
-	return rc == 0 && exec->pid ? end(exec, true, err) : rc;
+	return rc == 0 && exec->child.pid ? end(exec, true, err) : rc;
 }
 
 const struct source_driver source_exec = {.open = open_state, .run = run, .close = close_state, .keeps_lines = true};

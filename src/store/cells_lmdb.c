@@ -219,19 +219,24 @@ static int put_cell(struct local *l, MDB_txn *txn, const char *table, const stru
 	return 0;
 }
 
+/* Whether the table has the column's family. Looked up for each cell: what LMDB gave before a write may have moved. */
+static int check_family(struct local *l, MDB_txn *txn, const char *table, struct slice column, struct error *err)
+{
+	struct slice families = {0};
+	const int rc = families_of(l, txn, table, &families, err);
+	return rc == 0 && !has_family(families, cells_family(column)) ? no_family(l, table, cells_family(column), err)
+								      : rc;
+}
+
 static int put(struct cells *cells, const char *table, const struct cells_put *puts, size_t n, struct error *err)
 {
 	struct local *const l = (struct local *)cells;
 	MDB_txn *txn = NULL;
-	struct slice families = {0};
 	int rc = begin(l, &txn, false, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		/* Looked up each time: what LMDB gave before a write may have moved. */
-		rc = families_of(l, txn, table, &families, err);
-		if (rc == 0 && !has_family(families, cells_family(puts[i].column)))
-			rc = no_family(l, table, cells_family(puts[i].column), err);
+		rc = check_family(l, txn, table, puts[i].column, err);
 		if (rc == 0)
 			rc = put_cell(l, txn, table, &puts[i], err);
 	}
@@ -242,7 +247,6 @@ static int erase(struct cells *cells, const char *table, const struct cells_eras
 {
 	struct local *const l = (struct local *)cells;
 	MDB_txn *txn = NULL;
-	struct slice families = {0};
 	int rc = begin(l, &txn, false, err);
 	if (rc < 0)
 		return rc;
@@ -250,9 +254,7 @@ static int erase(struct cells *cells, const char *table, const struct cells_eras
 		struct local_key bytes = key_of(table, erases[i].key, erases[i].column);
 		MDB_val key = {.mv_size = bytes.len, .mv_data = bytes.bytes};
 		int64_t version = 0;
-		rc = families_of(l, txn, table, &families, err);
-		if (rc == 0 && !has_family(families, cells_family(erases[i].column)))
-			rc = no_family(l, table, cells_family(erases[i].column), err);
+		rc = check_family(l, txn, table, erases[i].column, err);
 		if (rc == 0)
 			rc = look_up(l, txn, &key, &version, err);
 		if (rc == 0 && version && version <= erases[i].version) {

@@ -12,41 +12,7 @@
 
 #include <cmocka.h>
 
-static struct config *parse(const char *text)
-{
-	struct config *config = NULL;
-	struct error err = {0};
-	if (config_parse("p.yaml", text, strlen(text), &config, &err) < 0)
-		fail_msg("%s\n%s", err.message, text);
-	return config;
-}
-
-static void assert_refused(const char *text, const char *message)
-{
-	struct config *config = NULL;
-	struct error err = {0};
-	const int rc = config_parse("p.yaml", text, strlen(text), &config, &err);
-	if (rc == 0) {
-		config_free(config);
-		fail_msg("was taken:\n%s", text);
-	}
-	assert_string_equal(err.message, message);
-	assert_int_equal(rc, ERROR_CONFIG);
-	assert_null(config);
-}
-
-struct refusal {
-	const char *text;
-	const char *message;
-};
-
-static void assert_all_refused(const struct refusal *cases, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		assert_refused(cases[i].text, cases[i].message);
-}
-
-#define N(array)     (sizeof(array) / sizeof((array)[0]))
+#include "config_texts.h"
 
 #define SOURCE(rest) "version: 1\nsources:\n  - name: till\n    dir: spool\n    format: classic\n" rest
 #define ORDERS(rest) \
@@ -798,139 +764,17 @@ static void test_complaints_of_libcyaml(void **state)
 	yamldoc_close(&file);
 }
 
-#define CLUSTER(rest)                                                                            \
-	"version: 1\ncluster:\n  edge: till-1\n  hdfs: {url: 'http://nn:9870'}\n  hbase: {url: " \
-	"'https://gw:8080'}\n" rest
-#define HDFS(rest)  "version: 1\ncluster:\n  edge: e\n  hbase: {url: 'http://gw'}\n  hdfs: {" rest "}\n"
-#define HBASE(rest) "version: 1\ncluster:\n  edge: e\n  hdfs: {url: 'http://nn'}\n  hbase: {" rest "}\n"
-
-static void test_cluster_defaults(void **state)
-{
-	(void)state;
-	struct config *config = parse("version: 1\n");
-	assert_false(config->cluster.on);
-	config_free(config);
-	config = parse(CLUSTER(""));
-	const struct config_cluster *const cluster = &config->cluster;
-	assert_true(cluster->on);
-	assert_string_equal(cluster->edge, "till-1");
-	assert_string_equal(cluster->hdfs_url, "http://nn:9870");
-	assert_string_equal(cluster->hdfs_path, "/user/punchcard");
-	assert_string_equal(cluster->hdfs_user, "punchcard");
-	assert_int_equal(cluster->hdfs_auth, CLUSTER_AUTH_SIMPLE);
-	assert_null(cluster->hdfs_token_file);
-	assert_string_equal(cluster->hbase_url, "https://gw:8080");
-	assert_string_equal(cluster->hbase_prefix, "punchcard_");
-	assert_int_equal(cluster->spark_command.count, 1);
-	assert_string_equal(cluster->spark_command.items[0], "spark-sql");
-	assert_string_equal(cluster->spark_master, "yarn");
-	assert_null(cluster->spark_queue);
-	assert_string_equal(cluster->spark_database, "punchcard");
-	assert_int_equal(cluster->spark_conf.count, 0);
-	assert_null(cluster->spark_thrift);
-	assert_int_equal(cluster->stream, CLUSTER_STREAM_PUNCHCARD);
-	assert_int_equal(cluster->ship_max_mib, 128);
-	assert_int_equal(cluster->ship_max_delay_s, 300);
-	config_free(config);
-}
-
-static void test_cluster_values(void **state)
-{
-	(void)state;
-	struct config *const config =
-		parse("version: 1\ncluster:\n  edge: e\n"
-		      "  hdfs: {url: 'http://nn:1/gateway', path: /p/q, auth: token, token_file: t}\n"
-		      "  hbase: {url: 'http://gw', auth: spnego, table_prefix: x_}\n"
-		      "  spark: {command: [/opt/spark/bin/spark-sql, -v], master: 'local[2]', queue: q, database: d, "
-		      "conf: [spark.a=b, spark.c=d=e], thrift: 'jdbc:hive2://h:1/'}\n"
-		      "  stream: spark\n  ship: {max_mib: 1, max_delay_s: 2}\n");
-	const struct config_cluster *const cluster = &config->cluster;
-	assert_int_equal(cluster->hdfs_auth, CLUSTER_AUTH_TOKEN);
-	assert_string_equal(cluster->hdfs_token_file, "t");
-	assert_int_equal(cluster->hbase_auth, CLUSTER_AUTH_SPNEGO);
-	assert_string_equal(cluster->hbase_prefix, "x_");
-	assert_int_equal(cluster->spark_command.count, 2);
-	assert_string_equal(cluster->spark_master, "local[2]");
-	assert_string_equal(cluster->spark_queue, "q");
-	assert_string_equal(cluster->spark_conf.items[1], "spark.c=d=e");
-	assert_string_equal(cluster->spark_thrift, "jdbc:hive2://h:1/");
-	assert_int_equal(cluster->stream, CLUSTER_STREAM_SPARK);
-	assert_int_equal(cluster->ship_max_mib, 1);
-	assert_int_equal(cluster->ship_max_delay_s, 2);
-	config_free(config);
-}
-
-static void test_cluster_refused(void **state)
-{
-	(void)state;
-	static const struct refusal CASES[] = {
-		{"version: 1\ncluster: {edge: e, hdfs: {url: 'http://n'}}\n",
-		 "p.yaml:2: cluster.hbase: this key is missing; expected the keys url, table_prefix, auth and "
-		 "token_file "
-		 "below it"},
-		{HDFS("url: 'hdfs://nn:8020'"),
-		 "p.yaml:5: cluster.hdfs.url: 'hdfs://nn:8020' is no URL of a server; expected http:// or https://, a "
-		 "host, and its port, such as http://namenode:9870"},
-		{HDFS("url: 'http://u@nn'"), "p.yaml:5: cluster.hdfs.url: 'http://u@nn' is no URL of a server; "
-					     "expected http:// or https://, a host, "
-					     "and its port, such as http://namenode:9870"},
-		{HDFS("url: 'http://nn', path: user"),
-		 "p.yaml:5: cluster.hdfs.path: 'user' is no directory for us; expected an absolute one, without '/' at "
-		 "its end and without patterns, such as /user/punchcard"},
-		{HDFS("url: 'http://nn', path: '/a=b'"),
-		 "p.yaml:5: cluster.hdfs.path: '/a=b' is no directory for us; expected an absolute one, without '/' at "
-		 "its end and without patterns, such as /user/punchcard"},
-		{HDFS("url: 'http://nn', auth: token"),
-		 "p.yaml:5: cluster.hdfs.token_file: this key is missing; with auth: token, expected a file with the "
-		 "token"},
-		{HDFS("url: 'http://nn', token_file: t"),
-		 "p.yaml:5: cluster.hdfs.token_file: it goes with auth: token only; expected that, or no token_file"},
-		{HBASE("url: gw"), "p.yaml:5: cluster.hbase.url: 'gw' is no URL of a server; expected http:// or "
-				   "https://, a host, and its port, such as http://gateway:8080"},
-		{HBASE("url: 'http://gw', table_prefix: 'a:'"),
-		 "p.yaml:5: cluster.hbase.table_prefix: 'a:' cannot begin a table's name; expected letters, digits and "
-		 "'_', at most 64"},
-		{CLUSTER("  spark: {conf: [executor.memory=1g]}\n"),
-		 "p.yaml:6: cluster.spark.conf[0]: 'executor.memory=1g' is no setting; expected such as "
-		 "spark.executor.memory=4g"},
-		{CLUSTER("  spark: {conf: [spark.sql.session.timeZone=CET]}\n"),
-		 "p.yaml:6: cluster.spark.conf[0]: spark.sql.session.timeZone is punchcard's to set; expected another "
-		 "setting"},
-		{CLUSTER("  spark: {database: A}\n"),
-		 "p.yaml:6: cluster.spark.database: 'A' is no database; expected a-z, 0-9 and '_', at most 64"},
-		{CLUSTER("  spark: {thrift: 'http://x'}\n"),
-		 "p.yaml:6: cluster.spark.thrift: 'http://x' is no JDBC URL of a Thrift server; expected such as "
-		 "jdbc:hive2://thrift:10000/"},
-		{CLUSTER("  stream: storm\n"),
-		 "p.yaml:6: cluster.stream: 'storm' is not one of its values; expected punchcard or spark"},
-		{CLUSTER("  ship: {max_mib: 0}\n"),
-		 "p.yaml:6: cluster.ship.max_mib: '0' is out of range; expected MiB, 1 to 4096"},
-	};
-	assert_all_refused(CASES, N(CASES));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_least_file),
-		cmocka_unit_test(test_files_that_are_no_configuration),
-		cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_sources),
-		cmocka_unit_test(test_types_of_sources),
-		cmocka_unit_test(test_order_mappings),
-		cmocka_unit_test(test_customer_mappings),
-		cmocka_unit_test(test_menu),
-		cmocka_unit_test(test_long_values_are_shown_cut),
-		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_every_key_has_a_rule),
-		cmocka_unit_test(test_template),
-		cmocka_unit_test(test_complaints_of_libcyaml),
-		cmocka_unit_test(test_cluster_defaults),
-		cmocka_unit_test(test_cluster_values),
-		cmocka_unit_test(test_cluster_refused),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_values),
+		cmocka_unit_test(test_least_file),     cmocka_unit_test(test_files_that_are_no_configuration),
+		cmocka_unit_test(test_keys),           cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_sources),        cmocka_unit_test(test_types_of_sources),
+		cmocka_unit_test(test_order_mappings), cmocka_unit_test(test_customer_mappings),
+		cmocka_unit_test(test_menu),           cmocka_unit_test(test_long_values_are_shown_cut),
+		cmocka_unit_test(test_files),          cmocka_unit_test(test_every_key_has_a_rule),
+		cmocka_unit_test(test_template),       cmocka_unit_test(test_complaints_of_libcyaml),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,10 +3,12 @@
 #include "engine/spark.h"
 #include "engine/spark_json.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,7 +134,27 @@ static void test_what_it_is_told(void **state)
 	assert_non_null(strstr(text, "'ignoreNullFields', 'false'"));
 	assert_non_null(strstr(text, "/spark-"));
 	assert_non_null(strstr(text, "\nC.UTF-8\n"));
-	assert_int_equal(rmdir(bench->dir), -1);
+	/* Of the private directory nothing is left. */
+	DIR *const left = opendir(bench->dir);
+	assert_non_null(left);
+	for (const struct dirent *entry; (entry = readdir(left));)
+		assert_true(strcmp(entry->d_name, "spark-sql") == 0 ||
+			    strncmp(entry->d_name, "spark-", strlen("spark-")) != 0);
+	closedir(left);
+	spark_script_free(script);
+}
+
+static void test_settings_of_ours(void **state)
+{
+	struct bench *const bench = *state;
+	struct error err = {0};
+	struct spark_script *const script = spark_script_new();
+	assert_non_null(script);
+	const struct spark_setting setting = {"spark.sql.session.timeZone", "CET"};
+	const struct spark_options options = {
+		.command = "never-started", .settings = &setting, .n_settings = 1, .tmp_dir = bench->dir};
+	assert_int_equal(spark_run(&options, script, &err), ERROR_CONFIG);
+	assert_non_null(strstr(err.message, "spark.sql.session.timeZone is UTC"));
 	spark_script_free(script);
 }
 
@@ -352,7 +374,8 @@ int main(void)
 		TEST(test_what_it_is_told),  TEST(test_progress),
 		TEST(test_error_of_a_model), TEST(test_models_that_are_none),
 		TEST(test_failures),         TEST(test_interrupted),
-		TEST(test_refused),          cmocka_unit_test(test_json),
+		TEST(test_refused),          TEST(test_settings_of_ours),
+		cmocka_unit_test(test_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,97 @@
+#include "base/child.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int set_up(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, const char *dir, int out, int err)
+{
+	sigset_t none;
+	sigset_t all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addchdir_np(actions, dir);
+	if (rc == 0)
+		rc = posix_spawnattr_setflags(attributes,
+					      POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	if (rc == 0)
+		rc = posix_spawnattr_setpgroup(attributes, 0);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigmask(attributes, &none);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigdefault(attributes, &all);
+	return rc;
+}
+
+/* 0 or errno. */
+static int spawn(char *const *argv, char *const *envp, const char *dir, int out, int err, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	int rc = set_up(&actions, &attributes, dir, out, err);
+	if (rc == 0)
+		rc = posix_spawnp(pid, argv[0], &actions, &attributes, argv, envp ? envp : environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return rc;
+}
+
+int child_start(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err)
+{
+	int out[2] = {-1, -1};
+	int said[2] = {-1, -1};
+	int errnum = pipe2(out, O_CLOEXEC) < 0 || pipe2(said, O_CLOEXEC) < 0 ? errno : 0;
+	const bool piped = errnum == 0;
+	pid_t pid = 0;
+	if (piped)
+		errnum = spawn(argv, envp, dir, out[1], said[1], &pid);
+	cleanup_close(&out[1]);
+	cleanup_close(&said[1]);
+	if (errnum == 0) {
+		*child = (struct child){.pid = pid, .out_fd = out[0], .err_fd = said[0]};
+		return 0;
+	}
+	cleanup_close(&out[0]);
+	cleanup_close(&said[0]);
+	return error_errno(err, errnum, "cannot %s %s", piped ? "start" : "make pipes for", argv[0]);
+}
+
+bool child_has_ended(const struct child *child, siginfo_t *how)
+{
+	*how = (siginfo_t){0};
+	return waitid(P_PID, (id_t)child->pid, how, WEXITED | WNOHANG | WNOWAIT) == 0 && how->si_pid == child->pid;
+}
+
+int child_reap(struct child *child)
+{
+	int status = 0;
+	kill(-child->pid, SIGKILL);
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	child->pid = 0;
+	return status;
+}
+
+static void close_fd(int *fd)
+{
+	cleanup_close(fd);
+	*fd = -1;
+}
+
+void child_close(struct child *child)
+{
+	close_fd(&child->out_fd);
+	close_fd(&child->err_fd);
+}
