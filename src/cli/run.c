@@ -13,6 +13,8 @@ static const char USAGE[] =
 	"customers' accounts, until it is told to stop. What is durable is in SQL at once, and in the accounts within\n"
 	"milliseconds. `load`, `refresh`, `rebuild` and all that reads work beside it.\n"
 	"\n"
+	"With the section cluster in punchcard.yaml it ships to HDFS and HBase instead (docs/cluster.md).\n"
+	"\n"
 	"  --log-format F   text (default) or json: a line an event that matters, to stderr\n"
 	"  --log-level L    error, warning, info (default) or debug\n"
 	"\n"

@@ -15,7 +15,8 @@ static const char USAGE[] =
 	"is\n"
 	"what is durable but not yet in the table or the view: the daemon (`punchcard run`), or `punchcard collect "
 	"--once`,\n"
-	"catches up. What the daemon does at this moment, `punchcard top` shows.\n"
+	"catches up. What the daemon does at this moment, `punchcard top` shows. On a cluster it tells of this edge "
+	"alone.\n"
 	"\n"
 	"exit codes: 0 shown; 1 it could not be read; 2 usage or configuration\n";
 
