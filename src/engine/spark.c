@@ -128,6 +128,18 @@ static void fail(struct run *run, int rc, const struct error *error)
 	}
 }
 
+static void keep_said(struct run *run, struct slice text)
+{
+	/* The older half goes. */
+	if (run->said.len + text.len > SAID_BYTES_MAX) {
+		const size_t half = run->said.len / 2;
+		memmove(run->said.data, run->said.data + half, run->said.len - half);
+		run->said.len -= half;
+	}
+	(void)buf_append(&run->said, text.data, text.len); /* or less is known */
+}
+
+/* What a JVM has to say about itself ("OpenJDK 64-Bit Server VM warning: …") goes to stdout, too, and is no row. */
 static void take_row(struct run *run, struct slice line)
 {
 	static const struct slice MARK = {SPARK_MARK, sizeof(SPARK_MARK) - 1};
@@ -139,6 +151,11 @@ static void take_row(struct run *run, struct slice line)
 		run->begun = true;
 		run->progress = (struct spark_progress){
 			.statement = (unsigned)number, .statements = n, .what = run->script->statements[number].what};
+		return;
+	}
+	if (line.len < 2 || line.data[0] != '{' || line.data[line.len - 1] != '}') {
+		keep_said(run, line);
+		keep_said(run, SLICE("\n"));
 		return;
 	}
 	struct error error = {0};
@@ -163,17 +180,6 @@ static void take_stage(struct run *run, const char *text)
 		run->progress.tasks_done = done;
 		run->progress.tasks = tasks;
 	}
-}
-
-static void keep_said(struct run *run, struct slice text)
-{
-	/* The older half goes. */
-	if (run->said.len + text.len > SAID_BYTES_MAX) {
-		const size_t half = run->said.len / 2;
-		memmove(run->said.data, run->said.data + half, run->said.len - half);
-		run->said.len -= half;
-	}
-	(void)buf_append(&run->said, text.data, text.len); /* or less is known */
 }
 
 /* A line of stderr; a bar of progress ends with a carriage return, or is cleared by blanks. */

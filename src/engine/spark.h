@@ -77,8 +77,9 @@ struct spark_options {
 	const char *const *files;
 	unsigned n_files;
 	const char *tmp_dir; /* where the private directory is made */
-	/* A row of a statement of spark_script_add_rows: its JSON text, which lives until the call returns. 0, or a
-	 * code with err set, which ends the run. May be NULL when there is none. */
+	/* A row of a statement of spark_script_add_rows: its JSON object, which lives until the call returns (what else
+	 * comes on stdout are notices of the JVM). 0, or a code with err set, which ends the run. May be NULL when
+	 * there is none. */
 	int (*row)(void *context, unsigned statement, struct slice json, struct error *err);
 	/* Called some times a second, in the caller's thread; false ends the run with ERROR_INTERRUPTED: Spark is asked
 	 * to end (SIGTERM), and made to after some seconds. May be NULL. */

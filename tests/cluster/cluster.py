@@ -5,6 +5,7 @@
     python3 tests/cluster/cluster.py down                          stop all of it; the data stays until the next `up`
     python3 tests/cluster/cluster.py status                        one line for each daemon
     python3 tests/cluster/cluster.py fetch [hdfs] [hbase] [kafka] [spark]
+    python3 tests/cluster/cluster.py spark                         settings for the tests of tests/spark, as a shell reads them
 
 Needs Java 17 or newer, and for the first time mvn and a network. Ports are whatever is free; all state lies in build/cluster
 (PUNCHCARD_CLUSTER_DIR), what is downloaded in its downloads/ (PUNCHCARD_CLUSTER_DOWNLOADS), which later runs use again. Each daemon is a
@@ -427,6 +428,23 @@ class Kafka:
         )  # fmt: skip
 
 
+# What makes a run of spark-sql load the classes that jobs use.
+TYPICAL_SQL = """
+CREATE DATABASE IF NOT EXISTS typical;
+USE typical;
+CREATE EXTERNAL TABLE t (id BIGINT, d DECIMAL(18,3), ts TIMESTAMP, x STRING) PARTITIONED BY (data_dt DATE) STORED AS PARQUET LOCATION 'file://{work}/t';
+MSCK REPAIR TABLE t;
+INSERT OVERWRITE t PARTITION (data_dt)
+    SELECT id, CAST(id AS DECIMAL(18,3)), timestamp_micros(id), CAST(id AS STRING), DATE '2026-01-01' FROM range(1000);
+SELECT to_json(struct(count(*) AS n, sum(d) AS s))
+    FROM (SELECT x, sum(d) d, row_number() OVER (PARTITION BY x ORDER BY x) r FROM t JOIN (SELECT id k FROM range(10)) ON k = t.id GROUP BY x);
+SELECT TRANSFORM(id, x) ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe' WITH SERDEPROPERTIES ('field.delim'='\t')
+    USING 'cat' AS (a BIGINT, b STRING)
+    ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe' WITH SERDEPROPERTIES ('field.delim'='\t')
+    FROM (SELECT id, x FROM t DISTRIBUTE BY id SORT BY id);
+"""
+
+
 class Spark:
     """Spark from PyPI. `bin`: its programs; `work`: a directory of its own with a metastore; `conf`: --properties-file."""
 
@@ -439,12 +457,17 @@ class Spark:
 
     def up(self):
         self.cluster.fetch("spark")
+        self.configure(self.java_options())
+        return self
+
+    def configure(self, java_options):
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / "log4j2.properties").write_text(
             "rootLogger.level=warn\nrootLogger.appenderRef.c.ref=c\nappender.c.type=Console\nappender.c.name=c\n"
             "appender.c.target=SYSTEM_ERR\nappender.c.layout.type=PatternLayout\nappender.c.layout.pattern=%d %p %c{1}: %m%n%ex\n"
         )
         work = self.work
+        options = f"{java_options} -Dderby.system.home={work} -Dlog4j2.configurationFile=file:{work}/log4j2.properties"
         settings = {
             "spark.ui.enabled": "false",
             "spark.sql.session.timeZone": "UTC",
@@ -452,23 +475,45 @@ class Spark:
             "spark.sql.warehouse.dir": f"file://{work}/warehouse",
             "spark.sql.error.messageFormat": "STANDARD",
             "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={work}/metastore_db;create=true",
-            "spark.driver.extraJavaOptions": " ".join(
-                [
-                    "-XX:TieredStopAtLevel=1",
-                    "-Dderby.system.durability=test",  # its flushes take most of the first start
-                    f"-Dderby.system.home={work}",
-                    f"-Dlog4j2.configurationFile=file:{work}/log4j2.properties",
-                ]
-            ),
+            "spark.hadoop.hive.exec.dynamic.partition.mode": "nonstrict",
+            "spark.driver.extraJavaOptions": options,
             "spark.local.dir": f"{work}/tmp",
         }
         self.conf.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
-        return self
+
+    def java_options(self):
+        """A start takes a third of the work with these: classes that were loaded and checked before, and a compiler that is done sooner."""
+        archive = self.cluster.downloads / "spark.jsa"
+        return (
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -Dderby.system.durability=test "
+            f"-XX:SharedArchiveFile={archive} -Xlog:disable -Xlog:all=error:stderr"
+        )
+
+    def archive(self):
+        """Makes that archive. It holds for this Java and these jars; a JVM that cannot use it goes on without."""
+        print("cluster: archiving Spark's classes", file=sys.stderr)
+        part = self.cluster.downloads / "spark.jsa.part"
+        part.unlink(missing_ok=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.configure(f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -Dderby.system.durability=test -XX:ArchiveClassesAtExit={part}")
+        self.sql(TYPICAL_SQL.replace("{work}", str(self.work)))
+        shutil.rmtree(self.work)
+        part.rename(part.with_suffix(""))
+
+    def home(self):
+        """The directory with bin/ and jars/, SPARK_HOME."""
+        return next(self.venv.glob("lib/python3*/site-packages/pyspark"))
 
     def environment(self):
         """For spark-sql and spark-submit; LC_ALL=C would lose every letter that is not ASCII."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "SPARK_", "PYSPARK_"))}
-        return {**env, "LC_ALL": "C.UTF-8", "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": str(self.bin / "python3")}
+        return {
+            **env,
+            "LC_ALL": "C.UTF-8",
+            "SPARK_CONF_DIR": "/nonexistent",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": str(self.bin / "python3"),
+        }
 
     def sql(self, text, *options, limit_s=900):
         """Runs statements by spark-sql; what they printed."""
@@ -573,18 +618,20 @@ class Cluster:
     def _fetch_spark(self):
         venv = self.downloads / "venv"
         mark = venv / "punchcard.txt"
-        if mark.exists() and mark.read_text() == PYSPARK:
-            return
-        print("cluster: fetching Spark", file=sys.stderr)
-        shutil.rmtree(venv, ignore_errors=True)
-        self._call("/usr/bin/python3", "-m", "venv", str(venv))
-        self._call(str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYSPARK)
-        mark.write_text(PYSPARK)
+        if not mark.exists() or mark.read_text() != PYSPARK:
+            print("cluster: fetching Spark", file=sys.stderr)
+            shutil.rmtree(venv, ignore_errors=True)
+            (self.downloads / "spark.jsa").unlink(missing_ok=True)
+            self._call("/usr/bin/python3", "-m", "venv", str(venv))
+            self._call(str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", PYSPARK)
+            mark.write_text(PYSPARK)
+        if not (self.downloads / "spark.jsa").exists():
+            Spark(self).archive()
 
     @staticmethod
-    def _call(*words):
+    def _call(*words, **options):
         try:
-            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **options)
         except FileNotFoundError:
             raise ClusterError(f"{words[0]} is not installed: ./dev deps cluster") from None
         if done.returncode != 0:
@@ -634,6 +681,9 @@ def main():
         cluster = Cluster()
         for name in words[1:] or ["hdfs", "hbase", "kafka", "spark"]:
             cluster.fetch(name)
+    elif words[0] == "spark":
+        spark = Spark(Cluster())
+        print(f"PUNCHCARD_SPARK='{spark.home()}' PUNCHCARD_SPARK_JAVA_OPTIONS='{spark.java_options()}'")
     elif words[0] == "status":
         cluster = Cluster()
         for service in (Hdfs, Hbase, Kafka):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import pytest
-from cluster import BUILD, ROOT, Cluster
+from cluster import BUILD, ROOT, STATE, Cluster
 from proxy import FaultProxy
 
 
@@ -36,7 +36,8 @@ take_over_e2e()
 @pytest.fixture(scope="session")
 def cluster():
     keep = bool(os.environ.get("PUNCHCARD_CLUSTER_KEEP"))
-    found = Cluster(fresh=not keep)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")  # each process of the tests has servers of its own
+    found = Cluster(fresh=not keep, state=STATE / worker if worker else STATE)
     yield found
     if not keep:
         found.down()

@@ -57,7 +57,7 @@ static void write_text(const char *path, const char *text, mode_t mode)
 static int take_row(void *context, unsigned statement, struct slice json, struct error *err)
 {
 	struct bench *const bench = context;
-	if (slice_is(json, "refuse"))
+	if (slice_is(json, "{refuse}"))
 		return error_set(err, ERROR_CORRUPT, "refused");
 	assert_int_equal(buf_printf(&bench->rows, "%u:%.*s;", statement, (int)json.len, json.data), 0);
 	return 0;
@@ -111,14 +111,14 @@ static void test_what_it_is_told(void **state)
 	struct error err;
 	setenv("LC_ALL", "C", 1);
 	assert_int_equal(spark_script_add_rows(script, "rows", "SELECT 1 AS a", &err), 0);
-	const int rc = run(
-		bench,
-		"exec 9>'../told'; echo \"$*\" >&9; cat \"$2\" \"$8\" >&9; pwd >&9; echo \"$LC_ALL\" >&9\n"
-		"[ -z \"$(cat)\" ] || exit 7\n"
-		"ls /proc/self/fd | wc -l >&9\n"
-		"echo 'punchcard-statement 0'; echo 'a row of nobody'; echo 'punchcard-statement 1'; echo '{\"a\":1}'\n"
-		"printf '\\r[Stage 3:====>    (5 + 2) / 20]\\r   \\n' >&2",
-		script, &err);
+	const int rc = run(bench,
+			   "exec 9>'../told'; echo \"$*\" >&9; cat \"$2\" \"$8\" >&9; pwd >&9; echo \"$LC_ALL\" >&9\n"
+			   "[ -z \"$(cat)\" ] || exit 7\n"
+			   "ls /proc/self/fd | wc -l >&9\n"
+			   "echo 'punchcard-statement 0'; echo 'a row of nobody'; echo 'punchcard-statement 1'\n"
+			   "echo 'CodeCache: size=49152Kb'; echo; echo '{\"a\":1}'\n"
+			   "printf '\\r[Stage 3:====>    (5 + 2) / 20]\\r   \\n' >&2",
+			   script, &err);
 	assert_int_equal(rc, 0);
 	assert_string_equal(buf_text(&bench->rows), "1:{\"a\":1};");
 	_cleanup_buf_ struct buf told = {0};
@@ -337,7 +337,7 @@ static void test_refused(void **state)
 	struct spark_script *const script = spark_script_new();
 	struct error err;
 	assert_int_equal(spark_script_add_rows(script, "rows", "SELECT 1", &err), 0);
-	const int rc = run(bench, "echo 'punchcard-statement 0'; echo refuse; exec sleep 60", script, &err);
+	const int rc = run(bench, "echo 'punchcard-statement 0'; echo '{refuse}'; exec sleep 60", script, &err);
 	assert_int_equal(rc, ERROR_CORRUPT);
 	assert_string_equal(err.message, "refused");
 	spark_script_free(script);
