@@ -26,12 +26,12 @@ struct cluster_tables {
 /* Which files of transactions_cln count: of each edge node those whose blocks are all before `next_block`, the offset
  * in its journal of what it has shipped. Of other edges none. Files of the embedded table writer are those of the edge
  * "". */
-struct cluster_edge {
+struct cut_edge {
 	const char *name;
 	uint64_t next_block;
 };
 struct cluster_cut {
-	const struct cluster_edge *edges;
+	const struct cut_edge *edges;
 	unsigned n_edges;
 };
 

@@ -174,6 +174,7 @@ struct config_cluster {
 	char *spark_master;                  /* "yarn" unless set */
 	char *spark_queue;
 	char *spark_database;             /* of Hive; "punchcard" unless set */
+	char *spark_filesystem;           /* HDFS as Spark knows it: "hdfs://namenode:8020" */
 	struct config_strings spark_conf; /* "spark.key=value" */
 	enum cluster_stream stream;
 	uint32_t ship_max_mib;     /* a file for HDFS is closed at this size; 128 unless set … */

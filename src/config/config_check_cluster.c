@@ -82,6 +82,19 @@ static int check_conf(const struct check *check, unsigned i)
 	return 0;
 }
 
+/* "hdfs://namenode:8020", "viewfs://cluster": a scheme and a host or a name, and no path. */
+static int check_filesystem(const struct check *check, const char *url)
+{
+	const char *const sign = url ? strstr(url, "://") : NULL;
+	if (!url || (sign && sign > url && sign[3] && !strpbrk(sign + 3, "/ \t?#\"'\\{}*[]") &&
+		     strspn(url, "abcdefghijklmnopqrstuvwxyz0123456789") == (size_t)(sign - url)))
+		return 0;
+	return FAIL(
+		check, yamldoc_key("cluster.spark.filesystem"),
+		"'%s' is no file system; expected one as Spark knows it, without a path, such as hdfs://namenode:8020",
+		url);
+}
+
 static int check_spark(const struct check *check)
 {
 	const struct config_cluster *const cluster = &check->config->cluster;
@@ -93,6 +106,8 @@ static int check_spark(const struct check *check)
 					    "yarn, local[*], spark://host:7077 …");
 	for (unsigned i = 0; i < cluster->spark_conf.count && rc == 0; i++)
 		rc = check_conf(check, i);
+	if (rc == 0)
+		rc = check_filesystem(check, cluster->spark_filesystem);
 	if (rc < 0)
 		return rc;
 	if (!*database || strspn(database, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(database) ||

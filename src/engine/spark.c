@@ -47,7 +47,7 @@ struct run {
 
 /* ---- its process ---- */
 
-#define ARGUMENTS_MAX 16u
+#define ARGUMENTS_MAX (SPARK_WORDS_MAX + 16u)
 
 static char *join_files(const struct spark_options *options)
 {
@@ -63,6 +63,8 @@ static unsigned fill_arguments(const struct run *run, const char *files, const c
 	const struct spark_options *const options = run->options;
 	unsigned n = 0;
 	argv[n++] = options->command;
+	for (unsigned i = 0; i < options->n_words; i++)
+		argv[n++] = options->words[i];
 	argv[n++] = "--properties-file";
 	argv[n++] = run->files.conf;
 	if (options->master) {
@@ -350,7 +352,7 @@ static int run_script(struct run *run, struct error *err)
 
 int spark_run(const struct spark_options *options, const struct spark_script *script, struct error *err)
 {
-	assert(options->command && options->tmp_dir);
+	assert(options->command && options->tmp_dir && options->n_words <= SPARK_WORDS_MAX);
 	struct error error = {0};
 	struct run run = {
 		.options = options,

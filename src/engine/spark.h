@@ -65,10 +65,15 @@ struct spark_setting {
 	const char *value;
 };
 
+#define SPARK_WORDS_MAX 256u
+
 struct spark_options {
 	const char *command; /* spark-sql: a path, or a name to be found in PATH */
-	const char *master;  /* "yarn", "local[2]", "spark://…"; NULL: as Spark's own configuration says */
-	const char *queue;   /* of YARN; NULL: none */
+	/* Words that stand before what it is told, at most SPARK_WORDS_MAX. */
+	const char *const *words;
+	unsigned n_words;
+	const char *master; /* "yarn", "local[2]", "spark://…"; NULL: as Spark's own configuration says */
+	const char *queue;  /* of YARN; NULL: none */
 	/* Spark's settings besides: of resources, the metastore, where tables are. What results depend on (zone, ANSI,
 	 * how partitions are overwritten) is ours. */
 	const struct spark_setting *settings;

@@ -112,8 +112,8 @@ static void test_rebuild(void **state)
 static void test_refresh(void **state)
 {
 	struct bench *const bench = *state;
-	const struct cluster_edge old[] = {{"north", 17}};
-	const struct cluster_edge new[] = {{"north", 20}, {"o'neill", 3}};
+	const struct cut_edge old[] = {{"north", 17}};
+	const struct cut_edge new[] = {{"north", 20}, {"o'neill", 3}};
 	const struct cluster_cut old_cut = {old, 1};
 	const struct cluster_cut new_cut = {new, 2};
 	const struct cluster_from from = {.day = DAY - 3, .cut = &old_cut};

@@ -36,6 +36,7 @@ static void test_cluster_defaults(void **state)
 	assert_string_equal(cluster->spark_master, "yarn");
 	assert_null(cluster->spark_queue);
 	assert_string_equal(cluster->spark_database, "punchcard");
+	assert_null(cluster->spark_filesystem);
 	assert_int_equal(cluster->spark_conf.count, 0);
 	assert_int_equal(cluster->stream, CLUSTER_STREAM_PUNCHCARD);
 	assert_int_equal(cluster->ship_max_mib, 128);
@@ -51,6 +52,7 @@ static void test_cluster_values(void **state)
 		      "  hdfs: {url: 'http://nn:1/gateway', path: /p/q, auth: token, token_file: t}\n"
 		      "  hbase: {url: 'http://gw', auth: spnego, table_prefix: 'x:'}\n"
 		      "  spark: {command: [/opt/spark/bin/spark-sql, -v], master: 'local[2]', queue: q, database: d, "
+		      "filesystem: 'hdfs://nn:8020', "
 		      "conf: [spark.a=b, spark.c=d=e]}\n"
 		      "  stream: spark\n  ship: {max_mib: 1, max_delay_s: 2}\n");
 	const struct config_cluster *const cluster = &config->cluster;
@@ -62,6 +64,7 @@ static void test_cluster_values(void **state)
 	assert_string_equal(cluster->spark_master, "local[2]");
 	assert_string_equal(cluster->spark_queue, "q");
 	assert_string_equal(cluster->spark_conf.items[1], "spark.c=d=e");
+	assert_string_equal(cluster->spark_filesystem, "hdfs://nn:8020");
 	assert_int_equal(cluster->stream, CLUSTER_STREAM_SPARK);
 	assert_int_equal(cluster->ship_max_mib, 1);
 	assert_int_equal(cluster->ship_max_delay_s, 2);
@@ -101,6 +104,13 @@ static void test_cluster_refused(void **state)
 		{CLUSTER("  spark: {conf: [executor.memory=1g]}\n"),
 		 "p.yaml:6: cluster.spark.conf[0]: 'executor.memory=1g' is no setting; expected such as "
 		 "spark.executor.memory=4g"},
+		{CLUSTER("  spark: {filesystem: 'hdfs://nn:8020/'}\n"),
+		 "p.yaml:6: cluster.spark.filesystem: 'hdfs://nn:8020/' is no file system; expected one as Spark knows "
+		 "it, "
+		 "without a path, such as hdfs://namenode:8020"},
+		{CLUSTER("  spark: {filesystem: nn}\n"), "p.yaml:6: cluster.spark.filesystem: 'nn' is no file system; "
+							 "expected one as Spark knows it, without a "
+							 "path, such as hdfs://namenode:8020"},
 		{CLUSTER("  spark: {database: A}\n"),
 		 "p.yaml:6: cluster.spark.database: 'A' is no database; expected a-z, 0-9 and '_', at most 64"},
 		{CLUSTER("  stream: storm\n"),
