@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define EXIT_NO_PROGRAM 127
 
 static int set_up(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, const char *dir, int out, int err)
 {
@@ -48,7 +51,59 @@ static int spawn(char *const *argv, char *const *envp, const char *dir, int out,
 	return rc;
 }
 
-int child_start(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err)
+/* ---- bound to the thread that starts it ---- */
+
+/* In the child of a process that may have threads: system calls alone. */
+static void become(char *const *argv, char *const *envp, const char *dir, int out, int err, pid_t parent)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
+	const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0 ||
+	    chdir(dir) < 0 || setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return;
+	/* It may have ended before that held. */
+	if (getppid() != parent) {
+		errno = ESRCH;
+		return;
+	}
+	if (sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+		execvpe(argv[0], argv, envp ? envp : environ);
+}
+
+/* As spawn(): what keeps it from beginning comes back by a pipe, which closes when it has begun. */
+static int spawn_bound(char *const *argv, char *const *envp, const char *dir, int out, int err, pid_t *pid)
+{
+	int failed[2];
+	int errnum = 0;
+	const pid_t parent = getpid();
+	if (pipe2(failed, O_CLOEXEC) < 0)
+		return errno;
+	*pid = fork();
+	if (*pid == 0) {
+		become(argv, envp, dir, out, err, parent);
+		errnum = errno;
+		_exit(write(failed[1], &errnum, sizeof(errnum)) < 0 ? 1 : EXIT_NO_PROGRAM);
+	}
+	if (*pid < 0)
+		errnum = errno;
+	close(failed[1]);
+	ssize_t n;
+	while (*pid > 0 && (n = read(failed[0], &errnum, sizeof(errnum))) < 0 && errno == EINTR)
+		;
+	close(failed[0]);
+	if (*pid > 0 && errnum)
+		while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	return errnum;
+}
+
+typedef int spawn_fn(char *const *argv, char *const *envp, const char *dir, int out, int err, pid_t *pid);
+
+static int start(spawn_fn *how, char *const *argv, char *const *envp, const char *dir, struct child *child,
+		 struct error *err)
 {
 	int out[2] = {-1, -1};
 	int said[2] = {-1, -1};
@@ -56,7 +111,7 @@ int child_start(char *const *argv, char *const *envp, const char *dir, struct ch
 	const bool piped = errnum == 0;
 	pid_t pid = 0;
 	if (piped)
-		errnum = spawn(argv, envp, dir, out[1], said[1], &pid);
+		errnum = how(argv, envp, dir, out[1], said[1], &pid);
 	cleanup_close(&out[1]);
 	cleanup_close(&said[1]);
 	if (errnum == 0) {
@@ -66,6 +121,16 @@ int child_start(char *const *argv, char *const *envp, const char *dir, struct ch
 	cleanup_close(&out[0]);
 	cleanup_close(&said[0]);
 	return error_errno(err, errnum, "cannot %s %s", piped ? "start" : "make pipes for", argv[0]);
+}
+
+int child_start(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err)
+{
+	return start(spawn, argv, envp, dir, child, err);
+}
+
+int child_start_bound(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err)
+{
+	return start(spawn_bound, argv, envp, dir, child, err);
 }
 
 bool child_has_ended(const struct child *child, siginfo_t *how)

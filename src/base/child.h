@@ -31,6 +31,9 @@ struct child {
 /* argv[0] is a path or a name to be found in PATH; envp NULL: our own; it runs in `dir`. What the system says when it cannot
  * (ERROR_NOT_FOUND, ERROR_IO …), and then *child is as it was. */
 int child_start(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err);
+/* The same, and the program itself is killed when the thread that started it ends, however that comes: it does not go on writing for a
+ * process that is no more. What it has started then is its own affair. */
+int child_start_bound(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err);
 /* Whether it has ended, and how. It is not reaped: its number names its group until child_reap. */
 bool child_has_ended(const struct child *child, siginfo_t *how);
 /* Kills what is left of its group, waits for it, and gives waitpid's status. Its pipes stay. */

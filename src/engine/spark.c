@@ -112,9 +112,10 @@ static int start(struct run *run, struct error *err)
 	int rc = files && environment ? 0 : error_no_memory(err, ARGUMENTS_MAX);
 	if (rc == 0) {
 		fill_arguments(run, files, argv);
-		/* What it leaves where it runs goes with the directory. */
-		rc = child_start((char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment, run->files.dir,
-				 &run->child, err);
+		/* What it leaves where it runs goes with the directory. When this process is killed, tables must not change any
+		 * more: its scripts become Java themselves, so that the driver is who is killed, too. */
+		rc = child_start_bound((char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment,
+				       run->files.dir, &run->child, err);
 	}
 	free(environment);
 	return rc < 0 ? error_prefix(err, "Spark, by cluster.spark.command in punchcard.yaml") : 0;

@@ -18,6 +18,8 @@
  * when it cannot be started, ERROR_LOCKED when an embedded metastore (Derby) is open in another process.
  * ERROR_NO_SPACE, ERROR_NO_MEMORY where Spark says so. ERROR_CONFIG: a setting is one of ours.
  *
+ * Spark does not outlive the thread that runs it: when the process is killed, so is Spark's driver.
+ *
  * Starting costs some ten seconds of CPU: put all that belongs together into one script.
  */
 #ifndef PUNCHCARD_ENGINE_SPARK_H

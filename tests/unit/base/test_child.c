@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -23,15 +24,16 @@ static void read_to_end(int fd, char *out, size_t size)
 	out[len] = '\0';
 }
 
-static void test_output_and_status(void **state)
+typedef int start_fn(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err);
+
+static void check_output_and_status(start_fn *start)
 {
-	(void)state;
 	char *const argv[] = {"sh", "-c", "pwd; echo said >&2; read x || echo none; exit 3", NULL};
 	struct child child = CHILD_NONE;
 	struct error err = {0};
 	char text[200];
 	siginfo_t how;
-	if (child_start(argv, NULL, "/tmp", &child, &err) < 0)
+	if (start(argv, NULL, "/tmp", &child, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(getpgid(child.pid), child.pid);
 	read_to_end(child.out_fd, text, sizeof(text));
@@ -46,6 +48,35 @@ static void test_output_and_status(void **state)
 	assert_int_equal(child.pid, 0);
 	child_close(&child);
 	assert_int_equal(child.out_fd, -1);
+}
+
+static void test_output_and_status(void **state)
+{
+	(void)state;
+	check_output_and_status(child_start);
+	check_output_and_status(child_start_bound);
+}
+
+static void *start_and_end(void *argument)
+{
+	char *const argv[] = {"sleep", "1000", NULL};
+	assert_int_equal(child_start_bound(argv, NULL, "/", argument, NULL), 0);
+	return NULL;
+}
+
+static void test_bound_ends_with_its_starter(void **state)
+{
+	(void)state;
+	struct child child = CHILD_NONE;
+	pthread_t thread;
+	siginfo_t how;
+	assert_int_equal(pthread_create(&thread, NULL, start_and_end, &child), 0);
+	pthread_join(thread, NULL);
+	while (!child_has_ended(&child, &how))
+		usleep(1000);
+	assert_true(how.si_code == CLD_KILLED && how.si_status == SIGKILL);
+	(void)child_reap(&child);
+	child_close(&child);
 }
 
 /* With its environment, and with all that it has started. */
@@ -87,8 +118,9 @@ static void test_what_cannot_be_started(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_output_and_status),
-					   cmocka_unit_test(test_environment_and_group),
-					   cmocka_unit_test(test_what_cannot_be_started)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_output_and_status), cmocka_unit_test(test_bound_ends_with_its_starter),
+		cmocka_unit_test(test_environment_and_group), cmocka_unit_test(test_bound_ends_with_its_starter),
+		cmocka_unit_test(test_what_cannot_be_started)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
