@@ -25,10 +25,10 @@ LAYERS = {
     "store": ["base", "loyalty", "net"],
     "engine": ["base"],
     "batch": ["base", "loyalty", "net", "config", "fold", "store", "engine"],
-    "cluster": ["base", "loyalty", "net", "config", "fold", "store", "engine"],
-    "speed": ["base", "loyalty", "net", "config", "fold", "store", "engine", "cluster", "batch"],
-    "serving": ["base", "loyalty", "net", "config", "fold", "store", "engine", "cluster", "batch", "speed"],
-    "cli": ["base", "loyalty", "net", "config", "fold", "store", "engine", "cluster", "batch", "speed", "serving"],
+    "cluster": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch"],
+    "speed": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch", "cluster"],
+    "serving": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch", "cluster", "speed"],
+    "cli": ["base", "loyalty", "net", "config", "fold", "store", "engine", "batch", "cluster", "speed", "serving"],
 }
 
 # Libraries' headers that these folders alone may include: the others use those. JSON is read where it comes in: events in speed,

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/tz.h"
 #include "batch/states.h"
+#include "cli/cluster_progress.h"
 #include "cli/command.h"
 #include "cli/day.h"
 #include "cli/drain.h"
@@ -28,7 +29,10 @@ static const char USAGE[] =
 	"events},\n"
 	"                   unchanged (the partition of loyalty)\n"
 	"\n"
-	"It may run beside a collector, and then waits until that one has written what it has collected so far.\n"
+	"It may run beside a collector, and then waits until that one has written what it has collected so far. On a\n"
+	"cluster Spark makes the tables, of what all edges have shipped, and the accounts go into HBase "
+	"(docs/cluster.md);\n"
+	"one process makes tables at a time, and `unchanged` is always false.\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another load, refresh or rebuild "
 	"runs, or\n"
@@ -112,23 +116,44 @@ static int print_json(const struct rebuild_report *report, const char *date)
 }
 
 /* Yesterday, or the newest day that was refreshed: of both the later. */
-static int choose_day(const struct deployment *deployment, const int32_t *data_dt, int32_t *day, struct error *err)
+static int choose_day(const struct deployment *deployment, int32_t newest, const int32_t *data_dt, int32_t *day,
+		      struct error *err)
 {
-	int32_t newest;
-	const int rc = states_newest_day(deployment, &newest, err);
-	if (rc < 0)
-		return rc;
 	const int32_t yesterday = day_today(deployment) - 1;
 	*day = data_dt ? *data_dt : newest > yesterday ? newest : yesterday;
 	/* The newest one can always be made again. */
 	return *day == newest ? 0 : day_check(deployment, *day, err);
 }
 
+static int rebuild_here(const struct deployment *deployment, const int32_t *data_dt, bool progress, int32_t *day,
+			struct rebuild_report *report, struct error *err)
+{
+	const struct rebuild_hooks hooks = {.progress = progress ? show_rows : NULL,
+					    .writing = progress ? show_writing : NULL};
+	int32_t newest;
+	int rc = states_newest_day(deployment, &newest, err);
+	if (rc == 0)
+		rc = choose_day(deployment, newest, data_dt, day, err);
+	return rc < 0 ? rc : rebuild_run(deployment, *day, &hooks, report, err);
+}
+
+static int rebuild_on_cluster(const struct deployment *deployment, const int32_t *data_dt, bool progress, int32_t *day,
+			      struct rebuild_report *report, struct error *err)
+{
+	const struct cluster_batch_hooks hooks = cluster_progress(progress);
+	struct cluster_batch *batch = NULL;
+	int rc = cluster_batch_open(deployment, "rebuild", &hooks, &batch, err);
+	if (rc == 0)
+		rc = choose_day(deployment, cluster_batch_newest(batch), data_dt, day, err);
+	if (rc == 0)
+		rc = cluster_rebuild_day(batch, *day, report, err);
+	cluster_batch_close(batch);
+	return rc;
+}
+
 static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
 {
 	const bool progress = cli->err_is_terminal && !as_json;
-	const struct rebuild_hooks hooks = {.progress = progress ? show_rows : NULL,
-					    .writing = progress ? show_writing : NULL};
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct rebuild_report report = {0};
@@ -137,9 +162,8 @@ static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
 	int32_t day = 0;
 	int rc = cli_drain(deployment, progress, &err);
 	if (rc == 0)
-		rc = choose_day(deployment, data_dt, &day, &err);
-	if (rc == 0)
-		rc = rebuild_run(deployment, day, &hooks, &report, &err);
+		rc = (deployment->config->cluster.on ? rebuild_on_cluster : rebuild_here)(deployment, data_dt, progress,
+											  &day, &report, &err);
 	deployment_close(deployment);
 	if (progress)
 		fputs(CLEAR_LINE, stderr);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/tz.h"
+#include "cli/cluster_progress.h"
 #include "cli/command.h"
 #include "cli/day.h"
 #include "cli/drain.h"
@@ -30,7 +31,10 @@ static const char USAGE[] =
 	"rewritten\n"
 	"                   (earlier days of the ledger that late events changed)\n"
 	"\n"
-	"It may run beside a collector, and then waits until that one has written what it has collected so far.\n"
+	"It may run beside a collector, and then waits until that one has written what it has collected so far. On a\n"
+	"cluster Spark makes the tables, of what all edges have shipped, and the accounts go into HBase "
+	"(docs/cluster.md);\n"
+	"one process makes tables at a time, and `unchanged` is always false.\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 4 another load, refresh or rebuild "
 	"runs, or\n"
@@ -120,18 +124,33 @@ static void print_report(const struct refresh_report *report, const char *date, 
 	json_newline(&out);
 }
 
+static int refresh_on_cluster(const struct deployment *deployment, int32_t data_dt, bool progress,
+			      struct refresh_report *report, struct error *err)
+{
+	const struct cluster_batch_hooks hooks = cluster_progress(progress);
+	struct cluster_batch *batch = NULL;
+	int rc = cluster_batch_open(deployment, "refresh", &hooks, &batch, err);
+	if (rc == 0)
+		rc = cluster_refresh_day(batch, data_dt, report, err);
+	cluster_batch_close(batch);
+	cluster_progress_end(progress);
+	return rc;
+}
+
 static int refresh(const struct cli *cli, const char *date, int32_t data_dt, bool as_json)
 {
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct refresh_report report = {0};
+	const bool progress = cli->err_is_terminal && !as_json;
 	if (deployment_open(cli->dir, DEPLOYMENT_WRITE, "refresh", &deployment, &err) < 0)
 		return cli_fail(&err);
 	int rc = day_check(deployment, data_dt, &err);
 	if (rc == 0)
-		rc = cli_drain(deployment, cli->err_is_terminal && !as_json, &err);
+		rc = cli_drain(deployment, progress, &err);
 	if (rc == 0)
-		rc = refresh_loyalty(deployment, data_dt, &report, &err);
+		rc = deployment->config->cluster.on ? refresh_on_cluster(deployment, data_dt, progress, &report, &err)
+						    : refresh_loyalty(deployment, data_dt, &report, &err);
 	deployment_close(deployment);
 	if (rc < 0)
 		return cli_fail(&err);

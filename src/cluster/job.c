@@ -3,13 +3,19 @@
 #include "cluster/job_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define VANISHED_MAX 100000u
+
+struct vanished {
+	const char *table;
+	int32_t day;
+};
 
 struct run {
 	const struct cluster_job *job;
 	struct cluster_report report;
-	int32_t *vanished;
+	struct vanished *vanished;
 	unsigned n_vanished;
 };
 
@@ -33,22 +39,33 @@ static int take_counts(struct run *run, struct slice json)
 	return 0;
 }
 
+static int take_vanished(struct run *run, int64_t day, struct slice json, struct error *err)
+{
+	static const char *const TABLES[] = {"ledger", "loyalty", "balances", "account_state"};
+	_cleanup_buf_ struct buf name = {0};
+	if (run->n_vanished == VANISHED_MAX)
+		return error_set(err, ERROR_LIMIT, "tables have more than %u days that they should not have",
+				 VANISHED_MAX);
+	struct vanished *const list = realloc(run->vanished, (run->n_vanished + 1) * sizeof(*list));
+	if (!list)
+		return error_no_memory(err, sizeof(*list));
+	run->vanished = list;
+	if (spark_json_get(json, "table_name", &name))
+		for (size_t i = 0; i < sizeof(TABLES) / sizeof(TABLES[0]); i++)
+			if (slice_is((struct slice){name.data, name.len}, TABLES[i])) {
+				list[run->n_vanished++] = (struct vanished){TABLES[i], (int32_t)day};
+				return 0;
+			}
+	return error_set(err, ERROR_CORRUPT, "Spark printed a day without a table");
+}
+
 static int take_row(void *context, unsigned statement, struct slice json, struct error *err)
 {
 	struct run *const run = context;
 	int64_t day;
 	(void)statement;
-	if (spark_json_get_int(json, "vanished", &day)) {
-		if (run->n_vanished == VANISHED_MAX)
-			return error_set(err, ERROR_LIMIT, "the ledger has more than %u days that it should not have",
-					 VANISHED_MAX);
-		int32_t *const days = realloc(run->vanished, (run->n_vanished + 1) * sizeof(*days));
-		if (!days)
-			return error_no_memory(err, sizeof(*days));
-		run->vanished = days;
-		run->vanished[run->n_vanished++] = (int32_t)day;
-		return 0;
-	}
+	if (spark_json_get_int(json, "vanished", &day))
+		return take_vanished(run, day, json, err);
 	return take_counts(run, json) < 0
 		       ? error_set(err, ERROR_CORRUPT, "Spark printed '%.*s' where counts were asked for",
 				   (int)(json.len < 200 ? json.len : 200), json.data)
@@ -70,7 +87,23 @@ static struct spark_options options_of(struct run *run)
 	return options;
 }
 
-/* Days of the ledger that have no rows any more. */
+/* "INSERT OVERWRITE TABLE … SELECT NULL, NULL … WHERE false" */
+static int empty_sql(const struct run *run, const struct vanished *vanished, struct buf *sql)
+{
+	char date[11];
+	_cleanup_buf_ struct buf columns = {0};
+	civil_format(vanished->day, date);
+	int rc = cluster_columns(&columns, run->job->tables, vanished->table);
+	if (rc == 0)
+		rc = buf_printf(sql, "INSERT OVERWRITE TABLE %s PARTITION (data_dt = '%s') SELECT NULL",
+				vanished->table, date);
+	/* Between columns stands ", ". */
+	for (const char *at = buf_text(&columns); rc == 0 && at && (at = strstr(at, ", ")); at++)
+		rc = buf_append_text(sql, ", NULL");
+	return rc < 0 ? rc : buf_append_text(sql, " WHERE false");
+}
+
+/* Days that have no rows any more. */
 static int empty_days(struct run *run, struct error *err)
 {
 	struct spark_script *const script = spark_script_new();
@@ -81,16 +114,10 @@ static int empty_days(struct run *run, struct error *err)
 	rc = rc < 0 || !buf_text(&sql) ? error_no_memory(err, sql.len)
 				       : spark_script_add(script, "the database", sql.data, err);
 	for (unsigned i = 0; rc == 0 && i < run->n_vanished; i++) {
-		char date[11];
-		civil_format(run->vanished[i], date);
 		buf_clear(&sql);
-		rc = buf_printf(&sql,
-				"INSERT OVERWRITE TABLE ledger PARTITION (data_dt = '%s') SELECT NULL, NULL, NULL, "
-				"NULL, NULL, NULL, NULL, "
-				"NULL, NULL, NULL, NULL, NULL WHERE false",
-				date);
+		rc = empty_sql(run, &run->vanished[i], &sql);
 		rc = rc < 0 || !buf_text(&sql) ? error_no_memory(err, sql.len)
-					       : spark_script_add(script, "emptying days of the ledger", sql.data, err);
+					       : spark_script_add(script, "emptying days", sql.data, err);
 	}
 	const struct spark_options options = options_of(run);
 	if (rc == 0)

@@ -9,8 +9,8 @@
  *
  * One start of Spark: the tables are made where they are missing; events, grouped and sorted by customer, go through
  * punchcard-fold on each executor (TRANSFORM); what comes out is staged once, in the table punchcard_fold_rows; it is
- * counted on both sides, and only then loyalty (by the models), ledger, balances and account_state are overwritten,
- * partition by partition, each staged by Spark and moved. So a run that fails before that changes nothing; one that
+ * counted on both sides, and only then loyalty (by the models), ledger, balances and, last, account_state are overwritten,
+ * partition by partition, each staged by Spark and moved; what has no rows any more is emptied by a second start. So a run that fails before that changes nothing; one that
  * fails in between leaves some partitions of before and some new ones, each of them whole, and is to be repeated.
  *
  * refresh goes on from the states of an earlier day S, with the events behind it. Customers for whom that is not enough
@@ -45,6 +45,7 @@ struct cluster_job {
 struct cluster_from {
 	int32_t day;                   /* S, before the job's day */
 	const struct cluster_cut *cut; /* the files that they and the ledger were made of; NULL: all of job->cut */
+	int64_t customers;             /* so many states must be there, or it is ERROR_CORRUPT; 0: not known */
 };
 
 struct cluster_report {
@@ -56,7 +57,7 @@ struct cluster_report {
 	int64_t marked;
 	int64_t rewritten;
 	int64_t rejected[REJECT_MAX + 1]; /* by reason */
-	unsigned vanished;                /* partitions of the ledger that have no rows any more, and were emptied */
+	unsigned vanished;                /* partitions that have no rows any more, and were emptied */
 };
 
 /* Errors as spark_run's; ERROR_CORRUPT when rows were lost between the kernel and Spark, or an executor's kernel

@@ -15,6 +15,8 @@
 #define CHANGED_TABLE "punchcard_changed_days" /* of the ledger, up to S */
 #define DAYS_TABLE    "punchcard_ledger_days"  /* the rows of the ledger's days that are written */
 
+#define LOYALTY_VIEW  "punchcard_loyalty" /* what the model gives, cached */
+
 struct making {
 	const struct cluster_job *job;
 	const struct cluster_from *from; /* NULL: the whole history */
@@ -133,6 +135,19 @@ static int add_late(struct making *making, struct error *err)
 	return add(making, "looking for events that came late", rc, err);
 }
 
+/* States that somebody removed would be customers without a history. */
+static int add_state_check(struct making *making, struct error *err)
+{
+	if (making->from->customers <= 0)
+		return 0;
+	const int rc =
+		buf_printf(&making->sql,
+			   "SELECT assert_true(count(*) = %lld,\n'punchcard: account_state of %s has not the rows "
+			   "that were written') FROM account_state WHERE data_dt = DATE '%s'",
+			   (long long)making->from->customers, making->from_date, making->from_date);
+	return add(making, "counting the states", rc, err);
+}
+
 static int add_passes_from_states(struct making *making, struct error *err)
 {
 	const struct cluster_job *const job = making->job;
@@ -146,7 +161,9 @@ static int add_passes_from_states(struct making *making, struct error *err)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	const struct fold_events new_events = {.condition = days, .cut = job->cut, .without = LATE_TABLE};
 	const struct fold_events whole = {.condition = all, .cut = job->cut, .only = MARKED_TABLE};
-	int rc = add_late(making, err);
+	int rc = add_state_check(making, err);
+	if (rc == 0)
+		rc = add_late(making, err);
 	if (rc == 0)
 		rc = add_pass(making, "folding the days behind the state", &new_events, states, true, err);
 	if (rc == 0)
@@ -277,18 +294,21 @@ static int add_views(struct making *making, struct error *err)
 	return rc;
 }
 
-/* `segments` at once, so that its errors are its own; and loyalty before the other tables: a model that is wrong
- * changes nothing. */
+/* Each at once, so that its errors are its own, and before anything is overwritten: a model that is wrong changes nothing. */
 static int add_models(struct making *making, struct error *err)
 {
 	const char *const models = making->job->models_dir;
-	_cleanup_free_ char *before = text_printf(
-		"INSERT OVERWRITE TABLE loyalty PARTITION (data_dt)\nSELECT made.*, DATE '%s' AS data_dt FROM (",
-		making->date);
-	if (!before)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	const int rc = spark_script_add_model(making->script, models, "segments", "CACHE TABLE segments AS", "", err);
-	return rc < 0 ? rc : spark_script_add_model(making->script, models, "loyalty", before, ") AS made", err);
+	int rc = spark_script_add_model(making->script, models, "segments", "CACHE TABLE segments AS", "", err);
+	if (rc == 0)
+		rc = spark_script_add_model(making->script, models, "loyalty", "CACHE TABLE " LOYALTY_VIEW " AS", "",
+					    err);
+	if (rc < 0)
+		return rc;
+	rc = buf_printf(&making->sql,
+			"INSERT OVERWRITE TABLE loyalty PARTITION (data_dt)\nSELECT made.*, DATE '%s' AS data_dt "
+			"FROM " LOYALTY_VIEW " AS made",
+			making->date);
+	return add(making, "writing the table loyalty", rc, err);
 }
 
 /* ---- results ---- */
@@ -320,26 +340,49 @@ static int add_counts(struct making *making, struct error *err)
 	return add_rows(making, "the report", rc, err);
 }
 
-/* Days that the ledger has, and should not: INSERT OVERWRITE by PARTITION (data_dt) leaves those of which it has no
- * row. */
+/* INSERT OVERWRITE by PARTITION (data_dt) leaves days of which it has no row: those of the ledger, … */
 static int add_vanished(struct making *making, struct error *err)
 {
 	int rc;
 	if (making->from)
 		rc = buf_printf(&making->sql,
-				"SELECT DISTINCT CAST(unix_date(had.data_dt) AS BIGINT) AS vanished FROM (SELECT "
-				"data_dt FROM " CHANGED_TABLE " UNION ALL SELECT data_dt FROM ledger WHERE data_dt > "
+				"SELECT DISTINCT CAST(unix_date(had.data_dt) AS BIGINT) AS vanished, 'ledger' AS "
+				"table_name FROM (SELECT data_dt FROM " CHANGED_TABLE
+				" UNION ALL SELECT data_dt FROM ledger WHERE data_dt > "
 				"DATE '%s') AS had LEFT ANTI JOIN " DAYS_TABLE " AS days ON days.data_dt = had.data_dt",
 				making->from_date);
 	else
 		rc = buf_printf(&making->sql,
-				"SELECT DISTINCT CAST(unix_date(ledger.data_dt) AS BIGINT) AS vanished FROM ledger "
+				"SELECT DISTINCT CAST(unix_date(ledger.data_dt) AS BIGINT) AS vanished, 'ledger' AS "
+				"table_name FROM ledger "
 				"LEFT ANTI JOIN (SELECT n%u "
 				"FROM " FOLD_ROWS_TABLE
 				" WHERE kind = 'ledger') AS made ON made.n%u = unix_date(ledger.data_dt)",
 				output_place(OUTPUT_LEDGER, LEDGER_DATA_DT).number,
 				output_place(OUTPUT_LEDGER, LEDGER_DATA_DT).number);
 	return add_rows(making, "days without entries", rc, err);
+}
+
+/* … and the day's rows of the other tables. */
+static int add_vanished_day(struct making *making, struct error *err)
+{
+	static const struct {
+		const char *table;
+		const char *made;
+	} TABLES[] = {
+		{"loyalty", LOYALTY_VIEW},
+		{"balances", FOLD_ROWS_TABLE " WHERE kind = 'balances'"},
+		{"account_state", FOLD_ROWS_TABLE " WHERE kind = 'account_state'"},
+	};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(TABLES) / sizeof(TABLES[0]); i++)
+		rc = buf_printf(&making->sql,
+				"%sSELECT CAST(unix_date(DATE '%s') AS BIGINT) AS vanished, '%s' AS table_name WHERE "
+				"NOT EXISTS (SELECT 1 "
+				"FROM %s) AND EXISTS (SELECT 1 FROM %s WHERE data_dt = DATE '%s')",
+				i ? " UNION ALL " : "", making->date, TABLES[i].table, TABLES[i].made, TABLES[i].table,
+				making->date);
+	return add_rows(making, "tables without rows", rc, err);
 }
 
 static int make_script(struct making *making, struct error *err)
@@ -362,6 +405,8 @@ static int make_script(struct making *making, struct error *err)
 		rc = add_counts(making, err);
 	if (rc == 0 && !making->job->keeps_ledger)
 		rc = add_vanished(making, err);
+	if (rc == 0)
+		rc = add_vanished_day(making, err);
 	return rc < 0 ? rc : drop_tables(making, "what was staged", err);
 }
 

@@ -81,6 +81,14 @@ static const struct table TABLES[] = {
 	{"loyalty", true, COLUMNS(LOYALTY), 0},
 };
 
+const struct cut_edge *cluster_cut_edge(const struct cluster_cut *cut, const char *name)
+{
+	for (unsigned i = 0; i < cut->n_edges; i++)
+		if (strcmp(cut->edges[i].name, name) == 0)
+			return &cut->edges[i];
+	return NULL;
+}
+
 int cluster_quote(struct buf *out, const char *text)
 {
 	int rc = buf_append(out, "'", 1);

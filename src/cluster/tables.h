@@ -35,6 +35,9 @@ struct cluster_cut {
 	unsigned n_edges;
 };
 
+/* NULL: it has none of that name. */
+const struct cut_edge *cluster_cut_edge(const struct cluster_cut *cut, const char *name);
+
 /* 'it\'s' appended: a text for Spark SQL. 0 or ERROR_NO_MEMORY. */
 int cluster_quote(struct buf *out, const char *text);
 /* Spark's spelling of a column's type: "DECIMAL(18,3)". */

@@ -38,7 +38,7 @@ struct collect_wait {
  * While there is no collector it is one itself: then the view has all of it too, and no account is marked. Else it waits until
  * that one has written its table so far, or has gone. `wait` may be NULL. ERROR_LOCKED: the collector writes nothing; the message
  * names it. ERROR_INTERRUPTED: all engines were interrupted (engine_interrupt_all) meanwhile. With a deployment that is a
- * collector's (DEPLOYMENT_COLLECT) it never waits.
+ * collector's (DEPLOYMENT_COLLECT) it never waits, nor on a cluster, where a collector that runs ships at its own pace.
  */
 int collect_drain(const struct deployment *deployment, const struct collect_wait *wait, struct error *err);
 

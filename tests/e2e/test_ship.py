@@ -1,6 +1,7 @@
 """A deployment on a cluster, of which directories take the place: what is collected is shipped, each event once."""
 
 import json
+import pathlib
 import signal
 
 import pytest
@@ -149,6 +150,67 @@ def test_what_would_be_missing_is_refused(edge, shop):
     assert "has orders in tables of this machine" in shop.ok("collect", "--once", code=2).err
 
 
-@pytest.mark.parametrize("command", [["audit"], ["sql", "SELECT 1"], ["customer", "1"], ["refresh", "--data-dt", "2026-01-01"]])
+@pytest.mark.parametrize("command", [["audit"], ["sql", "SELECT 1"], ["customer", "1"]])
 def test_what_cannot_work_on_a_cluster_yet_says_so(edge, command):
     assert f"`punchcard {command[0]}` cannot work on a cluster yet" in edge.ok(*command, code=2).err
+
+
+def test_no_spark(edge):
+    """What makes tables says what it needs, and holds nothing afterwards."""
+    spark = {"command": ["no-such-spark-sql"]}
+    edge.write_config(cluster={**edge.cluster, "spark": spark})
+    for command in (["rebuild"], ["refresh", "--data-dt", "2024-01-01"]):
+        err = edge.ok(*command, code=1).err
+        assert "cannot start no-such-spark-sql" in err and "cluster.spark.command in punchcard.yaml" in err
+        assert not (edge.lake / "p/batch/lease").exists()
+    assert "has not begun yet" in edge.ok("refresh", "--data-dt", "2100-01-01", code=2).err
+    away = {**edge.cluster, "hdfs": {"url": "http://127.0.0.1:9", "path": "/p"}}
+    shop = edge.dir.parent / "other"
+    assert edge.pc("init", shop).code == 0
+    other = Shop(edge.pc, shop)
+    other.write_config(cluster=away)
+    assert "cluster.spark.filesystem: this key is missing" in other.ok("rebuild", code=2).err
+    other.write_config(cluster={**away, "spark": {"filesystem": "hdfs://127.0.0.1:9"}})
+    assert "HDFS http://127.0.0.1:9" in other.ok("rebuild", code=1).err
+
+
+def test_one_makes_tables_at_a_time(edge):
+    """Spark hangs (a program in its place does); another edge is told who makes tables, and that of a killed one is taken over."""
+    hangs = edge.dir / "spark-sql"
+    hangs.write_text("#!/bin/sh\necho $$ > ../../../../../spark.pid\nexec sleep 1000\n")
+    hangs.chmod(0o755)
+    edge.write_config(cluster={**edge.cluster, "spark": {"command": [str(hangs)]}})
+    process = edge.start("rebuild")
+    pid = edge.dir.parent / "spark.pid"
+    wait_for("Spark", lambda: pid.exists() and pid.read_text().strip() != "")
+    assert edge.pc("init", edge.dir.parent / "other").code == 0
+    other = Shop(edge.pc, edge.dir.parent / "other")
+    other.write_config(cluster={**edge.cluster, "edge": "e2"})
+    err = other.ok("rebuild", code=4).err
+    assert "edge e1 makes tables of this cluster" in err and f"process {process.pid} (`punchcard rebuild`)" in err
+    assert "is being written by process" in edge.ok("rebuild", code=4).err  # the deployment's own lock
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    # Spark goes with it.
+    wait_for("its end", lambda: not (pathlib.Path("/proc") / pid.read_text().strip()).exists())
+    assert "edge e1" in other.ok("rebuild", code=4).err
+    edge.write_config(cluster={**edge.cluster, "spark": {"command": ["no-such-spark-sql"]}})
+    assert "cannot start" in edge.ok("rebuild", code=1).err
+    other.write_config(cluster={**edge.cluster, "edge": "e2", "spark": {"command": ["no-such-spark-sql"]}})
+    assert "cannot start" in other.ok("rebuild", code=1).err
+
+
+def test_interrupted_spark(edge):
+    """Ctrl-C ends Spark, and gives the lease back."""
+    hangs = edge.dir / "spark-sql"
+    hangs.write_text("#!/bin/sh\necho $$ > ../../../../../spark.pid\nexec sleep 1000\n")
+    hangs.chmod(0o755)
+    edge.write_config(cluster={**edge.cluster, "spark": {"command": [str(hangs)]}})
+    process = edge.start("rebuild")
+    pid = edge.dir.parent / "spark.pid"
+    wait_for("Spark", lambda: pid.exists() and pid.read_text().strip() != "")
+    process.send_signal(signal.SIGINT)
+    result = edge.pc.end(process)
+    assert result.code == 130, result
+    assert not (edge.lake / "p/batch/lease").exists()
+    assert not (pathlib.Path("/proc") / pid.read_text().strip()).exists()

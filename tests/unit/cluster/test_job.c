@@ -98,8 +98,10 @@ static void test_rebuild(void **state)
 	assert_true(at < overwrite);
 	at = expect(at, "CACHE TABLE segments AS\n");
 	assert_true(at < overwrite);
+	at = expect(at, "CACHE TABLE punchcard_loyalty AS\n");
+	assert_true(at < overwrite);
 	at = expect(at, "INSERT OVERWRITE TABLE loyalty PARTITION (data_dt)\nSELECT made.*, DATE '2024-10-04' AS "
-			"data_dt FROM (\n");
+			"data_dt FROM punchcard_loyalty AS made");
 	at = expect(at, "INSERT OVERWRITE TABLE ledger PARTITION (data_dt)\nSELECT /*+ REBALANCE(data_dt) */ * FROM "
 			"(\nSELECT n1 AS entry_no, "
 			"t1 AS event_id, cust_id, timestamp_micros(n2) AS posted_at, ");
@@ -116,9 +118,10 @@ static void test_refresh(void **state)
 	const struct cut_edge new[] = {{"north", 20}, {"o'neill", 3}};
 	const struct cluster_cut old_cut = {old, 1};
 	const struct cluster_cut new_cut = {new, 2};
-	const struct cluster_from from = {.day = DAY - 3, .cut = &old_cut};
+	const struct cluster_from from = {.day = DAY - 3, .cut = &old_cut, .customers = 7};
 	bench->job.cut = &new_cut;
 	const char *at = text_of(bench, &from);
+	at = expect(at, "assert_true(count(*) = 7,\n'punchcard: account_state of 2024-10-01 has not the rows");
 	at = expect(
 		at,
 		"INSERT OVERWRITE TABLE punchcard_late SELECT DISTINCT cust_id FROM (SELECT * FROM (SELECT *, "
@@ -149,7 +152,11 @@ static void test_refresh(void **state)
 	at = text_of(bench, &all);
 	expect(at, "WHERE cust_id IS NOT NULL AND false)");
 	assert_null(strstr(at, "INSERT OVERWRITE TABLE ledger"));
-	assert_null(strstr(at, "vanished"));
+	assert_null(strstr(at, "assert_true(count(*) = "));
+	assert_null(strstr(at, "'ledger' AS table_name"));
+	at = expect(at, "AS vanished, 'loyalty' AS table_name WHERE NOT EXISTS (SELECT 1 FROM punchcard_loyalty) AND "
+			"EXISTS (SELECT 1 FROM loyalty WHERE data_dt = DATE '2024-10-04')");
+	expect(at, "'account_state' AS table_name WHERE NOT EXISTS (SELECT 1 FROM punchcard_fold_rows WHERE kind = ");
 }
 
 static void test_values(void **state)
