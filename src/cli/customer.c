@@ -1,43 +1,53 @@
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "cli/command.h"
-#include "cli/json_keys.h"
+#include "cli/customer_show.h"
 #include "cli/show.h"
-#include "serving/lookup.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char USAGE[] =
-	"usage: punchcard [-C DIR] customer ID [--orders N] [--json]\n"
+	"usage: punchcard [-C DIR] customer ID... [--orders N] [--json]\n"
+	"       punchcard [-C DIR] customer --stdin [--orders N] [--json]\n"
 	"\n"
 	"Shows a customer's card: who they are, what they spent, the points they have in each ledger, what of them is "
 	"not\n"
 	"spendable yet or expires soon, their tier, and the rewards that they could have now. Times are local ones of "
 	"the\n"
-	"programme's timezone; with --json they are UTC. After programme.yaml was changed the card is by the one of "
-	"before\n"
-	"until the next collect, and says so.\n"
+	"programme's timezone; with --json they are UTC, and each card is a line. After programme.yaml was changed the "
+	"card is\n"
+	"by the one of before until the next collect (on a cluster: refresh), and says so.\n"
+	"\n"
+	"Several ids give their cards in this order; --stdin reads them, one a line. Who is not known is told on "
+	"standard\n"
+	"error, and the others are shown.\n"
 	"\n"
 	"Of the last orders, --orders N shows so many (5, at most 64) with time, amount and id, of those that the "
 	"account still\n"
-	"has one by one, which are the last days'; where it has fewer, it says from when on. What was in them, and "
-	"what "
-	"they\n"
-	"earned, explain shows.\n"
+	"has one by one, which are the last days'; where it has fewer, it says from when on. On a cluster all are "
+	"there. What was\n"
+	"in them, and what they earned, explain shows.\n"
+	"\n"
+	"On a cluster cards come from HBase, many with a request. It does not answer: an error after some seconds.\n"
 	"\n"
 	"exit codes: 0 found; 1 there is no such customer, or it could not be read; 2 usage or configuration\n";
 
-enum { OPTION_JSON = 256, OPTION_ORDERS };
+enum { OPTION_JSON = 256, OPTION_ORDERS, OPTION_STDIN };
 
-#define MICROS INT64_C(1000000)
 /* Days with pending points that people are shown one by one. */
 #define PENDING_MAX  10u
 #define ORDERS_SHOWN 5u
+/* Ids of one run, and their bytes: some millions. */
+#define IDS_BYTES (256u << 20)
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"orders", required_argument, NULL, OPTION_ORDERS},
+	{"stdin", no_argument, NULL, OPTION_STDIN},
 	{NULL, 0, NULL, 0},
 };
 
@@ -158,14 +168,20 @@ static void print_rewards(const struct programme *programme, const struct accoun
 	}
 }
 
-static void print_account(const struct programme *programme, const struct customer_card *card, const char *other)
+static void print_account(const struct programme *programme, const struct customer_card *card, const char *other,
+			  bool on_cluster)
 {
 	char n[NUMBER_TEXT_MAX];
 	char line[3 * NUMBER_TEXT_MAX];
 	char when[20];
 	if (other)
-		printf("  (by the programme before its last change (%s); the next collect makes it again)\n\n", other);
-	if (card->marked)
+		printf("  (by the programme before its last change (%s); the next %s makes it again)\n\n", other,
+		       on_cluster ? "refresh" : "collect");
+	if (card->marked && on_cluster)
+		puts("  (being recomputed: something came too late to be counted at once. `punchcard refresh` counts "
+		     "it; until\n"
+		     "  then this is without it)\n");
+	else if (card->marked)
 		puts("  (being recomputed: something came too late to be counted at once. `punchcard collect --once` "
 		     "or\n"
 		     "  `punchcard refresh` counts it; until then this is without it)\n");
@@ -207,7 +223,8 @@ static void print_orders(const struct programme *programme, const struct custome
 	printf("  %-12s (those from %s on; explain has all)\n", orders.n ? "" : "last orders", when);
 }
 
-static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id, size_t orders)
+static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id, size_t orders,
+		       bool on_cluster)
 {
 	const struct profile *const p = &card->profile;
 	if (card->has_profile && p->name.len) {
@@ -225,202 +242,111 @@ static void print_card(const struct lookup *lookup, const struct customer_card *
 	row("born", p->birth_date);
 	putchar('\n');
 	if (card->account) {
-		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup));
+		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup), on_cluster);
 		print_orders(lookup_programme(lookup), card, orders);
 	} else
 		puts("  no orders yet");
 }
 
-static void json_slice_or_null(struct json *out, const char *key, struct slice value)
-{
-	json_key(out, key);
-	if (value.len)
-		json_slice(out, value);
-	else
-		json_null(out);
-}
+struct showing {
+	const struct lookup *lookup;
+	size_t orders;
+	bool as_json;
+	bool on_cluster;
+	bool several; /* cards have an empty line between them */
+	int code;
+};
 
-static void key_known_time(struct json *out, const char *key, bool known, int64_t time_us)
+static int show(void *context, const char *id, const struct customer_card *card, const struct error *why,
+		struct error *err)
 {
-	json_key(out, key);
-	if (known)
-		json_time(out, time_us);
-	else
-		json_null(out);
-}
-
-static void json_pending(struct json *out, const struct account *account, unsigned ledger)
-{
-	struct card_pending next = {.day = DAY_MIN};
-	json_key(out, "spendable_from");
-	json_array(out);
-	while (lookup_pending(account, ledger, next.day, &next)) {
-		json_object(out);
-		key_day(out, "day", next.day);
-		key_points(out, "points", next.points_milli);
-		json_end_object(out);
+	struct showing *const showing = context;
+	if (!card) {
+		showing->code = cli_fail(why);
+		return 0;
 	}
-	json_end_array(out);
+	if (showing->as_json)
+		return customer_print_json(showing->lookup, card, showing->orders, err);
+	if (showing->several)
+		putchar('\n');
+	print_card(showing->lookup, card, id, showing->orders, showing->on_cluster);
+	showing->several = true;
+	return 0;
 }
 
-static void json_ledgers(struct json *out, const struct programme *programme, const struct customer_card *card)
+/* Of lines, each without its end; they are of `text`. */
+static int read_ids(struct buf *text, const char ***out, size_t *n, struct error *err)
 {
-	json_key(out, "ledgers");
-	json_array(out);
-	for (unsigned i = 0; card->account && i < programme->n_ledgers; i++) {
-		struct account_balance b;
-		account_balance(card->account, i, &b);
-		json_object(out);
-		json_key(out, "ledger");
-		json_text(out, programme->ledgers[i].name);
-		json_key(out, "unit");
-		json_text(out, programme->ledgers[i].unit);
-		key_points(out, "balance", b.balance_milli);
-		key_points(out, "pending", b.pending_milli);
-		json_pending(out, card->account, i);
-		key_points(out, "debt", b.debt_milli);
-		key_points(out, "issued", b.issued_milli);
-		key_points(out, "reversed", b.reversed_milli);
-		key_points(out, "redeemed", b.redeemed_milli);
-		key_points(out, "expired", b.expired_milli);
-		key_points(out, "expiring_30d", account_expiring(card->account, i, card->totals.day + EXPIRING_DAYS));
-		key_day(out, "next_expiry", b.next_expiry_day);
-		json_end_object(out);
-	}
-	json_end_array(out);
-}
-
-static void key_metric(struct json *out, const char *key, const struct programme *programme, int64_t value)
-{
-	static const unsigned SCALES[] = {[METRIC_SPEND] = 2, [METRIC_POINTS_EARNED] = 3, [METRIC_VISITS] = 0};
-	json_key(out, key);
-	json_decimal(out, value, SCALES[programme->tiers.metric]);
-}
-
-static void json_tier(struct json *out, const struct programme *programme, const struct account *account)
-{
-	static const char *const METRICS[] = {
-		[METRIC_SPEND] = "spend", [METRIC_POINTS_EARNED] = "points_earned", [METRIC_VISITS] = "visits"};
-	const struct tier_rules *const tiers = &programme->tiers;
-	struct account_tier tier;
-	json_key(out, "tier");
-	if (!account || tiers->n_levels == 0) {
-		json_null(out);
-		return;
-	}
-	account_tier(account, &tier);
-	const bool top = tier.level + 1 == tiers->n_levels;
-	json_object(out);
-	json_key(out, "level");
-	json_text(out, tiers->levels[tier.level].name);
-	key_day(out, "review", tier.review_day);
-	json_key(out, "by");
-	json_text(out, METRICS[tiers->metric]);
-	key_metric(out, "reached", programme, tier.metric);
-	json_key(out, "next");
-	json_text(out, top ? NULL : tiers->levels[tier.level + 1].name);
-	key_metric(out, "to_next", programme, tier.to_next);
-	json_end_object(out);
-}
-
-static void json_rewards(struct json *out, const struct programme *programme, const struct account *account)
-{
-	json_key(out, "rewards");
-	json_array(out);
-	for (unsigned i = 0; account && i < programme->n_rewards; i++) {
-		const struct reward *const reward = &programme->rewards[i];
-		if (!account_can_redeem(account, reward->ledger, reward->cost_milli))
+	size_t cap = 0;
+	size_t count = 0;
+	const char **ids = NULL;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+	errno = 0;
+	while ((len = getline(&line, &size, stdin)) > 0) {
+		len -= line[len - 1] == '\n';
+		len -= len && line[len - 1] == '\r';
+		if (len == 0)
 			continue;
-		json_object(out);
-		json_key(out, "reward");
-		json_text(out, reward->id);
-		json_key(out, "ledger");
-		json_text(out, programme->ledgers[reward->ledger].name);
-		key_points(out, "cost", reward->cost_milli);
-		json_end_object(out);
+		if (text->len + (size_t)len > IDS_BYTES || memchr(line, '\0', (size_t)len)) {
+			free(line);
+			return error_set(err, ERROR_INPUT, "standard input has more than %u MiB of ids, or a NUL",
+					 IDS_BYTES >> 20);
+		}
+		if (buf_append(text, line, (size_t)len) < 0 || buf_append(text, "", 1) < 0) {
+			free(line);
+			return error_no_memory(err, text->len);
+		}
+		count++;
 	}
-	json_end_array(out);
+	free(line);
+	if (ferror(stdin))
+		return error_errno(err, errno, "cannot read standard input");
+	cap = count ? count : 1;
+	ids = malloc(cap * sizeof(*ids));
+	if (!ids)
+		return error_no_memory(err, cap * sizeof(*ids));
+	const char *at = text->data;
+	for (size_t i = 0; i < count; i++, at += strlen(at) + 1)
+		ids[i] = at;
+	*out = ids;
+	*n = count;
+	return 0;
 }
 
-static void json_account(struct json *out, const struct lookup *lookup, const struct customer_card *card)
+static int show_customers(const struct cli *cli, const char *const *ids, size_t n, struct showing *showing)
 {
-	const struct programme *const programme = lookup_programme(lookup);
-	const char *const other = lookup_other_programme(lookup);
-	struct account_balance first = {0};
-	if (card->account)
-		account_balance(card->account, 0, &first);
-	key_int(out, "orders", card->totals.orders);
-	key_int(out, "visits", card->totals.visits);
-	json_key(out, "spend");
-	json_decimal(out, card->totals.spend_minor, 2);
-	key_points(out, "points", first.balance_milli);
-	key_points(out, "points_earned", first.issued_milli - first.reversed_milli);
-	key_known_time(out, "first_order", card->totals.orders, card->totals.first_us);
-	key_known_time(out, "last_order", card->totals.orders, card->totals.last_us);
-	key_int(out, "events", card->totals.events);
-	key_int(out, "rejected", card->totals.rejected);
-	key_day(out, "as_of", card->account ? card->totals.day : DAY_MIN);
-	json_key(out, "being_recomputed");
-	json_bool(out, card->marked || (other && card->account));
-	json_key(out, "programme");
-	json_text(out, other ? other : programme->hash_text);
-	json_ledgers(out, programme, card);
-	json_tier(out, programme, card->account);
-	json_rewards(out, programme, card->account);
-}
-
-static void json_orders(struct json *out, const struct customer_card *card, size_t most)
-{
-	struct card_orders orders;
-	lookup_orders(card, most, &orders);
-	json_key(out, "last_orders");
-	json_array(out);
-	for (size_t i = 0; i < orders.n; i++) {
-		json_object(out);
-		json_key(out, "event_id");
-		json_slice(out, orders.first[i]->id);
-		key_known_time(out, "time", true, orders.first[i]->time_us);
-		json_key(out, "amount");
-		json_decimal(out, orders.first[i]->total_minor, 2);
-		json_end_object(out);
-	}
-	json_end_array(out);
-	key_known_time(out, "last_orders_since", !orders.all && orders.n < most, orders.since_us);
-}
-
-static int print_json(const struct lookup *lookup, const struct customer_card *card, size_t orders)
-{
-	struct json out;
-	json_to_file(&out, stdout);
-	json_object(&out);
-	json_key(&out, "cust_id");
-	if (card->id.text.len)
-		json_slice(&out, card->id.text);
-	else
-		json_int(&out, card->id.number);
-	json_slice_or_null(&out, "name", card->profile.name);
-	json_slice_or_null(&out, "email", card->profile.email);
-	json_slice_or_null(&out, "card", card->profile.card);
-	json_slice_or_null(&out, "since", card->profile.since);
-	json_slice_or_null(&out, "birth_date", card->profile.birth_date);
-	json_slice_or_null(&out, "gender", card->profile.gender);
-	json_account(&out, lookup, card);
-	json_orders(&out, card, orders);
-	json_end_object(&out);
-	json_newline(&out);
 	struct error err = {0};
-	return json_finish(&out, &err) < 0 ? cli_fail(&err) : EXIT_OK;
+	struct deployment *deployment = NULL;
+	struct lookup *lookup = NULL;
+	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
+	if (rc == 0)
+		rc = lookup_open(deployment, clock_now_us(), &lookup, &err);
+	if (rc == 0) {
+		showing->lookup = lookup;
+		showing->on_cluster = deployment->config->cluster.on;
+		rc = lookup_customers(lookup, ids, n, showing->orders, show, showing, &err);
+	}
+	if (rc < 0)
+		showing->code = cli_fail(&err);
+	lookup_close(lookup);
+	deployment_close(deployment);
+	return showing->code;
 }
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-	bool as_json = false;
-	int64_t orders = ORDERS_SHOWN;
+	struct showing showing = {.orders = ORDERS_SHOWN};
+	bool reads_ids = false;
+	int64_t orders;
 	int option;
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", OPTIONS, NULL)) != -1) {
 		if (option == OPTION_JSON)
-			as_json = true;
+			showing.as_json = true;
+		else if (option == OPTION_STDIN)
+			reads_ids = true;
 		else if (option == ':')
 			return cli_usage_error("customer", "%s needs a number", argv[optind - 1]);
 		else if (option != OPTION_ORDERS)
@@ -428,33 +354,29 @@ static int run(const struct cli *cli, int argc, char **argv)
 		else if (integer_parse(optarg, strlen(optarg), &orders) < 0 || orders < 0 || orders > CARD_ORDERS_MOST)
 			return cli_usage_error("customer", "--orders %s: expected a number, 0 to %u", optarg,
 					       CARD_ORDERS_MOST);
+		else
+			showing.orders = (size_t)orders;
 	}
-	if (optind + 1 != argc)
-		return cli_usage_error("customer", "which customer? One id, as in `punchcard customer 558`");
+	if (!reads_ids && optind == argc)
+		return cli_usage_error("customer", "which customer? An id, as in `punchcard customer 558`");
+	if (reads_ids && optind < argc)
+		return cli_usage_error("customer", "--stdin reads the ids: name none");
+	if (!reads_ids)
+		return show_customers(cli, (const char *const *)argv + optind, (size_t)(argc - optind), &showing);
+	_cleanup_buf_ struct buf text = {0};
+	const char **ids = NULL;
+	size_t n = 0;
 	struct error err = {0};
-	struct deployment *deployment = NULL;
-	struct lookup *lookup = NULL;
-	struct customer_card card = {0};
-	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
-	if (rc == 0)
-		rc = lookup_open(deployment, clock_now_us(), &lookup, &err);
-	if (rc == 0)
-		rc = lookup_customer(lookup, argv[optind], &card, &err);
-	int code = EXIT_OK;
-	if (rc < 0)
-		code = cli_fail(&err);
-	else if (as_json)
-		code = print_json(lookup, &card, (size_t)orders);
-	else
-		print_card(lookup, &card, argv[optind], (size_t)orders);
-	lookup_close(lookup);
-	deployment_close(deployment);
+	if (read_ids(&text, &ids, &n, &err) < 0)
+		return cli_fail(&err);
+	const int code = show_customers(cli, ids, n, &showing);
+	free(ids);
 	return code;
 }
 
 const struct command command_customer = {
 	.name = "customer",
-	.summary = "show a customer's card",
+	.summary = "show customers' cards",
 	.usage = USAGE,
 	.run = run,
 };

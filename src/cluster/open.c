@@ -7,8 +7,11 @@
 
 #define PATIENCE_MS 10000u
 #define SILENCE_MS  30000u
-#define TOKEN_BYTES 65536u
-#define FILE_URL    "file://"
+/* Who waits at the till; a gateway that answers at all does so within a second. */
+#define READER_PATIENCE_MS 3000u
+#define READER_SILENCE_MS  10000u
+#define TOKEN_BYTES        65536u
+#define FILE_URL           "file://"
 
 /* The directory of a file URL; NULL: it is none. */
 static const char *directory_of(const char *url)
@@ -65,22 +68,24 @@ static int read_bearer(const struct deployment *deployment, struct buf *out, str
 	return buf_printf(out, "Bearer %.*s", (int)line.len, line.data) < 0 ? error_no_memory(err, line.len) : 0;
 }
 
-int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err)
+static int open_lmdb(const char *directory, uint32_t map_gib, bool read_only, struct cells **out, struct error *err)
+{
+	const struct cells_lmdb_options options = {.map_gib = map_gib, .read_only = read_only};
+	const int rc = read_only ? 0 : file_make_dirs(directory, err);
+	return rc < 0 ? rc : cells_open_lmdb(directory, &options, out, err);
+}
+
+static int open_cells(const struct deployment *deployment, bool read_only, struct cells **out, struct error *err)
 {
 	const struct config *const config = deployment->config;
 	const char *const directory = directory_of(config->cluster.hbase_url);
-	if (directory) {
-		const int rc = file_make_dirs(directory, err);
-		return rc < 0 ? rc
-			      : cells_open_lmdb(directory,
-						&(struct cells_lmdb_options){.map_gib = config->view_map_gib}, out,
-						err);
-	}
+	if (directory)
+		return open_lmdb(directory, config->view_map_gib, read_only, out, err);
 	_cleanup_buf_ struct buf bearer = {0};
 	struct cells_hbase_options options = CELLS_HBASE_OPTIONS_DEFAULT;
 	options.http.url = config->cluster.hbase_url;
-	options.http.silence_ms = SILENCE_MS;
-	options.http.retry.limit_ms = PATIENCE_MS;
+	options.http.silence_ms = read_only ? READER_SILENCE_MS : SILENCE_MS;
+	options.http.retry.limit_ms = read_only ? READER_PATIENCE_MS : PATIENCE_MS;
 	options.prefix = config->cluster.hbase_prefix;
 	if (config->cluster.hbase_auth == CLUSTER_AUTH_SPNEGO)
 		options.http.auth = HTTP_AUTH_SPNEGO;
@@ -95,4 +100,14 @@ int cluster_open_cells(const struct deployment *deployment, struct cells **out, 
 			return error_no_memory(err, bearer.len);
 	}
 	return cells_open_hbase(&options, out, err);
+}
+
+int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err)
+{
+	return open_cells(deployment, false, out, err);
+}
+
+int cluster_open_cells_to_read(const struct deployment *deployment, struct cells **out, struct error *err)
+{
+	return open_cells(deployment, true, out, err);
 }

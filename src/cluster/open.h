@@ -16,5 +16,8 @@
 int cluster_open_warehouse(const struct deployment *deployment, const char *writer, struct warehouse **out,
 			   struct error *err);
 int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err);
+/* For who only reads, and waits for the answer: what does not answer within some seconds is away. ERROR_NOT_FOUND: a directory takes
+ * HBase's place, and nothing was written yet. */
+int cluster_open_cells_to_read(const struct deployment *deployment, struct cells **out, struct error *err);
 
 #endif

@@ -80,15 +80,15 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 /* Nothing may look as if it were done on a cluster that is done on this machine. */
 static int check_profile(const struct deployment *d, const char *command, struct error *err)
 {
-	static const char *const THERE[] = {"collect", "run", "generate", "status", "top", "refresh", "rebuild"};
+	static const char *const THERE[] = {"collect", "run",     "generate", "status",
+					    "top",     "refresh", "rebuild",  "customer"};
 	for (size_t i = 0; i < sizeof(THERE) / sizeof(THERE[0]); i++)
 		if (!d->config->cluster.on || strcmp(command, THERE[i]) == 0)
 			return 0;
-	return error_set(err, ERROR_CONFIG,
-			 "%s: cluster: `punchcard %s` cannot work on a cluster yet; of this version collect, run, "
-			 "refresh and rebuild "
-			 "can",
-			 d->config->path, command);
+	return error_set(
+		err, ERROR_CONFIG,
+		"%s: cluster: `punchcard %s` cannot work on a cluster yet; docs/cluster.md says which commands can",
+		d->config->path, command);
 }
 
 static int check_is_deployment(const char *dir, struct error *err)

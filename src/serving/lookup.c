@@ -1,4 +1,4 @@
-#include "serving/lookup.h"
+#include "serving/lookup_internal.h"
 
 #include "base/decimal.h"
 #include "base/file.h"
@@ -8,16 +8,6 @@
 #include "speed/view_writer.h"
 
 #include <stdlib.h>
-
-struct lookup {
-	const struct deployment *deployment;
-	struct programme *kept;          /* that the accounts were made by, when it is not today's */
-	char other[PROGRAMME_HASH_TEXT]; /* its hash; "": it is today's */
-	int32_t day;
-	struct view *view; /* NULL: nothing was loaded or collected yet */
-	struct record *record;
-	struct account *account;
-};
 
 const struct programme *lookup_programme(const struct lookup *lookup)
 {
@@ -65,7 +55,7 @@ int lookup_open(const struct deployment *deployment, int64_t now_us, struct look
 	if (!lookup)
 		return error_no_memory(err, sizeof(*lookup));
 	lookup->deployment = deployment;
-	int rc = open_view(lookup, err);
+	int rc = deployment->config->cluster.on ? lookup_cluster_open(lookup, err) : open_view(lookup, err);
 	if (rc == 0)
 		rc = make_kernel(lookup, now_us, err);
 	if (rc < 0) {
@@ -81,13 +71,14 @@ void lookup_close(struct lookup *lookup)
 	if (!lookup)
 		return;
 	view_close(lookup->view);
+	lookup_cluster_close(lookup->cluster);
 	record_free(lookup->record);
 	account_free(lookup->account);
 	programme_free(lookup->kept);
 	free(lookup);
 }
 
-static int read_id(const struct lookup *lookup, const char *text, struct customer_id *id, struct error *err)
+int lookup_read_id(const struct lookup *lookup, const char *text, struct customer_id *id, struct error *err)
 {
 	const size_t len = strlen(text);
 	*id = (struct customer_id){0};
@@ -133,10 +124,17 @@ static int fold(struct lookup *lookup, struct slice bytes, struct customer_card 
 	return 0;
 }
 
-int lookup_customer(struct lookup *lookup, const char *text, struct customer_card *out, struct error *err)
+int lookup_unknown(const char *text, struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND,
+			 "there is no customer %s: no customer file names them, and they never ordered", text);
+}
+
+/* What the card points to lives until the next call. */
+static int look_up(struct lookup *lookup, const char *text, struct customer_card *out, struct error *err)
 {
 	struct customer_card card = {0};
-	int rc = read_id(lookup, text, &card.id, err);
+	int rc = lookup_read_id(lookup, text, &card.id, err);
 	if (rc < 0)
 		return rc;
 	if (lookup->view) {
@@ -152,10 +150,27 @@ int lookup_customer(struct lookup *lookup, const char *text, struct customer_car
 			return rc;
 	}
 	if (!card.has_profile && !card.account)
-		return error_set(err, ERROR_NOT_FOUND,
-				 "there is no customer %s: no customer file names them, and they never ordered", text);
+		return lookup_unknown(text, err);
 	*out = card;
 	return 0;
+}
+
+int lookup_customers(struct lookup *lookup, const char *const *ids, size_t n, size_t orders, lookup_card_fn *take,
+		     void *context, struct error *err)
+{
+	int rc = 0;
+	if (lookup->cluster)
+		return lookup_cluster_customers(lookup, ids, n, orders, take, context, err);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		struct customer_card card;
+		struct error why = {0};
+		rc = look_up(lookup, ids[i], &card, &why);
+		if (rc == 0 || rc == ERROR_NOT_FOUND || rc == ERROR_INPUT)
+			rc = take(context, ids[i], rc == 0 ? &card : NULL, &why, err);
+		else
+			error_set(err, rc, "%s", why.message);
+	}
+	return rc;
 }
 
 void lookup_orders(const struct customer_card *card, size_t most, struct card_orders *out)

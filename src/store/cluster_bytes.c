@@ -126,6 +126,11 @@ void cluster_event_name(struct slice source, const struct event *event, char nam
 	put_big(put_ordered(name, event->time_us), hash);
 }
 
+void cluster_event_time(int64_t time_us, char begin[CLUSTER_EVENT_TIME_BYTES])
+{
+	put_ordered(begin, time_us);
+}
+
 /* --- events ----------------------------------------------------------------------------------------------------------------- */
 
 static int write_block(const struct cluster_taken *taken, struct block_writer *writer)

@@ -35,6 +35,9 @@ int cluster_order_prefix(enum view_id_type type, const struct customer_id *id, s
 
 /* The name of an event among those of its customer: its time, and a hash of source and id. In the order of time. */
 void cluster_event_name(struct slice source, const struct event *event, char name[CLUSTER_EVENT_NAME_BYTES]);
+/* How the names of events of that time begin. */
+#define CLUSTER_EVENT_TIME_BYTES 8u
+void cluster_event_time(int64_t time_us, char begin[CLUSTER_EVENT_TIME_BYTES]);
 
 /* An event as an edge took it in. */
 struct cluster_taken {

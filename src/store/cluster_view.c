@@ -392,3 +392,28 @@ int cluster_view_history(struct cluster_view *view, const struct customer_id *id
 	const struct cells_range range = {.prefix = {key.bytes, key.len}, .limit = limit};
 	return cells_scan(view->cells, CLUSTER_ORDERS, &range, give_event, &telling, err);
 }
+
+/* Appends the time, and gives the key; none when it is no bound. */
+static struct slice key_at(struct cluster_key *key, int64_t time_us, int64_t no_bound)
+{
+	if (time_us == no_bound)
+		return (struct slice){0};
+	cluster_event_time(time_us, key->bytes + key->len);
+	return (struct slice){key->bytes, key->len + CLUSTER_EVENT_TIME_BYTES};
+}
+
+int cluster_view_history_between(struct cluster_view *view, const struct customer_id *id, int64_t from_us,
+				 int64_t to_us, cluster_event_fn *take, void *context, struct error *err)
+{
+	struct telling telling = {.view = view, .take = take, .context = context};
+	struct cluster_key key;
+	const int rc = cluster_order_prefix(view->id_type, id, &key, err);
+	if (rc < 0)
+		return rc;
+	struct cluster_key from = key;
+	struct cluster_key to = key;
+	const struct cells_range range = {.prefix = {key.bytes, key.len},
+					  .from = key_at(&from, from_us, INT64_MIN),
+					  .to = key_at(&to, to_us, INT64_MAX)};
+	return cells_scan(view->cells, CLUSTER_ORDERS, &range, give_event, &telling, err);
+}

@@ -92,6 +92,9 @@ typedef int cluster_event_fn(void *context, const struct cluster_event *event, s
 /* Gives a customer's whole history, in the order of time; limit 0: all. Each event lives until the callback returns. */
 int cluster_view_history(struct cluster_view *view, const struct customer_id *id, uint64_t limit,
 			 cluster_event_fn *take, void *context, struct error *err);
+/* The same of the events whose time is from_us or later, and before to_us (INT64_MIN and INT64_MAX: all). */
+int cluster_view_history_between(struct cluster_view *view, const struct customer_id *id, int64_t from_us,
+				 int64_t to_us, cluster_event_fn *take, void *context, struct error *err);
 
 /* --- sweeping --------------------------------------------------------------------------------------------------------------- */
 
