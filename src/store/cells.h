@@ -27,7 +27,8 @@
  * Rows that a get or a scan gave before it failed are given again when it is called again.
  *
  * Limits, the same with each driver: a key and a column have at most CELLS_NAME_BYTES together, NULs of the key counted twice;
- * CELLS_VALUE_BYTES of a value. Batches may be of any size.
+ * CELLS_VALUE_BYTES of a value. Batches may be of any size. Keys that begin with CELLS_END_BYTES bytes FF are a driver's own, which may
+ * mark the end of a table by such a row; readers never see it.
  *
  * Errors: ERROR_NOT_FOUND no such table, or the table has no such family; ERROR_LIMIT over a limit; ERROR_INPUT a name or a version
  * that cannot be; ERROR_AWAY a server does not answer or is not ready, and was asked again for as long as it is told to; ERROR_DENIED a
@@ -51,6 +52,8 @@
 #define CELLS_FAMILIES_MAX 8u
 /* LMDB has keys of at most 511 bytes; the table, and a version beside it, are to fit as well. */
 #define CELLS_NAME_BYTES 400u
+/* With a family of any name beside it. */
+#define CELLS_END_BYTES 380u
 /* HBase takes 10 MiB, unless it is told otherwise. */
 #define CELLS_VALUE_BYTES (8u << 20)
 /* JSON numbers are exact so far; and v + 1 is one. */
@@ -158,7 +161,8 @@ struct cells_range {
 	uint64_t limit;      /* rows; 0: all. The next page is from the last key with a NUL behind it */
 };
 
-/* Gives rows in the order of their keys. */
+/* Gives rows in the order of their keys. When it returns 0, it gave all that were there when it began. (HBase's gateway ends a scan
+ * without a word when a region server dies: the driver believes an end only behind a row that it saw there; cells_hbase_read.c.) */
 int cells_scan(struct cells *cells, const char *table, const struct cells_range *range, cells_row_fn *take,
 	       void *context, struct error *err);
 

@@ -37,6 +37,11 @@ int hbase_add_path(struct hbase *h, struct error *err, const char *format, ...) 
 int hbase_families(struct hbase *h, const char *table, struct buf *families, struct error *err);
 bool hbase_has_family(const struct buf *families, struct slice family);
 
+/* The key of the row behind all others (CELLS_END_BYTES). */
+void hbase_end_key(char key[CELLS_END_BYTES]);
+/* Puts that row, in the first of the table's families. */
+int hbase_put_end(struct hbase *h, const char *table, const struct buf *families, struct error *err);
+
 /* Sets err by an answer that ends the matter: what the gateway says, without its stack. Returns code. */
 int hbase_refused(const struct hbase *h, int code, struct error *err, const char *doing);
 /* The first lines of an answer's text, for messages: status, exception and its message. */

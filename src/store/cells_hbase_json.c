@@ -241,6 +241,8 @@ static int read_row(struct hbase_rows *rows, const struct json_object *object, c
 	    !json_object_is_type(cells, json_type_array))
 		return no_answer(err, "a row");
 	const size_t n = json_object_array_length(cells);
+	rows->answer_rows++;
+	rows->answer_cells += n;
 	int rc = n ? begin_row(rows, object, take, context, err) : 0;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = read_cell(rows, json_object_array_get_idx(cells, i), err);
@@ -250,6 +252,7 @@ static int read_row(struct hbase_rows *rows, const struct json_object *object, c
 int hbase_rows_read(struct hbase_rows *rows, struct slice body, cells_row_fn *take, void *context, struct error *err)
 {
 	struct json_object *list = NULL;
+	rows->answer_rows = rows->answer_cells = 0;
 	struct json_tokener *const tokener = body.len <= INT32_MAX ? json_tokener_new_ex(DEPTH) : NULL;
 	if (!tokener)
 		return error_no_memory(err, body.len);

@@ -43,6 +43,8 @@ struct hbase_rows {
 	size_t cap;
 	struct cell *cells; /* as they are given */
 	size_t cells_cap;
+	size_t answer_rows; /* of the answer that was read last: rows, the parts of one that it began or ended with too … */
+	size_t answer_cells;
 };
 void hbase_rows_release(struct hbase_rows *rows);
 /* Forgets the row that is being put together. */

@@ -4,6 +4,17 @@
  *
  * A scanner is a state of that gateway, and its answers cannot be asked for again. So whatever goes wrong with one, another is
  * opened behind the last row that was whole.
+ *
+ * **The gateway hides errors of a scan**: when HBase fails within one (a region server dies), it logs that, ends the answer there, and
+ * says 204, "no more rows", if there was none in it. So:
+ *
+ * - An answer that is not full ends its scanner, which is not asked again.
+ * - The row it ended with is whole, unless its cells came in parts (of `batch` cells each), or in several answers: then it is read
+ *   again, by a scanner that goes on beyond the range, until a row behind it comes.
+ * - Where the range ends is believed only when a row behind it was seen, by a scanner that was opened behind the last row and gave that
+ *   one as its first: so nothing is between the two. So that there is such a row, every table has one behind all others
+ *   (CELLS_END_BYTES), which never is given to anybody; it is put when a table is made or looked at by who writes, and by whoever
+ *   misses it. A scan to the end of the table sees it itself.
  */
 #include "store/cells_hbase_internal.h"
 
@@ -13,8 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Without a scanner answering a single row, however long HBase takes: then something else is wrong. */
-#define SCANNERS_MAX 6
+/* Rows that HBase fetches at a time for a scanner that goes on behind its range. */
+#define BEYOND_ROWS 16u
 
 /* What a row is given to, and counted. */
 struct given {
@@ -26,8 +37,10 @@ struct given {
 	size_t n;
 	/* A scan's. */
 	struct buf last; /* key of the row that was given last */
-	uint64_t left;   /* rows of the limit */
-	bool stopped;    /* by the callback, or the limit */
+	struct slice to;
+	bool beyond;   /* scanners are to go on behind `to` */
+	uint64_t left; /* rows of the limit */
+	bool stopped;  /* by the callback, or the limit, or the row behind all others */
 	bool progress;
 };
 
@@ -119,9 +132,25 @@ int hbase_get(struct cells *cells, const char *table, const struct slice *keys, 
 
 /* --- scan ------------------------------------------------------------------------------------------------------------------- */
 
+static bool is_end(struct slice key)
+{
+	char end[CELLS_END_BYTES];
+	hbase_end_key(end);
+	return key.len >= sizeof(end) && memcmp(key.data, end, sizeof(end)) == 0;
+}
+
+static bool is_behind(const struct given *given, struct slice key)
+{
+	return is_end(key) || (given->to.len && slice_compare(key, given->to) >= 0);
+}
+
 static int give_scanned(void *context, const struct cells_row *row, struct error *err)
 {
 	struct given *const given = context;
+	if (is_behind(given, row->key)) {
+		given->stopped = true;
+		return 1;
+	}
 	buf_clear(&given->last);
 	if (buf_append(&given->last, row->key.data, row->key.len) < 0)
 		return error_no_memory(err, row->key.len);
@@ -146,9 +175,10 @@ static int add_key(struct buf *body, const char *name, struct slice key)
 	return buf_append_text(body, "\"");
 }
 
-/* Opens a scanner behind the last row that was given, and begins h->path with where it is. */
+/* Opens a scanner behind the last row that was given, and begins h->path with where it is. `one`: it is to look for the next row alone,
+ * behind the range or not. */
 static int open_scanner(struct hbase *h, const char *table, const struct cells_range *range, struct given *given,
-			struct error *err)
+			bool one, struct error *err)
 {
 	struct slice from = range->from;
 	if (given->last.len) {
@@ -158,8 +188,12 @@ static int open_scanner(struct hbase *h, const char *table, const struct cells_r
 		from = (struct slice){given->last.data, given->last.len + 1};
 	}
 	buf_clear(&h->body);
-	if (buf_printf(&h->body, "{\"batch\":%u", h->options.page_cells) < 0 ||
-	    add_key(&h->body, "startRow", from) < 0 || add_key(&h->body, "endRow", range->to) < 0 ||
+	/* What is behind the range is not to be fetched by the thousand. */
+	const bool beyond = one || given->beyond;
+	if (buf_printf(&h->body, "{\"batch\":%u", one ? 1 : h->options.page_cells) < 0 ||
+	    (beyond && buf_printf(&h->body, ",\"caching\":%u", one ? 1 : BEYOND_ROWS) < 0) ||
+	    add_key(&h->body, "startRow", from) < 0 ||
+	    add_key(&h->body, "endRow", beyond ? (struct slice){0} : range->to) < 0 ||
 	    buf_append_text(&h->body, "}") < 0)
 		return error_no_memory(err, h->body.len);
 	int rc = hbase_begin_path(h, table, err);
@@ -187,47 +221,137 @@ static void close_scanner(struct hbase *h, size_t path_len)
 		hbase_ask(h, &(struct http_request){.method = HTTP_DELETE, .path = h->path.data, .once = true}, NULL);
 }
 
+/* Asks the scanner for so many rows. 0: h->answer is 200 or 204; 1: another scanner is to go on; or an error. */
+static int ask_scanner(struct hbase *h, uint64_t rows, struct error *err)
+{
+	int rc = hbase_add_path(h, err, "?n=%llu", (unsigned long long)rows);
+	if (rc < 0)
+		return rc;
+	h->take_500 = true;
+	rc = hbase_ask(h, &(struct http_request){.path = h->path.data, .once = true}, err);
+	h->take_500 = false;
+	if (rc < 0)
+		return rc == ERROR_AWAY ? 1 : rc;
+	const int status = h->answer.status;
+	if (status == 404 || status == 410 || status == 500) {
+		hbase_refused(h, ERROR_AWAY, err, "scan");
+		return 1;
+	}
+	return status == 200 || status == 204 ? 0 : hbase_refused(h, ERROR_IO, err, "scan");
+}
+
+/* The table has no row behind all others: puts it. 1: another scanner is to go on. */
+static int put_end(struct hbase *h, const char *table, struct given *given, struct error *err)
+{
+	char bytes[CELLS_END_BYTES];
+	const struct slice key = {bytes, sizeof(bytes)};
+	_cleanup_buf_ struct buf families = {0};
+	struct given found = {.h = h};
+	hbase_end_key(bytes);
+	hbase_rows_reset(&h->rows);
+	int rc = h->cells.driver->get(&h->cells, table, &key, 1, give_scanned, &found, err);
+	if (rc < 0)
+		return rc;
+	if (found.stopped) {
+		error_set(err, ERROR_AWAY,
+			  "%s: table %s%s: HBase ended a scan before its end, as when a region server dies", h->name,
+			  h->prefix, table);
+		return 1;
+	}
+	given->progress = true;
+	rc = hbase_families(h, table, &families, err);
+	if (rc == 0)
+		rc = hbase_put_end(h, table, &families, err);
+	if (rc == ERROR_DENIED && err)
+		error_prefix(err,
+			     "the table lacks the row that tells where it ends, which a user who may write puts once "
+			     "(`punchcard collect --once`)");
+	return rc < 0 ? rc : 1;
+}
+
+/* Whether the next row of the table is behind the range. 0: it is; 1: another scanner is to go on; or an error. */
+static int see_end(struct hbase *h, const char *table, const struct cells_range *range, struct given *given,
+		   struct error *err)
+{
+	hbase_rows_reset(&h->rows);
+	int rc = open_scanner(h, table, range, given, true, err);
+	if (rc < 0)
+		return rc;
+	const size_t path_len = h->path.len;
+	rc = ask_scanner(h, 1, err);
+	if (rc != 0)
+		return rc;
+	if (h->answer.status == 200)
+		rc = hbase_rows_read(&h->rows, (struct slice){h->answer.body.data, h->answer.body.len}, give_scanned,
+				     given, err);
+	const bool none = h->answer.status == 204 || h->rows.key_len == 0;
+	close_scanner(h, path_len);
+	if (rc < 0)
+		return rc;
+	if (none)
+		return put_end(h, table, given, err);
+	const struct slice next = {h->rows.bytes.data, h->rows.key_len};
+	const bool behind = is_behind(given, next);
+	hbase_rows_reset(&h->rows);
+	if (h->rows.answer_rows > 1)
+		return error_set(err, ERROR_CORRUPT, "%s: a scanner was asked for one row and gave more", h->name);
+	if (behind)
+		return 0;
+	error_set(err, ERROR_AWAY, "%s: table %s%s: HBase ended a scan before its end, as when a region server dies",
+		  h->name, h->prefix, table);
+	return 1;
+}
+
+/* The row with which a scanner ended, whose cells came `batch` at a time: whole when it began in the last answer, and a part of it would
+ * have more cells. 0: the next row is to be looked for; 1: another scanner is to read it again; or an error. */
+static int give_last(struct hbase *h, size_t batch, struct given *given, struct error *err)
+{
+	if (h->rows.n <= h->rows.answer_cells && (!h->rows.n || h->rows.n % batch)) {
+		const int rc = hbase_rows_flush(&h->rows, give_scanned, given, err);
+		return rc < 0 ? rc : 0;
+	}
+	error_set(err, ERROR_AWAY, "%s: HBase ended a scan with a row that may be torn", h->name);
+	given->progress = given->progress || !given->beyond;
+	given->beyond = true;
+	return 1;
+}
+
 /* Reads one scanner to its end. 0: the range is read; 1: another scanner is to go on; or an error. */
-static int read_scanner(struct hbase *h, struct given *given, struct error *err)
+static int read_scanner(struct hbase *h, const char *table, const struct cells_range *range, struct given *given,
+			struct error *err)
 {
 	const size_t path_len = h->path.len;
+	const size_t batch = h->options.page_cells;
 	for (;;) {
 		h->path.len = path_len;
 		/* One row more than is wanted, so that the last one is seen to be whole. */
-		const uint64_t rows = given->left < h->options.page_cells ? given->left + 1 : h->options.page_cells;
-		int rc = hbase_add_path(h, err, "?n=%llu", (unsigned long long)rows);
-		if (rc < 0)
-			return rc;
-		h->take_500 = true;
-		rc = hbase_ask(h, &(struct http_request){.path = h->path.data, .once = true}, err);
-		h->take_500 = false;
-		if (rc == ERROR_AWAY ||
-		    (rc == 0 && (h->answer.status == 404 || h->answer.status == 410 || h->answer.status == 500))) {
-			if (rc == 0)
-				hbase_refused(h, ERROR_AWAY, err, "scan");
-			return 1;
-		}
-		if (rc == ERROR_LIMIT && h->options.page_cells > 1) {
+		const uint64_t rows = given->left < batch ? given->left + 1 : batch;
+		int rc = ask_scanner(h, rows, err);
+		if (rc == ERROR_LIMIT && batch > 1) {
 			/* Another scanner, with smaller pages; that is progress, too. */
 			h->options.page_cells /= 2;
 			given->progress = true;
 			return 1;
 		}
-		if (rc < 0)
+		if (rc != 0)
 			return rc;
-		if (h->answer.status == 204) {
-			rc = hbase_rows_flush(&h->rows, give_scanned, given, err);
-			close_scanner(h, path_len);
+		h->rows.answer_cells = h->rows.answer_rows = 0;
+		if (h->answer.status == 200)
+			rc = hbase_rows_read(&h->rows, (struct slice){h->answer.body.data, h->answer.body.len},
+					     give_scanned, given, err);
+		/* The row that is being put together: all before it were given. */
+		if (rc == 0 && h->rows.key_len)
+			given->stopped = is_behind(given, (struct slice){h->rows.bytes.data, h->rows.key_len});
+		const bool full = h->rows.answer_cells >= batch || h->rows.answer_rows >= rows;
+		if (rc == 0 && full && !given->stopped)
+			continue;
+		close_scanner(h, path_len);
+		if (rc < 0 || given->stopped)
 			return rc < 0 ? rc : 0;
-		}
-		if (h->answer.status != 200)
-			return hbase_refused(h, ERROR_IO, err, "scan");
-		rc = hbase_rows_read(&h->rows, (struct slice){h->answer.body.data, h->answer.body.len}, give_scanned,
-				     given, err);
-		if (rc != 0) {
-			close_scanner(h, path_len);
-			return rc < 0 ? rc : 0;
-		}
+		rc = give_last(h, batch, given, err);
+		if (rc != 0 || given->stopped)
+			return rc;
+		return see_end(h, table, range, given, err);
 	}
 }
 
@@ -235,36 +359,39 @@ int hbase_scan(struct cells *cells, const char *table, const struct cells_range 
 	       void *context, struct error *err)
 {
 	struct hbase *const h = (struct hbase *)cells;
-	struct given given = {
-		.h = h, .take = take, .context = context, .left = range->limit ? range->limit : UINT64_MAX};
-	struct error away = {0};
+	struct given given = {.h = h,
+			      .take = take,
+			      .context = context,
+			      .to = range->to,
+			      .left = range->limit ? range->limit : UINT64_MAX};
+	struct http_patience patience = {0};
+	struct error why = {0};
 	int rc = 1;
-	for (unsigned fruitless = 0; rc == 1 && fruitless < SCANNERS_MAX; fruitless++) {
+	while (rc == 1) {
 		hbase_rows_reset(&h->rows);
 		given.progress = false;
-		rc = open_scanner(h, table, range, &given, err);
+		rc = open_scanner(h, table, range, &given, false, &why);
 		if (rc == 0)
-			rc = read_scanner(h, &given, &away);
-		else
+			rc = read_scanner(h, table, range, &given, &why);
+		if (rc != 1)
 			break;
-		if (given.progress)
-			fruitless = 0;
-		if (rc == 1) {
-			_cleanup_buf_ struct buf families = {0};
-			h->cells.counts.retries++;
-			/* A scanner of a table that is not there is opened all the same, and is not found then. */
-			const int known = hbase_families(h, table, &families, err);
-			if (known < 0)
-				rc = known;
-		} else if (rc < 0 && err) {
-			*err = away;
+		_cleanup_buf_ struct buf families = {0};
+		struct error missing = {0};
+		h->cells.counts.retries++;
+		/* A scanner of a table that is not there is opened all the same, and is not found then. */
+		const int known = hbase_families(h, table, &families, &missing);
+		if (known < 0) {
+			rc = known;
+			why = missing;
+		} else if (given.progress) {
+			patience = (struct http_patience){0};
+		} else {
+			const int paused = http_pause(h->http, &patience, &why);
+			rc = paused < 0 ? paused : 1;
 		}
 	}
-	if (rc == 1) {
-		rc = ERROR_AWAY;
-		if (err)
-			*err = away;
-	}
+	if (rc < 0 && err)
+		*err = why;
 	buf_release(&given.last);
 	return rc;
 }

@@ -146,6 +146,24 @@ static int check_families(const struct hbase *h, const char *table, const char *
 	return 0;
 }
 
+void hbase_end_key(char key[CELLS_END_BYTES])
+{
+	memset(key, 0xff, CELLS_END_BYTES);
+}
+
+int hbase_put_end(struct hbase *h, const char *table, const struct buf *families, struct error *err)
+{
+	char key[CELLS_END_BYTES];
+	_cleanup_free_ char *column = families->len ? text_printf("%s:", families->data) : NULL;
+	if (!families->len)
+		return error_set(err, ERROR_CORRUPT, "%s: table %s%s has no family", h->name, h->prefix, table);
+	if (!column)
+		return error_no_memory(err, CELLS_FAMILY_BYTES);
+	hbase_end_key(key);
+	const struct cells_put end = {.key = {key, sizeof(key)}, .column = slice_of(column), .version = 1};
+	return h->cells.driver->put(&h->cells, table, &end, 1, err);
+}
+
 int hbase_ensure(struct cells *cells, const char *table, const char *const *families, struct error *err)
 {
 	struct hbase *const h = (struct hbase *)cells;
@@ -156,8 +174,10 @@ int hbase_ensure(struct cells *cells, const char *table, const char *const *fami
 		_cleanup_buf_ struct buf there = {0};
 		struct error missing = {0};
 		rc = hbase_families(h, table, &there, &missing);
-		if (rc == 0)
-			return check_families(h, table, families, &there, err);
+		if (rc == 0) {
+			rc = check_families(h, table, families, &there, err);
+			return rc < 0 ? rc : hbase_put_end(h, table, &there, err);
+		}
 		if (rc != ERROR_NOT_FOUND) {
 			if (err)
 				*err = missing;
@@ -167,8 +187,11 @@ int hbase_ensure(struct cells *cells, const char *table, const char *const *fami
 		if (rc < 0)
 			return rc;
 		rc = ask_schema(h, table, HTTP_PUT, (struct slice){body.data, body.len}, true, err);
-		if (rc == 0 && h->answer.status >= 200 && h->answer.status < 300)
-			return 0;
+		if (rc == 0 && h->answer.status >= 200 && h->answer.status < 300) {
+			if (buf_append(&there, families[0], strlen(families[0]) + 1) < 0)
+				return error_no_memory(err, CELLS_FAMILY_BYTES);
+			return hbase_put_end(h, table, &there, err);
+		}
 		if (rc == 0)
 			return hbase_refused(h, ERROR_IO, err, "make the table");
 		if (rc == ERROR_AWAY && i < 2)

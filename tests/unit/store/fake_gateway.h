@@ -1,7 +1,7 @@
 /*
  * A REST gateway of HBase on a thread, on loopback, as far as store/cells_hbase.c asks one, over cells in LMDB; and, by a seed, what a
- * real one does at rare moments: 503, a bare 500 before or after the work is done, half an answer, none, silence, and 404 for a batch of
- * which half is stored. So the conformance suite runs on the HBase driver where there is no Java. What the answers look like was taken
+ * real one does at rare moments: 503, a bare 500 before or after the work is done, half an answer, none, silence, 404 for a batch of
+ * which half is stored, and a scan that ends early as if there were no more rows. So the conformance suite runs on the HBase driver where there is no Java. What the answers look like was taken
  * from HBase 2.6.1.
  *
  *     struct fake_gateway gateway;
@@ -28,6 +28,7 @@ struct fake_scanner {
 	struct buf to;
 	size_t skip; /* cells of the first row that were given */
 	unsigned batch;
+	bool broken; /* a read of it failed, which it did not tell: nobody knows where it goes on */
 };
 
 struct fake_gateway {
@@ -249,6 +250,7 @@ static inline int fake_open_scanner(struct fake_gateway *g, const char *table, c
 	struct fake_scanner *const scanner = &g->scanners[id];
 	snprintf(scanner->table, sizeof(scanner->table), "%s", table);
 	scanner->skip = 0;
+	scanner->broken = false;
 	scanner->batch = (unsigned)strtoul(strstr(body, "\"batch\":") + 8, NULL, 10);
 	fake_read_row(body, "\"startRow\":\"", &scanner->from);
 	fake_read_row(body, "\"endRow\":\"", &scanner->to);
@@ -262,7 +264,8 @@ struct fake_scanning {
 	struct buf next;
 	size_t skip;
 	size_t cells;
-	bool more; /* the page ends here */
+	size_t parts; /* of rows, before HBase fails */
+	bool failed;
 };
 
 static inline int fake_take_scanned(void *context, const struct cells_row *row, struct error *err)
@@ -273,6 +276,10 @@ static inline int fake_take_scanned(void *context, const struct cells_row *row, 
 	const size_t room = s->scanner->batch - s->cells;
 	if (room == 0)
 		return 1;
+	s->failed = s->parts == 0;
+	if (s->failed)
+		return 1;
+	s->parts--;
 	const size_t n = row->n - from < room ? row->n - from : room;
 	if (n)
 		fake_add_row(s->g, row, from, n);
@@ -287,18 +294,25 @@ static inline int fake_take_scanned(void *context, const struct cells_row *row, 
 	return 0;
 }
 
-static inline int fake_read_scanner(struct fake_gateway *g, unsigned long id, uint64_t rows)
+/* `parts`: rows, or parts of large ones, until a region server dies: the answer ends there, as if there were no more. */
+static inline int fake_read_scanner(struct fake_gateway *g, unsigned long id, uint64_t rows, size_t parts)
 {
 	struct fake_scanner *const scanner = id >= 16 && id < 16 + FAKE_SCANNERS ? &g->scanners[id - 16] : NULL;
 	if (!scanner || !scanner->table[0] || !fake_families(g, scanner->table))
 		return fake_say(g, 404, "Not found\r\n");
-	struct fake_scanning s = {.g = g, .scanner = scanner, .skip = scanner->skip};
+	/* At the worst it leaves something out. */
+	if (scanner->broken) {
+		buf_append(&scanner->from, "", 1);
+		scanner->skip = 0;
+	}
+	struct fake_scanning s = {.g = g, .scanner = scanner, .skip = scanner->skip, .parts = parts};
 	const struct cells_range range = {.from = {scanner->from.data, scanner->from.len},
 					  .to = {scanner->to.data, scanner->to.len},
 					  .limit = rows};
 	fake_say(g, 200, "{\"Row\":[");
 	assert_int_equal(cells_scan(g->store, scanner->table, &range, fake_take_scanned, &s, NULL), 0);
 	buf_append_text(&g->out, "]}");
+	scanner->broken = s.failed;
 	if (s.next.len) {
 		buf_clear(&scanner->from);
 		buf_append(&scanner->from, s.next.data, s.next.len);
@@ -329,9 +343,9 @@ static inline int fake_health(struct fake_gateway *g, const char *path)
 	return 200;
 }
 
-/* `rows` of a batch are stored, however many it has. */
+/* `rows` of a batch are stored, however many it has; `parts` of a page of a scan are given. */
 static inline int fake_handle(struct fake_gateway *g, const char *method, const char *path, struct slice body,
-			      size_t rows)
+			      size_t rows, size_t parts)
 {
 	char table[128];
 	const int healthy = fake_health(g, path);
@@ -353,7 +367,8 @@ static inline int fake_handle(struct fake_gateway *g, const char *method, const 
 	if (strncmp(rest, "/scanner/", 9) == 0 && deletes)
 		return fake_say(g, 200, "");
 	if (strncmp(rest, "/scanner/", 9) == 0)
-		return fake_read_scanner(g, strtoul(rest + 9, NULL, 16), strtoull(strstr(rest, "?n=") + 3, NULL, 10));
+		return fake_read_scanner(g, strtoul(rest + 9, NULL, 16), strtoull(strstr(rest, "?n=") + 3, NULL, 10),
+					 parts);
 	assert_true(deletes);
 	return fake_delete(g, table, rest + 1);
 }
@@ -370,6 +385,7 @@ static inline int fake_answer(struct fake_gateway *g, int fd, const char *method
 		SAY_HALF,
 		HANG,
 		BAD_ROW,
+		SCAN_ENDS,
 		KINDS,
 		FINE
 	};
@@ -378,6 +394,7 @@ static inline int fake_answer(struct fake_gateway *g, int fd, const char *method
 				       : FINE;
 	_cleanup_buf_ struct buf answer = {0};
 	const size_t rows = fault == BAD_ROW ? (size_t)random_below(&g->random, 20) : SIZE_MAX;
+	const size_t parts = fault == SCAN_ENDS ? (size_t)random_below(&g->random, 4) : SIZE_MAX;
 	char byte;
 	int status = 200;
 	g->faults += fault != FINE;
@@ -396,7 +413,7 @@ static inline int fake_answer(struct fake_gateway *g, int fd, const char *method
 	else if (fault == SAY_500)
 		status = fake_say(g, 500, FAKE_BARE_500);
 	else
-		status = fake_handle(g, method, path, body, rows);
+		status = fake_handle(g, method, path, body, rows, parts);
 	if (fault == DO_AND_SAY_NOTHING)
 		return 0;
 	if (fault == DO_AND_SAY_500)

@@ -277,46 +277,147 @@ static void expect_body(unsigned i, const char *body)
 	assert_string_equal(buf_text(&server.requests[i].body), body);
 }
 
-/* k (two cells, in two answers), kl, km. */
-#define PAGE_1 ROWS("{\"Row\":[" ROW("aw==", CELL("MQ==")) "]}")
-#define PAGE_2 ROWS("{\"Row\":[" ROW("aw==", CELL("Mg==")) "," ROW("a2w=", CELL("MQ==")) "]}")
-#define PAGE_3 ROWS("{\"Row\":[" ROW("a20=", CELL("MQ==")) "]}")
 #define END                   \
 	{                     \
 		.status = 204 \
 	}
+#define NO_ROWS                                             \
+	{                                                   \
+		.status = 404, .body = "No rows found.\r\n" \
+	}
+/* Answers of two cells each, so that one is full: k (three cells), kl, km; and l, which is behind the range. */
+#define PAGE_1 ROWS("{\"Row\":[" ROW("aw==", CELL("MQ==") "," CELL("Mg==")) "]}")
+#define PAGE_2 ROWS("{\"Row\":[" ROW("aw==", CELL("Mw==")) "," ROW("a2w=", CELL("MQ==")) "]}")
+#define PAGE_3 ROWS("{\"Row\":[" ROW("a20=", CELL("MQ==")) "]}")
+#define BEHIND ROWS("{\"Row\":[" ROW("bA==", CELL("MQ==")) "]}")
+/* A scanner that looks what is behind the range. */
+#define SEES(answer) SCANNER("e"), answer, OK
+
+#define START_PAGES(...)                                                                           \
+	do {                                                                                       \
+		static const struct script_step script_steps[] = {__VA_ARGS__};                    \
+		struct cells_hbase_options script_options = quick();                               \
+		script_options.page_cells = 2;                                                     \
+		script_start(&server, script_steps, sizeof(script_steps) / sizeof(*script_steps)); \
+		open_cells(script_options);                                                        \
+	} while (0)
 
 static void test_scan(void **state)
 {
 	(void)state;
-	START(SCANNER("1a"), PAGE_1, PAGE_2, PAGE_3, END, OK, SCANNER("2b"), PAGE_1, PAGE_2, OK);
+	START_PAGES(SCANNER("1a"), PAGE_1, PAGE_2, PAGE_3, OK, SEES(BEHIND), SCANNER("2b"), PAGE_1, PAGE_2, OK);
 	assert_int_equal(scan(0), 0);
-	assert_string_equal(seen, "k(2) kl(1) km(1) ");
+	assert_string_equal(seen, "k(3) kl(1) km(1) ");
 	expect_head(0, "POST /pc_t/scanner HTTP/1.1\r\n");
-	expect_body(0, "{\"batch\":5000,\"startRow\":\"aw==\",\"endRow\":\"bA==\"}");
-	expect_head(1, "GET /pc_t/scanner/1a?n=5000 HTTP/1.1\r\n");
-	expect_head(5, "DELETE /pc_t/scanner/1a HTTP/1.1\r\n");
+	expect_body(0, "{\"batch\":2,\"startRow\":\"aw==\",\"endRow\":\"bA==\"}");
+	expect_head(1, "GET /pc_t/scanner/1a?n=2 HTTP/1.1\r\n");
+	expect_head(4, "DELETE /pc_t/scanner/1a HTTP/1.1\r\n");
+	/* Behind "km" there is nothing but "l". */
+	expect_body(5, "{\"batch\":1,\"caching\":1,\"startRow\":\"a20A\"}");
+	expect_head(6, "GET /pc_t/scanner/e?n=1 HTTP/1.1\r\n");
+	expect_head(7, "DELETE /pc_t/scanner/e HTTP/1.1\r\n");
 	assert_int_equal(scan(1), 0);
-	assert_string_equal(seen, "k(2) ");
-	expect_head(9, "DELETE /pc_t/scanner/2b HTTP/1.1\r\n");
-	end(10);
+	assert_string_equal(seen, "k(3) ");
+	expect_head(11, "DELETE /pc_t/scanner/2b HTTP/1.1\r\n");
+	end(12);
 }
 
 /* A page that is lost with its scanner, in each way: the next one begins behind the last row that was whole. */
 static void test_scanner_lost(void **state)
 {
 	(void)state;
-	START(SCANNER("1"), PAGE_1, {.what = SCRIPT_CLOSE}, HAS_SCHEMA,                           /* k is not whole */
-	      SCANNER("2"), PAGE_1, PAGE_2, {.status = 404, .body = "Not found\r\n"}, HAS_SCHEMA, /* k is, kl is not */
-	      SCANNER("3"), {.what = SCRIPT_HALF, .status = 200, .body = "{\"Row\":[]}"}, HAS_SCHEMA, /* nothing new */
-	      SCANNER("4"), ROWS("{\"Row\":[" ROW("a2w=", CELL("MQ==")) "," ROW("a20=", CELL("MQ==")) "]}"), END, OK);
+	START_PAGES(SCANNER("1"), PAGE_1, {.what = SCRIPT_CLOSE}, HAS_SCHEMA,               /* k is not whole */
+		    SCANNER("2"), PAGE_1, PAGE_2, {.status = 404, .body = "Not found\r\n"}, /* k is, kl is not */
+		    HAS_SCHEMA, SCANNER("3"),
+		    {.what = SCRIPT_HALF, .status = 200, .body = "{\"Row\":[]}"}, /* nothing new */
+		    HAS_SCHEMA, SCANNER("4"),
+		    ROWS("{\"Row\":[" ROW("a2w=", CELL("MQ==")) "," ROW("a20=", CELL("MQ==")) "]}"), END, OK,
+		    HAS_SCHEMA, SCANNER("5"),
+		    ROWS("{\"Row\":[" ROW("a20=", CELL("MQ==")) "," ROW("bA==", CELL("MQ==")) "]}"), OK);
 	assert_int_equal(scan(0), 0);
-	assert_string_equal(seen, "k(2) kl(1) km(1) ");
-	expect_body(4, "{\"batch\":5000,\"startRow\":\"aw==\",\"endRow\":\"bA==\"}");
+	assert_string_equal(seen, "k(3) kl(1) km(1) ");
+	expect_body(4, "{\"batch\":2,\"startRow\":\"aw==\",\"endRow\":\"bA==\"}");
 	/* "k" and a NUL. */
-	expect_body(9, "{\"batch\":5000,\"startRow\":\"awA=\",\"endRow\":\"bA==\"}");
-	expect_body(12, "{\"batch\":5000,\"startRow\":\"awA=\",\"endRow\":\"bA==\"}");
-	end(16);
+	expect_body(9, "{\"batch\":2,\"startRow\":\"awA=\",\"endRow\":\"bA==\"}");
+	expect_body(12, "{\"batch\":2,\"startRow\":\"awA=\",\"endRow\":\"bA==\"}");
+	/* "km" may have been torn. */
+	expect_body(17, "{\"batch\":2,\"caching\":16,\"startRow\":\"a2wA\"}");
+	end(20);
+}
+
+/* 380 bytes FF. */
+#define END_16 "/////////////////////"
+#define END_KEY                                                                                                  \
+	END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 \
+		END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 END_16 "//8="
+
+/* A region server dies: the scan ends, without a word, before its end. */
+static void test_scan_ends_early(void **state)
+{
+	(void)state;
+	START_PAGES(SCANNER("1"), END, OK, SEES(PAGE_3), HAS_SCHEMA,   /* before the first row */
+		    SCANNER("2"), PAGE_1, END, OK, HAS_SCHEMA,         /* within k, */
+		    SCANNER("3"), PAGE_1, PAGE_2, END, OK, HAS_SCHEMA, /* which is read again; and behind it */
+		    SCANNER("4"), ROWS("{\"Row\":[" ROW("a2w=", CELL("MQ==")) "]}"),
+		    OK, /* and when the end is looked for; */
+		    SEES(END), ROWS("{\"Row\":[" ROW(END_KEY, CELL("")) "]}"),
+		    HAS_SCHEMA, /* a read by key says what is there */
+		    SCANNER("5"), PAGE_3, OK, SEES(ROWS("{\"Row\":[" ROW(END_KEY, CELL("")) "]}")));
+	assert_int_equal(scan(0), 0);
+	assert_string_equal(seen, "k(3) kl(1) km(1) ");
+	expect_body(12, "{\"batch\":2,\"caching\":16,\"startRow\":\"aw==\"}");
+	expect_body(18, "{\"batch\":2,\"caching\":16,\"startRow\":\"awA=\"}");
+	expect_body(21, "{\"batch\":1,\"caching\":1,\"startRow\":\"a2wA\"}");
+	end(32);
+}
+
+/* A table without a row behind all others gets it. */
+static void test_end_is_put(void **state)
+{
+	(void)state;
+	START_PAGES(SCANNER("1"), PAGE_3, OK, SEES(END), NO_ROWS, HAS_SCHEMA, OK, HAS_SCHEMA, SCANNER("2"), END, OK,
+		    SEES(ROWS("{\"Row\":[" ROW(END_KEY, CELL("")) "]}")), SCANNER("3"),
+		    ROWS("{\"Row\":[" ROW("a20=", CELL("MQ==")) "," ROW(END_KEY, CELL("")) "]}"), OK);
+	assert_int_equal(scan(0), 0);
+	assert_string_equal(seen, "km(1) ");
+	expect_head(8, "PUT /pc_t/any HTTP/1.1\r\n");
+	expect_body(8, "{\"Row\":[{\"key\":\"" END_KEY
+		       "\",\"Cell\":[{\"column\":\"YTo=\",\"timestamp\":1,\"$\":\"\"}]}]}");
+	/* To the end of the table the scan sees it itself, and nobody else does. */
+	seen[0] = '\0';
+	assert_int_equal(cells_scan(cells, "t", &(struct cells_range){.limit = 0}, take, NULL, &err), 0);
+	assert_string_equal(seen, "km(1) ");
+	end(19);
+}
+
+/* Nobody may put it who only reads; and HBase that stays away is away. */
+static void test_no_end(void **state)
+{
+	struct cells_hbase_options options = quick();
+	static const struct script_step denied[] = {
+		SCANNER("1"),
+		END,
+		OK,
+		SEES(END),
+		NO_ROWS,
+		HAS_SCHEMA,
+		{.status = 403, .body = "Forbidden\r\norg.apache.AccessDeniedException: w\n"}};
+	static const struct script_step away[] = {SCANNER("1"), END, OK, SEES(PAGE_3), HAS_SCHEMA,
+						  SCANNER("1"), END, OK, SEES(PAGE_3), HAS_SCHEMA};
+	(void)state;
+	script_start(&server, denied, sizeof(denied) / sizeof(*denied));
+	open_cells(options);
+	assert_int_equal(scan(0), ERROR_DENIED);
+	assert_non_null(strstr(err.message, "collect --once"));
+	end(9);
+	options.http.retry.limit_ms = 1;
+	script_start(&server, away, sizeof(away) / sizeof(*away));
+	open_cells(options);
+	assert_int_equal(scan(0), ERROR_AWAY);
+	assert_non_null(strstr(err.message, "ended a scan before its end"));
+	cells_close(cells);
+	script_stop(&server);
+	script_forget(&server);
 }
 
 static void test_scan_of_no_table(void **state)
@@ -356,7 +457,7 @@ static void test_ensure(void **state)
 	static const char *const families[] = {"a", "b", NULL};
 	(void)state;
 	/* It is not there, and made; the answer is lost, so it is looked at again, and not put again. */
-	START(NO_TABLE, {.what = SCRIPT_CLOSE}, HAS_SCHEMA, HAS_SCHEMA, HAS_SCHEMA);
+	START(NO_TABLE, {.what = SCRIPT_CLOSE}, HAS_SCHEMA, OK, HAS_SCHEMA, OK, HAS_SCHEMA);
 	assert_int_equal(cells_ensure(cells, "t", families, &err), 0);
 	expect_head(1, "PUT /pc_t/schema HTTP/1.1\r\n");
 	expect_body(
@@ -365,16 +466,24 @@ static void test_ensure(void **state)
 		"{\"name\":\"a\",\"VERSIONS\":\"1\",\"BLOOMFILTER\":\"ROW\",\"DATA_BLOCK_ENCODING\":\"FAST_DIFF\"},"
 		"{\"name\":\"b\",\"VERSIONS\":\"1\",\"BLOOMFILTER\":\"ROW\",\"DATA_BLOCK_ENCODING\":\"FAST_DIFF\"}]}");
 	expect_head(2, "GET /pc_t/schema HTTP/1.1\r\n");
+	/* The row behind all others. */
+	expect_head(3, "PUT /pc_t/any HTTP/1.1\r\n");
 	assert_int_equal(cells_ensure(cells, "t", families, &err), 0);
 	assert_int_equal(cells_ensure(cells, "t", (const char *[]){"c", NULL}, &err), ERROR_EXISTS);
-	end(5);
+	end(7);
 }
 
 static void test_namespace(void **state)
 {
-	static const struct script_step steps[] = {
-		NO_TABLE, ROWS("{\"Namespace\":[\"default\",\"hbase\"]}"), {.status = 201}, {.status = 201},
-		NO_TABLE, ROWS("{\"Namespace\":[\"default\",\"pc\"]}"),    {.status = 201}};
+	static const struct script_step steps[] = {NO_TABLE,
+						   ROWS("{\"Namespace\":[\"default\",\"hbase\"]}"),
+						   {.status = 201},
+						   {.status = 201},
+						   OK,
+						   NO_TABLE,
+						   ROWS("{\"Namespace\":[\"default\",\"pc\"]}"),
+						   {.status = 201},
+						   OK};
 	struct cells_hbase_options options = quick();
 	(void)state;
 	script_start(&server, steps, sizeof(steps) / sizeof(*steps));
@@ -384,7 +493,7 @@ static void test_namespace(void **state)
 	expect_head(2, "POST /namespaces/pc HTTP/1.1\r\n");
 	expect_head(3, "PUT /pc:t/schema HTTP/1.1\r\n");
 	assert_int_equal(cells_ensure(cells, "t", (const char *[]){"a", NULL}, &err), 0);
-	end(7);
+	end(9);
 }
 
 static void test_health(void **state)
@@ -451,6 +560,9 @@ int main(void)
 		cmocka_unit_test(test_uri_limit),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_scanner_lost),
+		cmocka_unit_test(test_scan_ends_early),
+		cmocka_unit_test(test_end_is_put),
+		cmocka_unit_test(test_no_end),
 		cmocka_unit_test(test_scan_of_no_table),
 		cmocka_unit_test(test_erase),
 		cmocka_unit_test(test_ensure),
