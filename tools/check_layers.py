@@ -42,6 +42,7 @@ LIBRARIES = {
     "json.h": ("speed", "store", "engine"),
     "microhttpd.h": ("speed",),
     "curl/curl.h": ("net",),
+    "librdkafka/rdkafka.h": ("net",),
 }
 
 # The kernel is pure: no I/O, no clock. Of the system it may include these, of base everything but what touches the outside.

@@ -47,6 +47,7 @@ static void print_source_name(const struct config_source *source)
 				  : source->type == SOURCE_TAIL ? source->path
 				  : source->type == SOURCE_EXEC ? source->command.items[0]
 				  : source->listen              ? source->listen
+				  : source->brokers             ? source->brokers
 								: "";
 	printf("  %s (%s, %s%s%s)\n", source->name, source->format, config_source_type_name(source->type),
 	       *where ? " " : "", where);
@@ -69,6 +70,9 @@ static void print_sources(const struct deployment *deployment, const struct stat
 		printf("    lines    %s read = %s taken + %s had already + %s quarantined\n",
 		       number_text(s->counts.lines, n[0]), number_text(intake_taken(&s->counts), n[1]),
 		       number_text(s->counts.duplicates, n[2]), number_text(s->counts.quarantined, n[3]));
+		if (s->lost)
+			printf("    %s lost: messages that the brokers removed before they were read\n",
+			       number_text(s->lost, n[0]));
 	}
 }
 

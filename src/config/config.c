@@ -58,6 +58,9 @@ static int fill_source(const struct yamldoc *file, unsigned i, struct config_sou
 		default_number(file, yamldoc_key("sources[%u].max_body_kib", i), &source->max_body_kib, 4096);
 		default_number(file, yamldoc_key("sources[%u].max_waiting", i), &source->max_waiting, 256);
 		return default_text(&source->format, "ndjson", err);
+	case SOURCE_KAFKA:
+		default_number(file, yamldoc_key("sources[%u].scan_s", i), &source->scan_s, 30);
+		return default_text(&source->group, "punchcard", err);
 	case SOURCE_TCP:
 		if (!yamldoc_has(file, yamldoc_key("sources[%u].answer", i)))
 			source->answer = true;
@@ -72,7 +75,7 @@ static int fill_sources(const struct yamldoc *file, struct config *config, struc
 	int rc = 0;
 	for (unsigned i = 0; i < config->n_sources && rc == 0; i++) {
 		struct config_source *const source = &config->sources[i];
-		if (source->type != SOURCE_HTTP && source->type != SOURCE_TCP)
+		if (source->type != SOURCE_HTTP && source->type != SOURCE_TCP && source->type != SOURCE_KAFKA)
 			default_number(file, yamldoc_key("sources[%u].settle_ms", i), &source->settle_ms, 2000);
 		rc = fill_source(file, i, source, err);
 	}

@@ -34,7 +34,14 @@ enum source_type {
 	SOURCE_EXEC = 3,  /* a program's output */
 	SOURCE_HTTP = 4,  /* requests */
 	SOURCE_TCP = 5,   /* lines, by connections */
-	SOURCE_TYPES = 6,
+	SOURCE_KAFKA = 6, /* messages of topics */
+	SOURCE_TYPES = 7,
+};
+
+/* Where a source of type kafka begins in a topic of which nothing was read yet. */
+enum kafka_from {
+	KAFKA_FROM_EARLIEST = 0, /* at the oldest message that is kept */
+	KAFKA_FROM_LATEST = 1,   /* at the next one that is written */
 };
 
 /* What a source of type http takes. */
@@ -56,15 +63,16 @@ struct config_source {
 	char *format; /* "classic", "ndjson" (http: always) or the name of an order mapping */
 
 	/* spool */
-	char *dir;       /* as written; relative to the deployment */
-	char *pattern;   /* fnmatch(3) of the file's name; "*" unless set */
-	bool recursive;  /* files of the directories below `dir`, too */
-	uint32_t scan_s; /* how often the daemon lists the directory, besides being told of changes; 30 unless set */
+	char *dir;      /* as written; relative to the deployment */
+	char *pattern;  /* fnmatch(3) of the file's name; "*" unless set */
+	bool recursive; /* files of the directories below `dir`, too */
+	/* How often the daemon lists the directory, besides being told of changes; kafka: how often it looks for new partitions. 30 unless set. */
+	uint32_t scan_s;
 	enum when_done when_done;
 	char *suffix; /* ".COMPLETED" unless set; with rename, and with delete for files that have quarantined lines; else NULL */
 	char *move_to; /* with move: relative to the deployment */
 	/* What more text could change at the end (of a file, or what came so far) is not taken, and no file moved or deleted,
-	 * before nobody has written to it for so long; 2000 unless set, 0: files come whole. All types but http and tcp. */
+	 * before nobody has written to it for so long; 2000 unless set, 0: files come whole. All types but http, tcp and kafka. */
 	uint32_t settle_ms;
 
 	/* tail */
@@ -84,6 +92,15 @@ struct config_source {
 
 	/* tcp */
 	bool answer; /* "OK" for each line that is durable; true unless set */
+
+	/* kafka */
+	char *brokers;                    /* "host:port,host:port": of some, which name the others */
+	struct config_strings topics;     /* names */
+	struct config_strings partitions; /* numbers, of each topic; none: all, and those that are added */
+	char *group; /* where the broker is told, for others to see, how far it was read; "punchcard" unless set */
+	enum kafka_from from;
+	struct config_strings properties; /* "name=value", for librdkafka; never in a log: values may be secret */
+	char *properties_file;            /* likewise, a line each, as Java writes them; or NULL */
 
 	/* Of a Flume agent (speed/flume_conf.h), never of punchcard.yaml. */
 	bool keeps_lines;            /* each line goes into the journal as it is, too */

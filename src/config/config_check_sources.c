@@ -106,11 +106,11 @@ static const struct {
 	{"dir", 1u << SOURCE_SPOOL, true, "a directory, such as spool"},
 	{"pattern", 1u << SOURCE_SPOOL, false, NULL},
 	{"recursive", 1u << SOURCE_SPOOL, false, NULL},
-	{"scan_s", 1u << SOURCE_SPOOL, false, NULL},
+	{"scan_s", 1u << SOURCE_SPOOL | 1u << SOURCE_KAFKA, false, NULL},
 	{"when_done", 1u << SOURCE_SPOOL, false, NULL},
 	{"suffix", 1u << SOURCE_SPOOL, false, NULL},
 	{"move_to", 1u << SOURCE_SPOOL, false, NULL},
-	{"settle_ms", ~(1u << SOURCE_HTTP | 1u << SOURCE_TCP), false, NULL},
+	{"settle_ms", ~(1u << SOURCE_HTTP | 1u << SOURCE_TCP | 1u << SOURCE_KAFKA), false, NULL},
 	{"path", 1u << SOURCE_TAIL, true, "a file, or a pattern of files in a directory, such as logs/till-*.log"},
 	{"command", 1u << SOURCE_EXEC, true,
 	 "a list of the program and its arguments, such as [ssh, till, tail, -F, x]"},
@@ -120,6 +120,13 @@ static const struct {
 	{"max_body_kib", 1u << SOURCE_HTTP, false, NULL},
 	{"max_waiting", 1u << SOURCE_HTTP, false, NULL},
 	{"answer", 1u << SOURCE_TCP, false, NULL},
+	{"brokers", 1u << SOURCE_KAFKA, true, "addresses of brokers, such as broker1:9092,broker2:9092"},
+	{"topics", 1u << SOURCE_KAFKA, true, "a list of topics, such as [orders]"},
+	{"partitions", 1u << SOURCE_KAFKA, false, NULL},
+	{"group", 1u << SOURCE_KAFKA, false, NULL},
+	{"from", 1u << SOURCE_KAFKA, false, NULL},
+	{"properties", 1u << SOURCE_KAFKA, false, NULL},
+	{"properties_file", 1u << SOURCE_KAFKA, false, NULL},
 };
 
 static void name_types(unsigned types, struct buf *out)
@@ -249,11 +256,105 @@ static int check_http(const struct check *check, unsigned i)
 				      "a file whose first line is the token");
 }
 
+/* Kafka's rule for names. */
+static bool is_topic(const char *name)
+{
+	const size_t len = strlen(name);
+	return len >= 1 && len <= 249 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static bool is_partition(const char *text)
+{
+	const size_t len = strlen(text);
+	return len >= 1 && len <= 6 && strspn(text, "0123456789") == len && (len == 1 || text[0] != '0');
+}
+
+/* Where a list names the same twice; the place of the second, or of the first that `is_good` does not like. */
+static unsigned first_bad(const struct config_strings *list, bool (*is_good)(const char *), bool *twice)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		*twice = false;
+		for (unsigned k = 0; k < i; k++)
+			*twice = *twice || strcmp(list->items[k], list->items[i]) == 0;
+		if (*twice || !is_good(list->items[i]))
+			return i;
+	}
+	return list->count;
+}
+
+static bool shares_partition(const struct config_source *a, const struct config_source *b)
+{
+	bool shares = !a->partitions.count || !b->partitions.count;
+	for (unsigned i = 0; i < a->partitions.count; i++)
+		for (unsigned k = 0; k < b->partitions.count; k++)
+			shares = shares || strcmp(a->partitions.items[i], b->partitions.items[k]) == 0;
+	return shares;
+}
+
+/* Two that read the same would make all events twice. */
+static int check_kafka_alone(const struct check *check, unsigned i, unsigned k)
+{
+	const struct config_source *const source = &check->config->sources[i];
+	const struct config_source *const other = &check->config->sources[k];
+	if (other->type != SOURCE_KAFKA || strcmp(other->brokers, source->brokers) != 0 ||
+	    !shares_partition(source, other))
+		return 0;
+	for (unsigned t = 0; t < source->topics.count; t++)
+		for (unsigned u = 0; u < other->topics.count; u++)
+			if (strcmp(source->topics.items[t], other->topics.items[u]) == 0)
+				return FAIL(check, yamldoc_key("sources[%u].topics[%u]", i, t),
+					    "source %s reads '%s' already; expected another topic, or other partitions",
+					    other->name, source->topics.items[t]);
+	return 0;
+}
+
+/* The value is not told: it may be secret. */
+static int check_kafka_properties(const struct check *check, unsigned i)
+{
+	const struct config_source *const source = &check->config->sources[i];
+	for (unsigned p = 0; p < source->properties.count; p++) {
+		const char *const equals = strchr(source->properties.items[p], '=');
+		if (!equals || equals == source->properties.items[p])
+			return FAIL(check, yamldoc_key("sources[%u].properties[%u]", i, p),
+				    "this is no setting; expected name=value, such as security.protocol=ssl");
+	}
+	return config_check_not_empty(check, yamldoc_key("sources[%u].properties_file", i), source->properties_file,
+				      "a file of librdkafka's settings");
+}
+
+static int check_kafka(const struct check *check, unsigned i)
+{
+	const struct config_source *const source = &check->config->sources[i];
+	bool twice = false;
+	const unsigned topic = first_bad(&source->topics, is_topic, &twice);
+	if (topic < source->topics.count)
+		return FAIL(check, yamldoc_key("sources[%u].topics[%u]", i, topic), "'%s' %s; expected a topic's name",
+			    source->topics.items[topic], twice ? "is there twice" : "is no name of a topic");
+	const unsigned partition = first_bad(&source->partitions, is_partition, &twice);
+	if (partition < source->partitions.count)
+		return FAIL(check, yamldoc_key("sources[%u].partitions[%u]", i, partition),
+			    "'%s' %s; expected a number from 0", source->partitions.items[partition],
+			    twice ? "is there twice" : "is no partition");
+	int rc = config_check_not_empty(check, yamldoc_key("sources[%u].brokers", i), source->brokers,
+					"addresses of brokers, such as broker1:9092,broker2:9092");
+	if (rc == 0)
+		rc = config_check_not_empty(check, yamldoc_key("sources[%u].group", i), source->group,
+					    "the name of a consumer group");
+	for (unsigned k = 0; k < i && rc == 0; k++)
+		rc = check_kafka_alone(check, i, k);
+	if (rc == 0)
+		rc = check_kafka_properties(check, i);
+	return rc == 0 ? check_source_format(check, i) : rc;
+}
+
 int config_check_source(const struct check *check, unsigned i)
 {
 	static int (*const CHECKS[])(const struct check *, unsigned) = {
 		[SOURCE_SPOOL] = check_spool, [SOURCE_TAIL] = check_tail, [SOURCE_STDIN] = check_stdin,
 		[SOURCE_EXEC] = check_exec,   [SOURCE_HTTP] = check_http, [SOURCE_TCP] = check_tcp,
+		[SOURCE_KAFKA] = check_kafka,
 	};
 	const struct config_source *const source = &check->config->sources[i];
 	const struct yamldoc_key key = yamldoc_key("sources[%u].name", i);

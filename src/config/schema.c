@@ -6,21 +6,24 @@
 
 static const cyaml_schema_value_t TEXT_ITEM = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED)};
 
-#define MAX_SOURCES  64
-#define MAX_MAPPINGS 64
-#define MAX_MENU     1000
-#define MAX_STRINGS  64
-#define MAX_ID_PARTS 8
-#define MAX_WORDS    256
+#define MAX_SOURCES    64
+#define MAX_MAPPINGS   64
+#define MAX_MENU       1000
+#define MAX_STRINGS    64
+#define MAX_ID_PARTS   8
+#define MAX_WORDS      256
+#define MAX_TOPICS     64
+#define MAX_PARTITIONS 1024
 
 static const cyaml_strval_t ID_TYPES[] = {{"integer", CUSTOMER_ID_INTEGER}, {"text", CUSTOMER_ID_TEXT}};
 static const cyaml_strval_t YES_NO[] = {{"false", false}, {"true", true}};
 static const cyaml_strval_t WHEN_DONE[] = {
 	{"rename", WHEN_DONE_RENAME}, {"move", WHEN_DONE_MOVE}, {"delete", WHEN_DONE_DELETE}};
 
-static const cyaml_strval_t SOURCE_TYPE_NAMES[] = {{"spool", SOURCE_SPOOL}, {"tail", SOURCE_TAIL},
-						   {"stdin", SOURCE_STDIN}, {"exec", SOURCE_EXEC},
-						   {"http", SOURCE_HTTP},   {"tcp", SOURCE_TCP}};
+static const cyaml_strval_t SOURCE_TYPE_NAMES[] = {
+	{"spool", SOURCE_SPOOL}, {"tail", SOURCE_TAIL}, {"stdin", SOURCE_STDIN}, {"exec", SOURCE_EXEC},
+	{"http", SOURCE_HTTP},   {"tcp", SOURCE_TCP},   {"kafka", SOURCE_KAFKA}};
+static const cyaml_strval_t KAFKA_FROM[] = {{"earliest", KAFKA_FROM_EARLIEST}, {"latest", KAFKA_FROM_LATEST}};
 
 const char *config_source_type_name(enum source_type type)
 {
@@ -51,6 +54,16 @@ static const cyaml_schema_field_t SOURCE_FIELDS[] = {
 	CYAML_FIELD_UINT("max_waiting", OPTIONAL, struct config_source, max_waiting),
 	CYAML_FIELD_ENUM("answer", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, answer, YES_NO,
 			 CYAML_ARRAY_LEN(YES_NO)),
+	TEXT("brokers", OPTIONAL, struct config_source, brokers),
+	LIST("topics", OPTIONAL, struct config_source, topics.items, topics.count, &TEXT_ITEM, 1, MAX_TOPICS),
+	LIST("partitions", OPTIONAL, struct config_source, partitions.items, partitions.count, &TEXT_ITEM, 1,
+	     MAX_PARTITIONS),
+	TEXT("group", OPTIONAL, struct config_source, group),
+	CYAML_FIELD_ENUM("from", OPTIONAL | CYAML_FLAG_STRICT, struct config_source, from, KAFKA_FROM,
+			 CYAML_ARRAY_LEN(KAFKA_FROM)),
+	LIST("properties", OPTIONAL, struct config_source, properties.items, properties.count, &TEXT_ITEM, 1,
+	     MAX_WORDS),
+	TEXT("properties_file", OPTIONAL, struct config_source, properties_file),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t SOURCE = {CYAML_VALUE_MAPPING(REQUIRED, struct config_source, SOURCE_FIELDS)};
@@ -227,7 +240,7 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "sources", .expected = "a list of at most 64 sources, each beginning with '- name:'"},
 	{.key = "sources[]", .expected = "the keys name and format, and those of its type"},
 	{.key = "sources[].name", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
-	{.key = "sources[].type", .expected = "spool, tail, stdin, exec, http or tcp"},
+	{.key = "sources[].type", .expected = "spool, tail, stdin, exec, http, tcp or kafka"},
 	{.key = "sources[].dir", .expected = "a directory, such as spool"},
 	{.key = "sources[].pattern", .expected = "a pattern of file names, such as '*.txt'"},
 	{.key = "sources[].recursive", .expected = "true or false"},
@@ -247,6 +260,16 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "sources[].max_body_kib", .expected = "KiB, 1 to 65536", .min = 1, .max = 65536},
 	{.key = "sources[].max_waiting", .expected = "requests, 1 to 65536", .min = 1, .max = 65536},
 	{.key = "sources[].answer", .expected = "true or false"},
+	{.key = "sources[].brokers", .expected = "addresses of brokers, such as broker1:9092,broker2:9092"},
+	{.key = "sources[].topics", .expected = "a list of at most 64 topics, such as [orders]"},
+	{.key = "sources[].topics[]", .expected = "a topic's name"},
+	{.key = "sources[].partitions", .expected = "a list of numbers, such as [0, 1]; without it, all"},
+	{.key = "sources[].partitions[]", .expected = "a partition's number"},
+	{.key = "sources[].group", .expected = "the name of a consumer group"},
+	{.key = "sources[].from", .expected = "earliest or latest"},
+	{.key = "sources[].properties", .expected = "a list of librdkafka's settings, such as [security.protocol=ssl]"},
+	{.key = "sources[].properties[]", .expected = "a setting, such as security.protocol=ssl"},
+	{.key = "sources[].properties_file", .expected = "a file of librdkafka's settings, one a line"},
 	{.key = "order_mappings", .expected = "a list of at most 64 mappings, each beginning with '- name:'"},
 	{.key = "order_mappings[]",
 	 .expected = "the keys name, event_id, customer, date, date_format and amount or price"},

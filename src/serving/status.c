@@ -3,6 +3,7 @@
 #include "base/input.h"
 #include "base/limits.h"
 #include "batch/committed.h"
+#include "speed/kafka_position.h"
 #include "speed/shipper.h"
 #include "speed/sink.h"
 #include "speed/view_writer.h"
@@ -30,11 +31,14 @@ static int add_position(void *context, struct slice key, struct slice stored)
 	struct position_walk *const walk = context;
 	struct status_source *const s = walk->source;
 	struct intake_position position;
+	struct kafka_position kafka;
 	unsigned char digest[INPUT_DIGEST_BYTES];
 	if (intake_position_decode(stored, &position, digest) < 0) {
 		walk->damaged = true;
 		return 1;
 	}
+	if (kafka_position_decode(stored, &kafka) == 0)
+		s->lost += kafka.lost;
 	if (position.complete)
 		s->files++;
 	else

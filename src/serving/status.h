@@ -23,6 +23,7 @@ struct status_source {
 	bool unreadable;        /* the directory, or one below it, cannot be listed */
 	uint64_t bytes;         /* of text taken */
 	struct intake_counts counts;
+	uint64_t lost;   /* kafka: messages that were removed before they were read */
 	int64_t last_us; /* when it last gave something; 0: never */
 };
 

@@ -148,9 +148,10 @@ int intake_interrupted(struct error *err);
 /* What a position begins with, for all kinds of sources: appends it to out. 0 or ERROR_NO_MEMORY. */
 int intake_position_encode(unsigned version, const struct intake_position *position,
 			   const unsigned char digest[INPUT_DIGEST_BYTES], struct buf *out);
-/* Reads what it begins with. The rest of one of version POSITION_VERSION_STREAM is the source's own; *rest may be NULL. */
+/* Reads what it begins with. The rest of one of another version than POSITION_VERSION_FILE is the source's own; *rest may be NULL. */
 #define POSITION_VERSION_FILE   1u
 #define POSITION_VERSION_STREAM 2u
+#define POSITION_VERSION_KAFKA  3u
 int intake_position_decode_rest(struct slice stored, struct intake_position *out,
 				unsigned char digest[INPUT_DIGEST_BYTES], struct slice *rest);
 
@@ -214,6 +215,8 @@ int intake_take_record(struct intake *intake, enum csv_result result, struct err
 /* The same; where the source keeps lines `text`, the record's bytes, goes into the block too, without the line's end. Its format has
  * no quotes. */
 int intake_take_text(struct intake *intake, enum csv_result result, struct slice text, struct error *err);
+/* Sets the record in intake->csv aside, whatever it is; between two orders. */
+int intake_quarantine_record(struct intake *intake, enum quarantine_reason reason, struct error *err);
 /* Ends the order that is pending. */
 int intake_flush_pending(struct intake *intake, struct error *err);
 /* Goes back to where the pending order begins: it is read again, with the bad lines in it, when its end can be read. */

@@ -57,6 +57,13 @@ static int quarantine(struct intake *intake, struct slice raw, uint64_t line, en
 	return 0;
 }
 
+int intake_quarantine_record(struct intake *intake, enum quarantine_reason reason, struct error *err)
+{
+	intake->counts.lines++;
+	intake->lines++;
+	return quarantine(intake, intake->csv.raw, intake->line + 1, reason, err);
+}
+
 static int take_event(struct intake *intake, const struct event *event, bool implicit_id, uint64_t line,
 		      struct error *err)
 {

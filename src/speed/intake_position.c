@@ -19,8 +19,8 @@
  *                           and not read to its end: a file that has the name of one that was put away and is none; digest
  *                           is that of its text, and nothing of it was taken
  *
- * Other sources than spools have positions of version 2, which begin in the same way and go on with what is their own; their
- * keys begin with S NUL NUL, as no file's does (speed/stream_position.c).
+ * Other sources than spools have positions of version 2 (speed/stream_position.c) or 3 (speed/kafka_position.c), which begin in the
+ * same way and go on with what is their own; their keys begin with S NUL NUL, as no file's does.
  */
 #include "speed/intake_internal.h"
 
@@ -41,8 +41,7 @@ int intake_position_decode_rest(struct slice stored, struct intake_position *out
 	struct intake_position position = {0};
 	const unsigned version = reader_has(&r, 1) ? *r.at++ : 0;
 	position.complete = reader_has(&r, 1) && *r.at++ == 1;
-	if ((version != POSITION_VERSION_FILE && version != POSITION_VERSION_STREAM) ||
-	    !reader_has(&r, INPUT_DIGEST_BYTES))
+	if (version < POSITION_VERSION_FILE || version > POSITION_VERSION_KAFKA || !reader_has(&r, INPUT_DIGEST_BYTES))
 		return ERROR_CORRUPT;
 	const unsigned char *const stored_digest = (const unsigned char *)r.at;
 	r.at += INPUT_DIGEST_BYTES;

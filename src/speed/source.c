@@ -12,6 +12,7 @@ const struct source_driver *source_driver(enum source_type type)
 	static const struct source_driver *const DRIVERS[SOURCE_TYPES] = {
 		[SOURCE_SPOOL] = &source_spool, [SOURCE_TAIL] = &source_tail, [SOURCE_STDIN] = &source_stdin,
 		[SOURCE_EXEC] = &source_exec,   [SOURCE_HTTP] = &source_http, [SOURCE_TCP] = &source_tcp,
+		[SOURCE_KAFKA] = &source_kafka,
 	};
 	return DRIVERS[type];
 }

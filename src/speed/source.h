@@ -91,6 +91,7 @@ extern const struct source_driver source_stdin;
 extern const struct source_driver source_exec;
 extern const struct source_driver source_http;
 extern const struct source_driver source_tcp;
+extern const struct source_driver source_kafka;
 
 const struct source_driver *source_driver(enum source_type type);
 

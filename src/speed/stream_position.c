@@ -45,7 +45,8 @@ int stream_position_decode(struct slice stored, struct stream_position *out)
 {
 	struct stream_position position = {0};
 	struct slice rest = {NULL, 0};
-	if (intake_position_decode_rest(stored, &position.common, position.before.digest, &rest) < 0 || !rest.len)
+	if (!stored.len || (unsigned char)stored.data[0] != POSITION_VERSION_STREAM ||
+	    intake_position_decode_rest(stored, &position.common, position.before.digest, &rest) < 0 || !rest.len)
 		return ERROR_CORRUPT;
 	struct reader r = reader_of(rest);
 	const uint64_t flags = read_varint(&r);

@@ -71,6 +71,7 @@ static const char *const REASONS[REASON_MAX + 1] = {
 	[REASON_FIELD] = "field",
 	[REASON_POINTS] = "points",
 	[REASON_ORDER_ID] = "order_id",
+	[REASON_EMPTY] = "empty",
 };
 
 const char *quarantine_reason_name(unsigned reason)

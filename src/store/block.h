@@ -60,7 +60,8 @@ enum quarantine_reason {
 	REASON_FIELD = 19,
 	REASON_POINTS = 20,
 	REASON_ORDER_ID = 21,
-	REASON_MAX = 21,
+	REASON_EMPTY = 22,
+	REASON_MAX = 22,
 };
 
 /* "column_count" and so on; NULL for a number that is none. */

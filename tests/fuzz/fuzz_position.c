@@ -1,8 +1,9 @@
 /*
- * What the journal has of a source's position: of files of a spool (version 1) and of streams (version 2). The input is one of
- * them as it is. What is read means the same when it is written and read again; what is refused leaves nothing.
+ * What the journal has of a source's position: of files of a spool (version 1), of streams (version 2) and of Kafka (version 3). The
+ * input is one of them as it is. What is read means the same when it is written and read again; what is refused leaves nothing.
  */
 #include "speed/intake_internal.h"
+#include "speed/kafka_position.h"
 #include "speed/stream_position.h"
 
 #include <stdlib.h>
@@ -48,10 +49,18 @@ static void check_stream(struct slice stored)
 					   position.name.data + position.name.len <= stored.data + stored.len));
 }
 
+static void check_kafka(struct slice stored)
+{
+	struct kafka_position position;
+	if (kafka_position_decode(stored, &position) == 0)
+		require(position.next >= 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct slice stored = {(const char *)data, size};
 	check_file(stored);
 	check_stream(stored);
+	check_kafka(stored);
 	return 0;
 }

@@ -321,7 +321,8 @@ static void test_sources(void **state)
 		{SOURCE("    formats: x\n"), "p.yaml:6: sources[0].formats: this key is unknown; did you mean "
 					     "'format'? expected one of name, type, dir, pattern, recursive, scan_s, "
 					     "format, when_done, suffix, move_to, settle_ms, path, command, restart_s, "
-					     "listen, token_file, max_body_kib, max_waiting, answer"},
+					     "listen, token_file, max_body_kib, max_waiting, answer, brokers, "
+					     "topics, partitions, group, from, properties, properties_file"},
 	};
 	assert_all_refused(CASES, N(CASES));
 	/* A directory whose name only begins like one of ours, and two patterns in one directory. */
@@ -335,15 +336,18 @@ static void test_sources(void **state)
 static void test_types_of_sources(void **state)
 {
 	(void)state;
-	struct config *config =
-		parse("version: 1\nsources:\n"
-		      "  - {name: a, dir: spool, format: classic, recursive: true, scan_s: 5}\n"
-		      "  - {name: b, type: tail, path: logs/till-*.log, format: classic, settle_ms: 100}\n"
-		      "  - {name: c, type: stdin, format: ndjson}\n"
-		      "  - {name: d, type: exec, command: [cat, '-'], format: classic}\n"
-		      "  - {name: e, type: http, listen: '[::1]:8480'}\n"
-		      "  - {name: f, type: tcp, listen: '127.0.0.1:8481', format: classic}\n"
-		      "  - {name: g, type: tcp, listen: '127.0.0.1:8482', format: ndjson, answer: false}\n");
+	struct config *config = parse(
+		"version: 1\nsources:\n"
+		"  - {name: a, dir: spool, format: classic, recursive: true, scan_s: 5}\n"
+		"  - {name: b, type: tail, path: logs/till-*.log, format: classic, settle_ms: 100}\n"
+		"  - {name: c, type: stdin, format: ndjson}\n"
+		"  - {name: d, type: exec, command: [cat, '-'], format: classic}\n"
+		"  - {name: e, type: http, listen: '[::1]:8480'}\n"
+		"  - {name: f, type: tcp, listen: '127.0.0.1:8481', format: classic}\n"
+		"  - {name: g, type: tcp, listen: '127.0.0.1:8482', format: ndjson, answer: false}\n"
+		"  - {name: h, type: kafka, brokers: 'a:1,b:1', topics: [x, y], format: ndjson}\n"
+		"  - {name: i, type: kafka, brokers: 'c:1', topics: [x], partitions: [0, 12], group: g, from: latest,\n"
+		"     properties: [a=b=c], properties_file: f, scan_s: 2, format: classic}\n");
 	assert_int_equal(config->sources[0].type, SOURCE_SPOOL);
 	assert_true(config->sources[0].recursive);
 	assert_int_equal(config->sources[0].scan_s, 5);
@@ -359,13 +363,39 @@ static void test_types_of_sources(void **state)
 	assert_int_equal(config->sources[4].max_body_kib, 4096);
 	assert_int_equal(config->sources[4].max_waiting, 256);
 	for (enum source_type type = SOURCE_SPOOL; type < SOURCE_TYPES; type++)
-		assert_string_equal(config_source_type_name(config->sources[type].type),
-				    ((const char *[]){"spool", "tail", "stdin", "exec", "http", "tcp"})[type]);
+		assert_string_equal(config_source_type_name(type),
+				    ((const char *[]){"spool", "tail", "stdin", "exec", "http", "tcp", "kafka"})[type]);
 	assert_true(config->sources[5].answer && !config->sources[6].answer);
+	assert_int_equal(config->sources[7].type, SOURCE_KAFKA);
+	assert_int_equal(config->sources[7].topics.count, 2);
+	assert_int_equal(config->sources[7].partitions.count, 0);
+	assert_string_equal(config->sources[7].group, "punchcard");
+	assert_int_equal(config->sources[7].from, KAFKA_FROM_EARLIEST);
+	assert_int_equal(config->sources[7].scan_s, 30);
+	assert_int_equal(config->sources[8].from, KAFKA_FROM_LATEST);
+	assert_string_equal(config->sources[8].partitions.items[1], "12");
+	assert_string_equal(config->sources[8].properties.items[0], "a=b=c");
 	config_free(config);
 	static const struct refusal CASES[] = {
-		{A_SOURCE("type: kafka, format: classic"), "p.yaml:3: sources[0].type: 'kafka' is not one of its "
-							   "values; expected spool, tail, stdin, exec, http or tcp"},
+		{A_SOURCE("type: kafak, format: classic"),
+		 "p.yaml:3: sources[0].type: 'kafak' is not one of its "
+		 "values; expected spool, tail, stdin, exec, http, tcp or kafka"},
+		{A_SOURCE("type: kafka, format: classic"),
+		 "p.yaml:3: sources[0].brokers: this key is missing; expected "
+		 "addresses of brokers, such as broker1:9092,broker2:9092"},
+		{A_SOURCE("type: kafka, format: classic, brokers: 'a:1', topics: [a/b]"),
+		 "p.yaml:3: sources[0].topics[0]: 'a/b' is no name of a topic; expected a topic's name"},
+		{A_SOURCE("type: kafka, format: classic, brokers: 'a:1', topics: [a, b, a]"),
+		 "p.yaml:3: sources[0].topics[2]: 'a' is there twice; expected a topic's name"},
+		{A_SOURCE("type: kafka, format: classic, brokers: 'a:1', topics: [a], partitions: [all]"),
+		 "p.yaml:3: sources[0].partitions[0]: 'all' is no partition; expected a number from 0"},
+		{A_SOURCE("type: kafka, format: classic, brokers: 'a:1', topics: [a], properties: [geheim]"),
+		 "p.yaml:3: sources[0].properties[0]: this is no setting; expected name=value, such as "
+		 "security.protocol=ssl"},
+		{A_SOURCE("type: kafka, format: classic, brokers: 'a:1', topics: [a], partitions: [1]}\n"
+			  "  - {name: z, type: kafka, format: classic, brokers: 'a:1', topics: [b, a]"),
+		 "p.yaml:4: sources[1].topics[1]: source a reads 'a' already; expected another topic, or other "
+		 "partitions"},
 		{A_SOURCE("format: classic"),
 		 "p.yaml:3: sources[0].dir: this key is missing; expected a directory, such as spool"},
 		{A_SOURCE("dir: spool"),
@@ -734,7 +764,7 @@ static void test_template(void **state)
 	assert_int_equal(full->view_max_delay_ms, plain->view_max_delay_ms);
 	assert_int_equal(full->sources[0].scan_s, plain->sources[0].scan_s);
 	assert_int_equal(full->sources[0].type, plain->sources[0].type);
-	assert_int_equal(full->n_sources, 6);
+	assert_int_equal(full->n_sources, 7);
 	assert_int_equal(full->engine_memory_mib, plain->engine_memory_mib);
 	assert_int_equal(full->engine_threads, plain->engine_threads);
 	assert_int_equal(full->n_order_mappings, 1);
