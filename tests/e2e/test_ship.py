@@ -2,12 +2,13 @@
 
 import json
 import pathlib
+import re
 import signal
 
 import pytest
 
 import parquet
-from conftest import Shop
+from conftest import ROOT, Shop
 from daemon import Daemon, wait_for
 
 LINES = ["1|latte 70|1700000000", "2|tea 30|1700000100", "0|latte 70|1700000200", "x|latte 70|1700000300"]
@@ -214,3 +215,11 @@ def test_interrupted_spark(edge):
     assert result.code == 130, result
     assert not (edge.lake / "p/batch/lease").exists()
     assert not (pathlib.Path("/proc") / pid.read_text().strip()).exists()
+
+
+def test_what_operators_copy(edge):
+    """The configuration in cluster/edge, with names for what is in capitals."""
+    text = (ROOT / "cluster/edge/punchcard.yaml").read_text()
+    (edge.dir / "punchcard.yaml").write_text(re.sub(r"[A-Z]+(_[A-Z]+)+", "somewhere", text))
+    status = edge.json("status")
+    assert status["cluster"]["edge"] == "somewhere" and status["cluster"]["path"] == "/user/punchcard"

@@ -144,6 +144,19 @@ static void test_splits(void **state)
 		strstr(text.data, "SPLITS => [\"\\x40\\x00\", \"\\x80\\x00\", \"\\xC0\\x00\"]\ncreate 'pc:orders'"));
 }
 
+/* What an operator is given makes the tables that are written. */
+static void test_operators_file(void **state)
+{
+	_cleanup_buf_ struct buf text = {0};
+	_cleanup_buf_ struct buf file = {0};
+	(void)state;
+	assert_int_equal(file_read_all(PUNCHCARD_SOURCE_DIR "/cluster/hbase/tables.rb", 100000, &file, &err), 0);
+	assert_int_equal(cluster_view_shell("pc:", 16, &text), 0);
+	const char *const begin = strstr(buf_text(&file), "create 'pc:accounts'");
+	assert_non_null(begin);
+	assert_string_equal(begin, buf_text(&text));
+}
+
 /* --- a shop of two edges ---------------------------------------------------------------------------------------------------- */
 
 enum { CUSTOMERS = 9, EVENTS = 240, EDGES = 2, PER_BLOCK = 4 };
@@ -671,6 +684,7 @@ int main(void)
 		cmocka_unit_test(test_state_bytes),
 		cmocka_unit_test(test_profile_bytes),
 		cmocka_unit_test(test_splits),
+		cmocka_unit_test(test_operators_file),
 		cmocka_unit_test(test_refund_of_a_settled_order),
 		cmocka_unit_test_setup_teardown(test_town, setup_lmdb, teardown),
 		cmocka_unit_test_setup_teardown(test_town, setup_faulty, teardown),
