@@ -10,20 +10,20 @@
 /* Who waits at the till; a gateway that answers at all does so within a second. */
 #define READER_PATIENCE_MS 3000u
 #define READER_SILENCE_MS  10000u
+#define LOOK_SILENCE_MS    5000u
 #define TOKEN_BYTES        65536u
 #define FILE_URL           "file://"
 
-/* The directory of a file URL; NULL: it is none. */
-static const char *directory_of(const char *url)
+const char *cluster_directory_of(const char *url)
 {
 	return strncmp(url, FILE_URL, strlen(FILE_URL)) == 0 ? url + strlen(FILE_URL) : NULL;
 }
 
-int cluster_open_warehouse(const struct deployment *deployment, const char *writer, struct warehouse **out,
-			   struct error *err)
+static int open_warehouse(const struct deployment *deployment, const char *writer, bool to_look, struct warehouse **out,
+			  struct error *err)
 {
 	const struct config_cluster *const cluster = &deployment->config->cluster;
-	const char *const directory = directory_of(cluster->hdfs_url);
+	const char *const directory = cluster_directory_of(cluster->hdfs_url);
 	if (directory) {
 		_cleanup_free_ char *root = text_printf("%s%s", directory, cluster->hdfs_path);
 		if (!root)
@@ -46,9 +46,21 @@ int cluster_open_warehouse(const struct deployment *deployment, const char *writ
 						       .auth = AUTH[cluster->hdfs_auth],
 						       .user = cluster->hdfs_user,
 						       .token_file = token_file,
-						       .patience_ms = PATIENCE_MS,
-						       .silence_ms = SILENCE_MS};
+						       .patience_ms = to_look ? 1 : PATIENCE_MS,
+						       .silence_ms = to_look ? LOOK_SILENCE_MS : SILENCE_MS};
 	return warehouse_open_hdfs(&options, out, err);
+}
+
+int cluster_open_warehouse(const struct deployment *deployment, const char *writer, struct warehouse **out,
+			   struct error *err)
+{
+	return open_warehouse(deployment, writer, false, out, err);
+}
+
+int cluster_open_warehouse_to_look(const struct deployment *deployment, const char *writer, struct warehouse **out,
+				   struct error *err)
+{
+	return open_warehouse(deployment, writer, true, out, err);
 }
 
 /* "Bearer <the first line>". */
@@ -78,7 +90,7 @@ static int open_lmdb(const char *directory, uint32_t map_gib, bool read_only, st
 static int open_cells(const struct deployment *deployment, bool read_only, struct cells **out, struct error *err)
 {
 	const struct config *const config = deployment->config;
-	const char *const directory = directory_of(config->cluster.hbase_url);
+	const char *const directory = cluster_directory_of(config->cluster.hbase_url);
 	if (directory)
 		return open_lmdb(directory, config->view_map_gib, read_only, out, err);
 	_cleanup_buf_ struct buf bearer = {0};

@@ -19,5 +19,10 @@ int cluster_open_cells(const struct deployment *deployment, struct cells **out, 
 /* For who only reads, and waits for the answer: what does not answer within some seconds is away. ERROR_NOT_FOUND: a directory takes
  * HBase's place, and nothing was written yet. */
 int cluster_open_cells_to_read(const struct deployment *deployment, struct cells **out, struct error *err);
+/* For a look at how HDFS is: one try, and some seconds of silence. */
+int cluster_open_warehouse_to_look(const struct deployment *deployment, const char *writer, struct warehouse **out,
+				   struct error *err);
+/* The directory that takes a system's place by its URL; NULL: it is a server. */
+const char *cluster_directory_of(const char *url);
 
 #endif

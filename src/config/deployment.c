@@ -59,16 +59,12 @@ static char *name_file(const char *dir, const char *name)
 	return strcmp(dir, ".") == 0 ? strdup(name) : text_printf("%s/%s", dir, name);
 }
 
-static int read_files(struct deployment *d, const char *dir, struct error *err)
+static int read_programme(struct deployment *d, const char *dir, struct error *err)
 {
-	_cleanup_free_ char *config = name_file(dir, "punchcard.yaml");
 	_cleanup_free_ char *programme = name_file(dir, "programme.yaml");
-	if (!config || !programme)
+	if (!programme)
 		return error_no_memory(err, strlen(dir));
-	int rc = config_load(config, &d->config, err);
-	if (rc < 0)
-		return rc;
-	rc = programme_load_text(programme, &d->programme_text, &d->programme, err);
+	const int rc = programme_load_text(programme, &d->programme_text, &d->programme, err);
 	if (rc == ERROR_NOT_FOUND)
 		return error_set(
 			err, ERROR_CONFIG,
@@ -77,11 +73,23 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 	return rc;
 }
 
+static int read_config(struct deployment *d, const char *dir, struct error *err)
+{
+	_cleanup_free_ char *config = name_file(dir, "punchcard.yaml");
+	return config ? config_load(config, &d->config, err) : error_no_memory(err, strlen(dir));
+}
+
+static int read_files(struct deployment *d, const char *dir, struct error *err)
+{
+	const int rc = read_config(d, dir, err);
+	return rc < 0 ? rc : read_programme(d, dir, err);
+}
+
 /* Nothing may look as if it were done on a cluster that is done on this machine. */
 static int check_profile(const struct deployment *d, const char *command, struct error *err)
 {
-	static const char *const THERE[] = {"collect", "run",     "generate", "status",
-					    "top",     "refresh", "rebuild",  "customer"};
+	static const char *const THERE[] = {"collect", "run",     "generate", "status", "top",
+					    "refresh", "rebuild", "customer", "doctor"};
 	for (size_t i = 0; i < sizeof(THERE) / sizeof(THERE[0]); i++)
 		if (!d->config->cluster.on || strcmp(command, THERE[i]) == 0)
 			return 0;
@@ -220,6 +228,27 @@ int deployment_open(const char *dir, enum deployment_mode mode, const char *comm
 		deployment_close(d);
 		return rc;
 	}
+	*out = d;
+	return 0;
+}
+
+int deployment_open_partly(const char *dir, struct deployment **out, struct error *config_err,
+			   struct error *programme_err)
+{
+	struct deployment *const d = calloc(1, sizeof(*d));
+	if (!d)
+		return error_no_memory(config_err, sizeof(*d));
+	d->mode = DEPLOYMENT_READ;
+	d->lock_fd = -1;
+	int rc = check_is_deployment(dir, config_err);
+	if (rc == 0)
+		rc = fill_paths(d, dir, config_err);
+	if (rc < 0) {
+		deployment_close(d);
+		return rc;
+	}
+	read_config(d, dir, config_err);
+	read_programme(d, dir, programme_err);
 	*out = d;
 	return 0;
 }

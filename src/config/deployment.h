@@ -75,6 +75,10 @@ int deployment_init(const char *dir, struct error *err);
  * directories of data/, takes the lock of its kind or fails with ERROR_LOCKED, and empties its temporary directory. */
 int deployment_open(const char *dir, enum deployment_mode mode, const char *command, struct deployment **out,
 		    struct error *err);
+/* For who looks what is wrong with one: opens as much as there is, to be read. What cannot be read is NULL, and its error tells why; with
+ * another directory's (*out is NULL then) it is config_err. Returns 0 when there is something. */
+int deployment_open_partly(const char *dir, struct deployment **out, struct error *config_err,
+			   struct error *programme_err);
 /* Takes the lock of the other kind too, for a writer that has work of that kind to do. *out is the same deployment, of that
  * mode and with that temporary directory; the rest it shares with `deployment`, which must outlive it. ERROR_LOCKED as above.
  * Nobody waits for a lock, so there is no order to take them in. */
