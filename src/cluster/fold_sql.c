@@ -45,8 +45,9 @@ static int append_inputs(struct buf *out, bool states)
 	return rc < 0 ? rc : buf_printf(out, "%s AS order_no", states ? ORDER_OF_STATES : ORDER_OF_EVENTS);
 }
 
-/* By the names of files: orders-[<edge>-]<first block>-<last block>.parquet. */
-#define FILE_PATTERN "'orders-(?:(.*)-)?([0-9]{12})-([0-9]{12})[.]parquet$'"
+/* By the names of files: orders-[<edge>-]<first block>-<last block>[.<source>].parquet; those with a source are a stream's of Spark
+ * (cluster/spark/transactions_stream.py). */
+#define FILE_PATTERN "'orders-(?:(.*)-)?([0-9]{12})-([0-9]{12})(?:[.][a-z0-9_-]+)?[.]parquet$'"
 
 static int append_cut(struct buf *out, const struct cluster_cut *cut, bool without)
 {
