@@ -9,28 +9,28 @@
 -- Frequency is visits in the window, monetary what was spent in it: their scores are 1 + how many of the quantiles .2 .4 .6
 -- .8 of all customers with visits in the window are less than the customer's number. Recency is days since the last order, of
 -- which few are good: its score is 5 - as many. Who had no visit in the window has no scores, and is a Prospect. The
--- quantiles are those of type 7, which lie between two customers' numbers: x[i] + part/5 · (x[i+1] - x[i]). All is reckoned
--- in fifths, so that every number is whole or a decimal, and no engine rounds; and wide, for fifths of the greatest spend
--- have more than 18 digits: 5·x is compared with (5 - part)·x[i] + part·x[i+1].
+-- quantiles are those of type 7, which lie between two customers' numbers, at the lower one or behind it and before the next:
+-- of n + 1 customers, k fifths of the way from x[0] to x[n] are at place i = k·n/5, rounded down. So a customer's number is
+-- greater than the quantile just when it is greater than x[i], and nothing has to be interpolated.
 
 WITH active AS (
     SELECT
         cust_id,
         days_since_order AS recency,
         window_visits AS visits,
-        CAST(window_spend AS DECIMAL(38, 2)) AS spend
+        window_spend AS spend
     FROM accounts
     WHERE window_visits > 0
 ),
 numbers AS (
-    SELECT 'recency' AS metric, CAST(recency AS DECIMAL(38, 2)) AS x, count(*) AS customers FROM active GROUP BY recency
+    SELECT 'recency' AS metric, CAST(recency AS DECIMAL(18, 2)) AS x, count(*) AS customers FROM active GROUP BY recency
     UNION ALL
-    SELECT 'visits' AS metric, CAST(visits AS DECIMAL(38, 2)) AS x, count(*) AS customers FROM active GROUP BY visits
+    SELECT 'visits' AS metric, CAST(visits AS DECIMAL(18, 2)) AS x, count(*) AS customers FROM active GROUP BY visits
     UNION ALL
-    SELECT 'spend' AS metric, spend AS x, count(*) AS customers FROM active GROUP BY spend
+    SELECT 'spend' AS metric, CAST(spend AS DECIMAL(18, 2)) AS x, count(*) AS customers FROM active GROUP BY spend
 ),
 ranked AS (
-    -- Customers with this number or a smaller one: x[i] is the first number with more than i of them.
+    -- Customers with this number or a smaller one; x[i] is the first number of which that is more than i: more than k·n/5, too.
     SELECT
         metric,
         x,
@@ -41,40 +41,30 @@ ranked AS (
 fifths AS (
     SELECT 1 AS k UNION ALL SELECT 2 AS k UNION ALL SELECT 3 AS k UNION ALL SELECT 4 AS k
 ),
-places AS (
-    SELECT
-        metric,
-        k,
-        x,
-        up_to,
-        CAST(last * k % 5 AS INT) AS part,
-        CAST((last * k - last * k % 5) / 5 AS BIGINT) AS i
-    FROM ranked
-    CROSS JOIN fifths
-),
 quantiles AS (
     SELECT
         metric,
         k,
-        (5 - max(part)) * min(CASE WHEN up_to > i THEN x END)
-            + max(part) * coalesce(min(CASE WHEN up_to > i + 1 THEN x END), 0) AS five_times
-    FROM places
+        min(x) AS x
+    FROM ranked
+    CROSS JOIN fifths
+    WHERE 5 * up_to > k * last
     GROUP BY metric, k
 ),
 cuts AS (
     SELECT
-        max(CASE WHEN metric = 'recency' AND k = 1 THEN five_times END) AS r1,
-        max(CASE WHEN metric = 'recency' AND k = 2 THEN five_times END) AS r2,
-        max(CASE WHEN metric = 'recency' AND k = 3 THEN five_times END) AS r3,
-        max(CASE WHEN metric = 'recency' AND k = 4 THEN five_times END) AS r4,
-        max(CASE WHEN metric = 'visits' AND k = 1 THEN five_times END) AS f1,
-        max(CASE WHEN metric = 'visits' AND k = 2 THEN five_times END) AS f2,
-        max(CASE WHEN metric = 'visits' AND k = 3 THEN five_times END) AS f3,
-        max(CASE WHEN metric = 'visits' AND k = 4 THEN five_times END) AS f4,
-        max(CASE WHEN metric = 'spend' AND k = 1 THEN five_times END) AS m1,
-        max(CASE WHEN metric = 'spend' AND k = 2 THEN five_times END) AS m2,
-        max(CASE WHEN metric = 'spend' AND k = 3 THEN five_times END) AS m3,
-        max(CASE WHEN metric = 'spend' AND k = 4 THEN five_times END) AS m4
+        CAST(max(CASE WHEN metric = 'recency' AND k = 1 THEN x END) AS BIGINT) AS r1,
+        CAST(max(CASE WHEN metric = 'recency' AND k = 2 THEN x END) AS BIGINT) AS r2,
+        CAST(max(CASE WHEN metric = 'recency' AND k = 3 THEN x END) AS BIGINT) AS r3,
+        CAST(max(CASE WHEN metric = 'recency' AND k = 4 THEN x END) AS BIGINT) AS r4,
+        CAST(max(CASE WHEN metric = 'visits' AND k = 1 THEN x END) AS BIGINT) AS f1,
+        CAST(max(CASE WHEN metric = 'visits' AND k = 2 THEN x END) AS BIGINT) AS f2,
+        CAST(max(CASE WHEN metric = 'visits' AND k = 3 THEN x END) AS BIGINT) AS f3,
+        CAST(max(CASE WHEN metric = 'visits' AND k = 4 THEN x END) AS BIGINT) AS f4,
+        CAST(max(CASE WHEN metric = 'spend' AND k = 1 THEN x END) AS DECIMAL(18, 2)) AS m1,
+        CAST(max(CASE WHEN metric = 'spend' AND k = 2 THEN x END) AS DECIMAL(18, 2)) AS m2,
+        CAST(max(CASE WHEN metric = 'spend' AND k = 3 THEN x END) AS DECIMAL(18, 2)) AS m3,
+        CAST(max(CASE WHEN metric = 'spend' AND k = 4 THEN x END) AS DECIMAL(18, 2)) AS m4
     FROM quantiles
 ),
 scores AS (
@@ -82,18 +72,18 @@ scores AS (
     SELECT
         a.cust_id,
         a.window_visits > 0 AS is_active,
-        5 - CASE WHEN 5 * a.days_since_order > c.r1 THEN 1 ELSE 0 END
-            - CASE WHEN 5 * a.days_since_order > c.r2 THEN 1 ELSE 0 END
-            - CASE WHEN 5 * a.days_since_order > c.r3 THEN 1 ELSE 0 END
-            - CASE WHEN 5 * a.days_since_order > c.r4 THEN 1 ELSE 0 END AS r,
-        1 + CASE WHEN 5 * a.window_visits > c.f1 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.window_visits > c.f2 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.window_visits > c.f3 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * a.window_visits > c.f4 THEN 1 ELSE 0 END AS f,
-        1 + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m1 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m2 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m3 THEN 1 ELSE 0 END
-            + CASE WHEN 5 * CAST(a.window_spend AS DECIMAL(38, 2)) > c.m4 THEN 1 ELSE 0 END AS m
+        5 - CASE WHEN a.days_since_order > c.r1 THEN 1 ELSE 0 END
+            - CASE WHEN a.days_since_order > c.r2 THEN 1 ELSE 0 END
+            - CASE WHEN a.days_since_order > c.r3 THEN 1 ELSE 0 END
+            - CASE WHEN a.days_since_order > c.r4 THEN 1 ELSE 0 END AS r,
+        1 + CASE WHEN a.window_visits > c.f1 THEN 1 ELSE 0 END
+            + CASE WHEN a.window_visits > c.f2 THEN 1 ELSE 0 END
+            + CASE WHEN a.window_visits > c.f3 THEN 1 ELSE 0 END
+            + CASE WHEN a.window_visits > c.f4 THEN 1 ELSE 0 END AS f,
+        1 + CASE WHEN a.window_spend > c.m1 THEN 1 ELSE 0 END
+            + CASE WHEN a.window_spend > c.m2 THEN 1 ELSE 0 END
+            + CASE WHEN a.window_spend > c.m3 THEN 1 ELSE 0 END
+            + CASE WHEN a.window_spend > c.m4 THEN 1 ELSE 0 END AS m
     FROM accounts AS a
     CROSS JOIN cuts AS c
 )
