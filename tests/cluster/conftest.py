@@ -33,6 +33,16 @@ def take_over_e2e():
 take_over_e2e()
 
 
+# Of two processes (--dist loadgroup) each has servers of its own, so no server is started twice: files of the first need HDFS alone.
+HDFS_FILES = ("test_warehouse", "test_kerberos")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        is_first = item.path.stem in HDFS_FILES or {"hdfs"} == {"hdfs", "hbase", "kafka", "spark"} & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("hdfs" if is_first else "others"))
+
+
 @pytest.fixture(scope="session")
 def cluster():
     keep = bool(os.environ.get("PUNCHCARD_CLUSTER_KEEP"))
