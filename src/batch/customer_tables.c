@@ -211,8 +211,8 @@ static struct slice get_date(struct engine_scan *scan, unsigned column, uint32_t
 	return (struct slice){text, 10};
 }
 
-static int put_profile(struct engine_scan *scan, uint32_t row, const struct customer_id *id, struct view *view,
-		       struct error *err)
+static int give_profile(struct engine_scan *scan, uint32_t row, const struct customer_id *id, customer_profile_fn *take,
+			void *context, struct error *err)
 {
 	char since[11];
 	char birth_date[11];
@@ -227,7 +227,7 @@ static int put_profile(struct engine_scan *scan, uint32_t row, const struct cust
 				      ? 0
 				      : ((const int32_t *)engine_scan_values(scan, CLEAN_BIRTH_YEAR))[row],
 	};
-	return view_profiles_put(view, id, &profile, err);
+	return take(context, id, &profile, err);
 }
 
 #define MODEL_HINT "; models/customers_cln.sql must give one row a customer"
@@ -258,8 +258,8 @@ static int refuse_twice(const struct customer_id *id, enum customer_id_type id_t
 			 id->text.data);
 }
 
-static int feed_rows(struct engine_scan *scan, enum customer_id_type id_type, struct view *view, uint64_t *customers,
-		     struct error *err)
+static int give_rows(struct engine_scan *scan, enum customer_id_type id_type, customer_profile_fn *take, void *context,
+		     uint64_t *customers, struct error *err)
 {
 	int64_t last_number = 0;
 	char last_text[LIMIT_CUSTOMER_ID_BYTES];
@@ -283,7 +283,7 @@ static int feed_rows(struct engine_scan *scan, enum customer_id_type id_type, st
 			last.len = id.text.len;
 			if (id.text.len)
 				memcpy(last_text, id.text.data, id.text.len);
-			rc = put_profile(scan, row, &id, view, err);
+			rc = give_profile(scan, row, &id, take, context, err);
 			if (rc < 0)
 				return rc;
 		}
@@ -292,8 +292,8 @@ static int feed_rows(struct engine_scan *scan, enum customer_id_type id_type, st
 	return 0;
 }
 
-int customer_tables_feed(struct engine *engine, const char *path, enum customer_id_type id_type, struct view *view,
-			 uint64_t *customers, struct error *err)
+int customer_tables_profiles(struct engine *engine, const char *path, enum customer_id_type id_type,
+			     customer_profile_fn *take, void *context, uint64_t *customers, struct error *err)
 {
 	_cleanup_buf_ struct buf sql = {0};
 	if (buf_append_text(&sql,
@@ -303,15 +303,26 @@ int customer_tables_feed(struct engine *engine, const char *path, enum customer_
 		return error_no_memory(err, sql.len);
 	struct engine_scan *scan = NULL;
 	int rc = engine_scan_open(engine, sql.data, &scan, err);
+	if (rc == 0)
+		rc = give_rows(scan, id_type, take, context, customers, err);
+	engine_scan_close(scan);
+	return rc;
+}
+
+static int put_profile(void *view, const struct customer_id *id, const struct profile *profile, struct error *err)
+{
+	return view_profiles_put(view, id, profile, err);
+}
+
+int customer_tables_feed(struct engine *engine, const char *path, enum customer_id_type id_type, struct view *view,
+			 uint64_t *customers, struct error *err)
+{
+	int rc = view_profiles_begin(view, err);
 	if (rc < 0)
 		return rc;
-	rc = view_profiles_begin(view, err);
-	if (rc == 0) {
-		rc = feed_rows(scan, id_type, view, customers, err);
-		if (rc < 0)
-			view_profiles_abort(view);
-	}
-	engine_scan_close(scan);
+	rc = customer_tables_profiles(engine, path, id_type, put_profile, view, customers, err);
+	if (rc < 0)
+		view_profiles_abort(view);
 	return rc;
 }
 

@@ -27,6 +27,14 @@ int customer_tables_attach(struct engine *engine, struct customer_files *files, 
 int customer_tables_clean(struct engine *engine, const char *models_dir, const char *path,
 			  enum customer_id_type id_type, struct error *err);
 
+/* Takes a profile; all lives until it returns. */
+typedef int customer_profile_fn(void *context, const struct customer_id *id, const struct profile *profile,
+				struct error *err);
+/* Gives the rows of a Parquet file of customers_cln as profiles, and counts them. ERROR_SQL when a customer is in the file twice (it is
+ * sorted) or has no id. */
+int customer_tables_profiles(struct engine *engine, const char *path, enum customer_id_type id_type,
+			     customer_profile_fn *take, void *context, uint64_t *customers, struct error *err);
+
 /* Replaces the view's profiles by the Parquet file's rows, in a transaction that is left open for view_profiles_commit or
  * view_profiles_abort (aborted on error). ERROR_SQL when a customer is in the file twice or has no id: the model is wrong. */
 int customer_tables_feed(struct engine *engine, const char *path, enum customer_id_type id_type, struct view *view,

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "batch/customer_tables.h"
+#include "batch/customer_version.h"
 #include "batch/landing.h"
 #include "batch/swap.h"
 
@@ -13,14 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-/* To be raised when files are read in another way, so that old tables are made again. */
-#define READER_VERSION "1"
-#define MODEL          "customers_cln"
+#define MODEL "customers_cln"
 /* A model is read by people. */
 #define MODEL_BYTES_MAX (1024u * 1024u)
-#define HASH_CHARS      32u
 
 /* A file of the command line: its place among all landed files. */
 struct given {
@@ -35,8 +32,8 @@ struct load {
 	struct customer_files all;
 	struct customer_format **formats; /* those that the files have */
 	size_t n_formats;
-	char version[sizeof(MODEL "-.parquet") + HASH_CHARS]; /* the file's name of customers_cln */
-	struct engine *engine;                                /* opened when it is needed */
+	char version[sizeof(MODEL "-.parquet") + CUSTOMER_HASH_CHARS]; /* the file's name of customers_cln */
+	struct engine *engine;                                         /* opened when it is needed */
 	struct view *view;
 	uint64_t customers;
 	bool changed;
@@ -146,26 +143,6 @@ static int prepare_files(struct load *load, struct error *err)
 	return 0;
 }
 
-static void format_hash(const struct buf *text, char out[HASH_CHARS + 1])
-{
-	static const char HEX[] = "0123456789abcdef";
-	XXH128_canonical_t hash;
-	XXH128_canonicalFromHash(&hash, XXH3_128bits(text->data, text->len));
-	for (size_t i = 0; i < sizeof(hash.digest); i++) {
-		out[2 * i] = HEX[hash.digest[i] >> 4];
-		out[2 * i + 1] = HEX[hash.digest[i] & 0xF];
-	}
-	out[HASH_CHARS] = '\0';
-}
-
-/* Appends what decides the rows that a file gives. */
-static int describe_file(const struct customer_file *file, struct buf *out)
-{
-	if (buf_printf(out, "reader %s file %s %s\n", READER_VERSION, file->landed->hash, file->landed->format) < 0)
-		return ERROR_NO_MEMORY;
-	return customer_format_describe(file->format, out);
-}
-
 static int make_version(struct load *load, struct error *err)
 {
 	_cleanup_free_ char *model = text_printf("%s/" MODEL ".sql", load->deployment->models_dir);
@@ -177,13 +154,13 @@ static int make_version(struct load *load, struct error *err)
 		return rc;
 	for (size_t i = 0; i < load->all.n_files; i++)
 		if (buf_printf(&text, "\n%s\n", load->all.files[i].landed->name) < 0 ||
-		    describe_file(&load->all.files[i], &text) < 0)
+		    customer_version_describe(&load->all.files[i], &text) < 0)
 			return error_no_memory(err, text.len);
-	char hash[HASH_CHARS + 1];
-	format_hash(&text, hash);
+	char hash[CUSTOMER_HASH_CHARS + 1];
+	customer_version_hash((struct slice){text.data, text.len}, hash);
 	memcpy(load->version, MODEL "-", sizeof(MODEL "-"));
-	memcpy(load->version + sizeof(MODEL "-") - 1, hash, HASH_CHARS);
-	memcpy(load->version + sizeof(MODEL "-") - 1 + HASH_CHARS, ".parquet", sizeof(".parquet"));
+	memcpy(load->version + sizeof(MODEL "-") - 1, hash, CUSTOMER_HASH_CHARS);
+	memcpy(load->version + sizeof(MODEL "-") - 1 + CUSTOMER_HASH_CHARS, ".parquet", sizeof(".parquet"));
 	return 0;
 }
 
@@ -191,10 +168,10 @@ static int make_version(struct load *load, struct error *err)
 static char *quarantine_name(const struct customer_file *file)
 {
 	_cleanup_buf_ struct buf text = {0};
-	if (buf_printf(&text, "%s\n", file->landed->name) < 0 || describe_file(file, &text) < 0)
+	if (buf_printf(&text, "%s\n", file->landed->name) < 0 || customer_version_describe(file, &text) < 0)
 		return NULL;
-	char hash[HASH_CHARS + 1];
-	format_hash(&text, hash);
+	char hash[CUSTOMER_HASH_CHARS + 1];
+	customer_version_hash((struct slice){text.data, text.len}, hash);
 	return text_printf("customers-%s.parquet", hash);
 }
 

@@ -147,21 +147,49 @@ static int compare_seq(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int landing_open(const struct deployment *deployment, struct landing **out, struct error *err)
+static void sort(struct landing *landing)
+{
+	if (landing->n_files)
+		qsort(landing->files, landing->n_files, sizeof(*landing->files), compare_seq);
+}
+
+int landing_new(const struct deployment *deployment, struct landing **out, struct error *err)
 {
 	struct landing *const landing = calloc(1, sizeof(*landing));
 	if (!landing)
 		return error_no_memory(err, sizeof(*landing));
 	landing->deployment = deployment;
+	*out = landing;
+	return 0;
+}
+
+int landing_add(struct landing *landing, const char *format, const char *entry, int64_t mtime_us, struct error *err)
+{
+	struct landed_file file = {.mtime_us = mtime_us};
+	if (!parse_name(entry, &file))
+		return 0;
+	file.format = copy_text(format);
+	file.name = file.format ? make_name(&file) : NULL;
+	file.path = copy_text("");
+	file.shown = copy_text(file.name);
+	const int rc = add_file(landing, &file, err);
+	sort(landing);
+	return rc;
+}
+
+int landing_open(const struct deployment *deployment, struct landing **out, struct error *err)
+{
+	struct landing *landing = NULL;
+	int rc = landing_new(deployment, &landing, err);
+	if (rc < 0 || !landing) /* it is there: said for the analyzer */
+		return rc;
 	_cleanup_free_ char *dir = text_printf("%s/customers", deployment->warehouse_dir);
-	const int rc =
-		dir ? for_each_entry(landing, dir, NULL, list_format, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	rc = dir ? for_each_entry(landing, dir, NULL, list_format, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 	if (rc < 0) {
 		landing_free(landing);
 		return rc;
 	}
-	if (landing->n_files)
-		qsort(landing->files, landing->n_files, sizeof(*landing->files), compare_seq);
+	sort(landing);
 	*out = landing;
 	return 0;
 }

@@ -53,6 +53,10 @@ struct landing {
 
 /* Lists what has landed. The deployment must outlive *out. */
 int landing_open(const struct deployment *deployment, struct landing **out, struct error *err);
+/* One in which nothing has landed yet, for who lists elsewhere and adds what is there. */
+int landing_new(const struct deployment *deployment, struct landing **out, struct error *err);
+/* Adds a file by its name in format=<format>/, if that is one of ours (else nothing is done); its path is "". Before landing_stage. */
+int landing_add(struct landing *landing, const char *format, const char *entry, int64_t mtime_us, struct error *err);
 /* Waits for the background sync and removes what was staged and not committed. NULL is fine. */
 void landing_free(struct landing *landing);
 /* Copies a file into data/tmp/batch and adds it behind the others; *index is its place in files. When the same bytes are there

@@ -208,12 +208,36 @@ static void test_other_names_are_left_alone(void **state)
 	}
 }
 
+static void test_listed_elsewhere(void **state)
+{
+	(void)state;
+	struct landing *landing = NULL;
+	struct error err = {0};
+	size_t index = 0;
+	bool known = false;
+	_cleanup_free_ char *path = text_printf("%s/members.csv", directory);
+	assert_int_equal(landing_new(&deployment, &landing, &err), 0);
+	assert_int_equal(landing_add(landing, "b", "000007-0123456789abcdef0123456789abcdef.csv.gz", 17, &err), 0);
+	assert_int_equal(landing_add(landing, "a", "000002-0123456789abcdef0123456789abcdef.csv", 18, &err), 0);
+	assert_int_equal(landing_add(landing, "a", "README", 19, &err), 0);
+	assert_int_equal(landing->n_files, 2);
+	assert_true(landing->files[0].seq == 2 && !landing->files[0].gzip && landing->files[0].mtime_us == 18);
+	assert_string_equal(landing->files[1].name,
+			    "data/warehouse/customers/format=b/000007-0123456789abcdef0123456789abcdef.csv.gz");
+	assert_string_equal(landing->files[1].path, "");
+	assert_int_equal(file_write_durable(path, "x", 1, &err), 0);
+	assert_int_equal(landing_stage(landing, path, "a", &index, &known, &err), 0);
+	assert_true(!known && index == 2 && landing->files[2].seq == 8 && landing->files[2].staged);
+	landing_free(landing);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_land_and_list, make_deployment, remove_deployment),
 		cmocka_unit_test_setup_teardown(test_what_is_not_committed_is_gone, make_deployment, remove_deployment),
 		cmocka_unit_test_setup_teardown(test_other_names_are_left_alone, make_deployment, remove_deployment),
+		cmocka_unit_test_setup_teardown(test_listed_elsewhere, make_deployment, remove_deployment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
