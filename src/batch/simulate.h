@@ -91,6 +91,12 @@ struct simulate_options {
 	void *progress_context;
 };
 
+/* The two ends of every simulation, wherever customers are folded: what is known before (ledgers, which are compared, values, the day), of
+ * which all else is zero; and the costs, once the sums are in. ERROR_CONFIG: the programmes are in different currencies; ERROR_OVERFLOW. */
+int simulate_begin(const struct programme *today, const struct programme *other, const struct simulate_options *options,
+		   struct simulate_report *report, struct error *err);
+int simulate_cost(struct simulate_report *sums, struct error *err);
+
 /*
  * `other` (prepared) is in the deployment's currency, else ERROR_CONFIG. Errors besides: those of history_run; ERROR_OVERFLOW
  * when a sum does not fit; those of the file. Events that are in the journal, but not in transactions_cln yet, are not in it.

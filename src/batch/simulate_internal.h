@@ -12,7 +12,6 @@
 struct simulation {
 	const struct programme *programmes[SIMULATE_SIDES];
 	int32_t data_dt;
-	int64_t value_micro;
 	struct spool *rows; /* gets rows (struct simulate_row), customer by customer; NULL: nobody wants them */
 	unsigned n_ledgers;
 	/* Index of each of the report's ledgers in a programme; -1: it has none of that name. */

@@ -303,61 +303,67 @@ struct history_sink simulation_sink(struct simulation *simulation)
 
 /* ---- begin and end ---- */
 
-static void name_ledgers(struct simulation *simulation)
+static void name_ledgers(const struct programme *const programmes[SIMULATE_SIDES], const struct simulate_pairs *pairs,
+			 int64_t value_micro, struct simulate_report *report)
 {
-	struct simulate_report *const sums = &simulation->sums;
-	struct simulate_pairs pairs;
-	simulate_pair_ledgers(simulation->programmes[SIMULATE_TODAY], simulation->programmes[SIMULATE_OTHER], &pairs);
-	for (unsigned i = 0; i < pairs.n; i++) {
-		struct simulate_ledger *const ledger = &sums->ledgers[i];
-		snprintf(ledger->name, sizeof(ledger->name), "%s", pairs.names[i]);
+	report->n_ledgers = pairs->n;
+	for (unsigned i = 0; i < pairs->n; i++) {
+		struct simulate_ledger *const ledger = &report->ledgers[i];
+		snprintf(ledger->name, sizeof(ledger->name), "%s", pairs->names[i]);
 		for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
-			const int at = pairs.ledger_of[i][side];
-			simulation->ledger_of[i][side] = at;
+			const int at = pairs->ledger_of[i][side];
 			ledger->has[side] = at >= 0;
 			if (at >= 0)
 				ledger->value_micro[side] =
-					simulation->value_micro >= 0
-						? simulation->value_micro
-						: simulation->programmes[side]->ledgers[at].value_micro;
+					value_micro >= 0 ? value_micro : programmes[side]->ledgers[at].value_micro;
 		}
 	}
-	simulation->n_ledgers = pairs.n;
-	sums->n_ledgers = pairs.n;
 }
 
 /* Today's first ledger is the first of all; the other's of that name is the same one, else its first. */
-static void choose_compared(struct simulation *simulation)
+static void choose_compared(const struct simulate_pairs *pairs, struct simulate_report *report)
 {
-	simulation->compared[SIMULATE_TODAY] = 0;
-	simulation->compared[SIMULATE_OTHER] = 0;
-	for (unsigned i = 0; !simulation->sums.ledgers[0].has[SIMULATE_OTHER] && i < simulation->n_ledgers; i++) {
-		if (simulation->ledger_of[i][SIMULATE_OTHER] != 0)
+	for (unsigned i = 0; !report->ledgers[0].has[SIMULATE_OTHER] && i < pairs->n; i++) {
+		if (pairs->ledger_of[i][SIMULATE_OTHER] != 0)
 			continue;
-		simulation->compared[SIMULATE_OTHER] = i;
+		report->compared[SIMULATE_OTHER] = i;
 		break;
 	}
-	memcpy(simulation->sums.compared, simulation->compared, sizeof(simulation->compared));
 }
 
-int simulation_init(struct simulation *simulation, const struct programme *today, const struct programme *other,
-		    const struct simulate_options *options, struct error *err)
+int simulate_begin(const struct programme *today, const struct programme *other, const struct simulate_options *options,
+		   struct simulate_report *report, struct error *err)
 {
-	*simulation = (struct simulation){
-		.programmes = {today, other},
-		.data_dt = options->data_dt,
-		.value_micro = options->value_micro,
-	};
+	const struct programme *const programmes[SIMULATE_SIDES] = {today, other};
+	struct simulate_pairs pairs;
 	if (strcmp(today->currency, other->currency) != 0)
 		return error_set(
 			err, ERROR_CONFIG,
 			"the other programme is in %s, but prices are in %s: programmes of one currency can be "
 			"compared",
 			other->currency, today->currency);
-	name_ledgers(simulation);
-	choose_compared(simulation);
-	simulation->sums.data_dt = options->data_dt;
-	simulation->sums.same = strcmp(today->hash_text, other->hash_text) == 0;
+	*report = (struct simulate_report){
+		.data_dt = options->data_dt,
+		.same = strcmp(today->hash_text, other->hash_text) == 0,
+	};
+	simulate_pair_ledgers(today, other, &pairs);
+	name_ledgers(programmes, &pairs, options->value_micro, report);
+	choose_compared(&pairs, report);
+	return 0;
+}
+
+int simulation_init(struct simulation *simulation, const struct programme *today, const struct programme *other,
+		    const struct simulate_options *options, struct error *err)
+{
+	*simulation = (struct simulation){.programmes = {today, other}, .data_dt = options->data_dt};
+	const int rc = simulate_begin(today, other, options, &simulation->sums, err);
+	if (rc < 0)
+		return rc;
+	struct simulate_pairs pairs;
+	simulate_pair_ledgers(today, other, &pairs);
+	simulation->n_ledgers = pairs.n;
+	memcpy(simulation->ledger_of, pairs.ledger_of, sizeof(simulation->ledger_of));
+	memcpy(simulation->compared, simulation->sums.compared, sizeof(simulation->compared));
 	return 0;
 }
 
@@ -387,9 +393,8 @@ static int compare_changes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int simulation_report(struct simulation *simulation, struct simulate_report *out, struct error *err)
+int simulate_cost(struct simulate_report *sums, struct error *err)
 {
-	struct simulate_report *const sums = &simulation->sums;
 	for (unsigned i = 0; i < sums->n_ledgers; i++) {
 		struct simulate_ledger *const ledger = &sums->ledgers[i];
 		for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
@@ -401,6 +406,15 @@ int simulation_report(struct simulation *simulation, struct simulate_report *out
 						 ledger->name);
 		}
 	}
+	return 0;
+}
+
+int simulation_report(struct simulation *simulation, struct simulate_report *out, struct error *err)
+{
+	struct simulate_report *const sums = &simulation->sums;
+	const int rc = simulate_cost(sums, err);
+	if (rc < 0)
+		return rc;
 	const size_t n = simulation->n_changes;
 	if (n) {
 		qsort(simulation->changes, n, sizeof(*simulation->changes), compare_changes);

@@ -1,5 +1,7 @@
+#include "cluster/load.h"
 #include "base/json.h"
 #include "batch/customers.h"
+#include "cli/cluster_progress.h"
 #include "cli/command.h"
 #include "cli/show.h"
 #include "config/deployment.h"
@@ -26,10 +28,12 @@ static const char USAGE[] =
 	"  --json          what was done as one JSON object: files [{file, landed, format, already_loaded, read,\n"
 	"                  loaded, quarantined, reasons}], read, loaded, quarantined, reasons, customers\n"
 	"\n"
-	"When one of the files cannot be read, none is loaded. Orders may be collected meanwhile.\n"
+	"When one of the files cannot be read, none is loaded. Orders may be collected meanwhile. On a cluster files "
+	"and\n"
+	"table are in HDFS, made by Spark, and the profiles in HBase (docs/cluster.md).\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage or configuration; 3 --strict and lines were quarantined;\n"
-	"4 another load, refresh or rebuild runs\n";
+	"4 another load, refresh or rebuild runs; 130 interrupted\n";
 
 struct arguments {
 	const char *format;
@@ -202,7 +206,15 @@ static int run(const struct cli *cli, int argc, char **argv)
 		return cli_fail(&err);
 	struct customers_report report;
 	const char *const *const paths = (const char *const *)(argv + optind + 1);
-	if (customers_load(deployment, paths, (size_t)(argc - optind - 1), arguments.format, &report, &err) < 0) {
+	const size_t n_paths = (size_t)(argc - optind - 1);
+	const bool progress = cli->err_is_terminal && !arguments.json && deployment->config->cluster.on;
+	const struct cluster_batch_hooks hooks = cluster_progress(progress);
+	const int rc =
+		deployment->config->cluster.on
+			? cluster_load_customers(deployment, &hooks, paths, n_paths, arguments.format, &report, &err)
+			: customers_load(deployment, paths, n_paths, arguments.format, &report, &err);
+	cluster_progress_end(progress);
+	if (rc < 0) {
 		deployment_close(deployment);
 		return cli_fail(&err);
 	}
@@ -222,4 +234,5 @@ const struct command command_load = {
 	.summary = "load customer files",
 	.usage = USAGE,
 	.run = run,
+	.ends_engines = true,
 };

@@ -3,11 +3,13 @@
 #include "base/decimal.h"
 #include "base/file.h"
 #include "base/tz.h"
+#include "cli/cluster_progress.h"
 #include "cli/command.h"
 #include "cli/day.h"
 #include "cli/show.h"
 #include "cli/simulate_show.h"
 #include "cli/stop.h"
+#include "cluster/simulate.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -32,7 +34,9 @@ static const char USAGE[] =
 	"been\n"
 	"enough: what is missing becomes debt, or is forgiven, as that programme says. Nobody buys more or less for "
 	"it.\n"
-	"What was collected but is not yet in transactions_cln is not in it. Ctrl-C stops it.\n"
+	"What was collected but is not yet in transactions_cln is not in it. Ctrl-C stops it. On a cluster Spark folds "
+	"what\n"
+	"all edges have shipped, and there is no --parquet.\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage, or one of the programmes is wrong; 130 interrupted\n";
 
@@ -82,7 +86,7 @@ static int run_simulation(const struct deployment *deployment, const struct prog
 	int rc = file_make_tmp_dir("simulate", &tmp_dir, err);
 	if (rc < 0)
 		return rc;
-	const struct simulate_options options = {
+	struct simulate_options options = {
 		.data_dt = arguments->has_day ? arguments->day : day_today(deployment) - 1,
 		.value_micro = arguments->value_micro,
 		.parquet = arguments->parquet,
@@ -90,7 +94,14 @@ static int run_simulation(const struct deployment *deployment, const struct prog
 		.progress = tell_progress,
 		.progress_context = &show_progress,
 	};
-	rc = simulate_run(deployment, other, &options, report, err);
+	if (deployment->config->cluster.on) {
+		const struct cluster_batch_hooks hooks = cluster_progress(show_progress);
+		static bool silent = false; /* its numbers are the cluster's to show */
+		options.progress_context = &silent;
+		rc = cluster_simulate(deployment, other, arguments->programme, &options, &hooks, report, err);
+	} else {
+		rc = simulate_run(deployment, other, &options, report, err);
+	}
 	if (show_progress)
 		fputs("\r\033[K", stderr);
 	file_remove_tree(tmp_dir, NULL);

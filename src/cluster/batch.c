@@ -6,6 +6,7 @@
 #include "base/tz.h"
 #include "cluster/job.h"
 #include "cluster/lease.h"
+#include "cluster/load.h"
 #include "cluster/made.h"
 #include "cluster/put_states.h"
 
@@ -42,6 +43,8 @@ int cluster_batch_open(const struct deployment *deployment, const char *command,
 		rc = cluster_lease_take(&batch->session, command, &batch->lease, err);
 	if (rc == 0)
 		rc = warehouse_clean(batch->session.warehouse, err);
+	if (rc == 0)
+		rc = cluster_finish_customers(&batch->session, err);
 	if (rc == 0)
 		rc = cluster_made_read(&batch->session, &batch->made, err);
 	if (rc < 0) {

@@ -131,7 +131,7 @@ static int run_job(struct run *run, const struct cluster_from *from, const struc
 	struct spark_script *script = NULL;
 	struct spark_options options = options_of(run);
 	options.files = (const char *const *)shipped->files;
-	options.n_files = sizeof(shipped->files) / sizeof(shipped->files[0]);
+	options.n_files = shipped->n_files;
 	int rc = cluster_job_script(run->job, from, &script, err);
 	if (rc == 0)
 		rc = spark_run(&options, script, err);

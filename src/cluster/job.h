@@ -29,6 +29,7 @@ struct cluster_job {
 	const struct cluster_tables *tables;
 	const struct programme *programme; /* prepared; that of … */
 	const char *programme_path;        /* … this file, which is shipped, named programme.yaml */
+	const char *other_path;            /* simulate: another programme's file, shipped as other.yaml; NULL: none */
 	const char *fold_path;             /* the program punchcard-fold; see cluster_find_fold */
 	const char *models_dir;
 	int32_t day; /* the last one: days since 1970-01-01, in the programme's timezone */

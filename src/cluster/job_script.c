@@ -65,8 +65,7 @@ static const char *id_column(const struct making *making)
 
 /* ---- folding ---- */
 
-/* Events from the start of `first` (DAY_MIN: all) to the end of `last`. */
-static char *condition_of(const struct cluster_job *job, int32_t first, int32_t last)
+char *job_condition(const struct cluster_job *job, int32_t first, int32_t last)
 {
 	char date[11];
 	civil_format(last + ZONE_DAYS, date);
@@ -112,7 +111,7 @@ static int make_rows_table(struct making *making, struct error *err)
 
 static int add_whole_pass(struct making *making, struct error *err)
 {
-	_cleanup_free_ char *condition = condition_of(making->job, DAY_MIN, making->job->day);
+	_cleanup_free_ char *condition = job_condition(making->job, DAY_MIN, making->job->day);
 	const struct fold_events events = {.condition = condition, .cut = making->job->cut};
 	return add_pass(making, "folding the history", &events, NULL, true, err);
 }
@@ -122,7 +121,7 @@ static int add_late(struct making *making, struct error *err)
 {
 	const struct cluster_from *const from = making->from;
 	_cleanup_free_ char *condition =
-		from->cut ? condition_of(making->job, DAY_MIN, from->day) : text_printf("false");
+		from->cut ? job_condition(making->job, DAY_MIN, from->day) : text_printf("false");
 	const struct fold_events events = {.condition = condition, .cut = making->job->cut, .not_cut = from->cut};
 	if (!condition)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
@@ -151,8 +150,8 @@ static int add_state_check(struct making *making, struct error *err)
 static int add_passes_from_states(struct making *making, struct error *err)
 {
 	const struct cluster_job *const job = making->job;
-	_cleanup_free_ char *days = condition_of(job, making->from->day + 1, job->day);
-	_cleanup_free_ char *all = condition_of(job, DAY_MIN, job->day);
+	_cleanup_free_ char *days = job_condition(job, making->from->day + 1, job->day);
+	_cleanup_free_ char *all = job_condition(job, DAY_MIN, job->day);
 	_cleanup_free_ char *states = text_printf(
 		"SELECT states.cust_id, state, items FROM account_state AS states LEFT ANTI JOIN " LATE_TABLE
 		" AS late ON late.cust_id = states.cust_id WHERE states.data_dt = DATE '%s'",

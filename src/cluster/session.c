@@ -93,6 +93,8 @@ static void fill_spark(struct cluster_session *session)
 		.n_words = cluster->spark_command.count - 1,
 		.master = cluster->spark_master,
 		.queue = cluster->spark_queue,
+		/* Both write the same files. */
+		.hadoop_user = cluster->hdfs_auth == CLUSTER_AUTH_SIMPLE ? cluster->hdfs_user : NULL,
 		.tmp_dir = session->deployment->tmp_dir ? session->deployment->tmp_dir
 			   : tmp && *tmp                ? tmp
 							: "/tmp",

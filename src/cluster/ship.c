@@ -66,12 +66,22 @@ int ship_open(const struct cluster_job *job, struct shipped *shipped, struct err
 		shipped->dir = NULL;
 		return rc;
 	}
-	shipped->files[0] = text_printf("%s/" SHIP_PROGRAM, shipped->dir);
-	shipped->files[1] = text_printf("%s/" SHIP_PROGRAMME, shipped->dir);
-	if (!shipped->files[0] || !shipped->files[1])
-		return error_no_memory(err, strlen(shipped->dir));
-	const int rc = copy_file(job->fold_path, shipped->files[0], 0755, err);
-	return rc < 0 ? rc : copy_file(job->programme_path, shipped->files[1], 0644, err);
+	const struct {
+		const char *from;
+		const char *name;
+		mode_t mode;
+	} files[SHIP_MAX] = {{job->fold_path, SHIP_PROGRAM, 0755},
+			     {job->programme_path, SHIP_PROGRAMME, 0644},
+			     {job->other_path, SHIP_OTHER, 0644}};
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i < SHIP_MAX && files[i].from; i++) {
+		char *const to = text_printf("%s/%s", shipped->dir, files[i].name);
+		if (!to)
+			return error_no_memory(err, strlen(shipped->dir));
+		shipped->files[shipped->n_files++] = to;
+		rc = copy_file(files[i].from, to, files[i].mode, err);
+	}
+	return rc;
 }
 
 void ship_close(struct shipped *shipped)
@@ -80,6 +90,6 @@ void ship_close(struct shipped *shipped)
 	if (shipped->dir)
 		(void)file_remove_tree(shipped->dir, &ignored); /* nothing depends on it */
 	free(shipped->dir);
-	free(shipped->files[0]);
-	free(shipped->files[1]);
+	for (unsigned i = 0; i < shipped->n_files; i++)
+		free(shipped->files[i]);
 }

@@ -27,6 +27,7 @@
 /* Of what it says to stderr, the end is kept: stack traces are long. */
 #define SAID_BYTES_MAX  ((size_t)1024 * 1024)
 #define ROW_BYTES_MAX   ((size_t)64 * 1024 * 1024)
+#define HADOOP_USER     "HADOOP_USER_NAME="
 #define EXIT_NO_PROGRAM 127
 
 struct run {
@@ -85,21 +86,24 @@ static unsigned fill_arguments(const struct run *run, const char *files, const c
 	return n;
 }
 
-/* Ours, without what says which language texts are in. *out is freed with free (its texts are not its own). */
-static const char **make_environment(void)
+/* Ours, without what says which language texts are in. *out is freed with free (its texts are not its own). `user`: a variable that takes
+ * the place of ours, or NULL. */
+static const char **make_environment(const char *user)
 {
 	static const char LOCALE[] = "LC_ALL=C.UTF-8"; /* under C, texts of a script lose what is not ASCII */
 	size_t n = 0;
 	while (environ[n])
 		n++;
-	const char **const out = calloc(n + 2, sizeof(*out));
+	const char **const out = calloc(n + 3, sizeof(*out));
 	if (!out)
 		return NULL;
 	size_t to = 0;
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "LC_", 3) != 0 && strncmp(environ[i], "LANG", 4) != 0)
+		if (strncmp(environ[i], "LC_", 3) != 0 && strncmp(environ[i], "LANG", 4) != 0 &&
+		    !(user && strncmp(environ[i], HADOOP_USER, strlen(HADOOP_USER)) == 0))
 			out[to++] = environ[i];
-	out[to] = LOCALE;
+	out[to++] = LOCALE;
+	out[to] = user;
 	return out;
 }
 
@@ -107,9 +111,11 @@ static int start(struct run *run, struct error *err)
 {
 	assert(run->files.dir); /* by spark_files_write */
 	_cleanup_free_ char *files = join_files(run->options);
-	const char **const environment = make_environment();
+	_cleanup_free_ char *user =
+		run->options->hadoop_user ? text_printf(HADOOP_USER "%s", run->options->hadoop_user) : NULL;
+	const char **const environment = make_environment(user);
 	const char *argv[ARGUMENTS_MAX];
-	int rc = files && environment ? 0 : error_no_memory(err, ARGUMENTS_MAX);
+	int rc = files && environment && (user || !run->options->hadoop_user) ? 0 : error_no_memory(err, ARGUMENTS_MAX);
 	if (rc == 0) {
 		fill_arguments(run, files, argv);
 		/* What it leaves where it runs goes with the directory. When this process is killed, tables must not change any

@@ -83,6 +83,8 @@ struct spark_options {
 	/* Files that are copied into the directory in which the executors' programs run. */
 	const char *const *files;
 	unsigned n_files;
+	const char *
+		hadoop_user; /* who it is where a cluster believes names (HADOOP_USER_NAME); NULL: as the environment says */
 	const char *tmp_dir; /* where the private directory is made */
 	/* A row of a statement of spark_script_add_rows: its JSON object, which lives until the call returns (what else
 	 * comes on stdout are notices of the JVM). 0, or a code with err set, which ends the run. May be NULL when

@@ -151,7 +151,7 @@ def test_what_would_be_missing_is_refused(edge, shop):
     assert "has orders in tables of this machine" in shop.ok("collect", "--once", code=2).err
 
 
-@pytest.mark.parametrize("command", [["audit"], ["sql", "SELECT 1"], ["customer", "1"]])
+@pytest.mark.parametrize("command", [["audit"], ["explain", "1"], ["sql", "SELECT 1"], ["customer", "1"]])
 def test_what_cannot_work_on_a_cluster_yet_says_so(edge, command):
     assert f"`punchcard {command[0]}` cannot work on a cluster yet" in edge.ok(*command, code=2).err
 
@@ -164,6 +164,14 @@ def test_no_spark(edge):
         err = edge.ok(*command, code=1).err
         assert "cannot start no-such-spark-sql" in err and "cluster.spark.command in punchcard.yaml" in err
         assert not (edge.lake / "p/batch/lease").exists()
+    programme = edge.dir / "programme.yaml"
+    assert "cannot start no-such-spark-sql" in edge.ok("simulate", "--programme", programme, code=1).err
+    assert "--parquet: on a cluster" in edge.ok("simulate", "--programme", programme, "--parquet", "x", code=2).err
+    customers = edge.dir.parent / "c.csv"
+    customers.write_text("1,1,Ann,,2024-01-01,,,F,1990\n")
+    assert "cannot start no-such-spark-sql" in edge.ok("load", "customers", customers, code=1).err
+    assert not (edge.lake / "p/warehouse/customers").exists()
+    assert "no customer format" in edge.ok("load", "customers", "--format", "none", customers, code=2).err
     assert "has not begun yet" in edge.ok("refresh", "--data-dt", "2100-01-01", code=2).err
     away = {**edge.cluster, "hdfs": {"url": "http://127.0.0.1:9", "path": "/p"}}
     shop = edge.dir.parent / "other"

@@ -2,12 +2,14 @@
 every table is the same, row for row. HDFS and HBase are directories; Spark is a real one (see test_spark.py).
 """
 
+import gzip
 import json
 import os
 import pathlib
 import random
 import signal
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -15,6 +17,7 @@ import test_spark
 from test_spark import SPARK, check_same
 
 import history
+import parquet
 from conftest import Shop, environment, pc  # noqa: F401
 from history import CLUB, History, as_ndjson, history_shop, judge
 
@@ -150,3 +153,119 @@ def test_history(pc, tmp_path, lake):  # noqa: F811
     same_report(expected, made, "rewritten")
     check_tables(alone, edges[1], day, tmp_path)
     edges[1].nothing_is_left()
+
+
+CUSTOMERS = [
+    "17|1|  Zoë Ångström |zoe@x.example|2024-01-02|\"C-17\"|1990-05-06|F|1990",
+    "3|2|Bo|bo@x.example|2023-12-31|C-3||M|1985",
+    "x|2|nobody||2023-12-31||||",
+    "17|1|Zoë Berg|zoe@y.example|2024-01-03|C-17|1990-05-06|F|",
+    "4|1|Di||2024-13-01||||",
+    "5|1|Ed||2024-02-01|||N|",
+]
+
+
+def customers_csv(lines):
+    return "".join(line.replace("|", ",") + "\n" for line in lines)
+
+
+def without(report, *keys):
+    report = {key: value for key, value in report.items() if key not in keys}
+    report["files"] = [{key: value for key, value in file.items() if key not in ("landed", "file")} for file in report["files"]]
+    return report
+
+
+def test_load(pc, tmp_path, lake):  # noqa: F811
+    """Customer files: lines, counts and table as on one machine; a model that fails leaves all as it was; then tables with names."""
+    alone = history_shop(pc, tmp_path / "alone")
+    edge = Edge(pc, tmp_path / "edge", "e1", lake)
+    files = [tmp_path / "one.csv", tmp_path / "two.csv.gz"]
+    files[0].write_text(customers_csv(CUSTOMERS[:4]))
+    files[1].write_bytes(gzip.compress(customers_csv(CUSTOMERS[4:]).encode()))
+    expected = alone.json("load", "customers", *files)
+    made = json.loads(edge.batch("load", "customers", "--json", "--strict", *files, code=3).out)
+    assert without(made) == without(expected) and made["quarantined"] == 2 and made["customers"] == 3
+    assert made["files"][0]["landed"].startswith("warehouse/customers/format=classic/000001-")
+    assert (lake / "p" / made["files"][0]["landed"]).read_bytes() == files[0].read_bytes()
+    check_same(alone.warehouse, edge.warehouse, "customers_cln", tmp_path, "")
+    check_quarantine(alone, edge, tmp_path)
+    edge.nothing_is_left()
+
+    # Again: nothing is made, and Spark is not asked.
+    command = edge.cluster["spark"]["command"]
+    edge.cluster["spark"]["command"] = ["no-such-spark-sql"]
+    edge.write_config(cluster=edge.cluster)
+    again = edge.report("load", "customers", files[1])
+    assert again["files"][0]["already_loaded"] and again["customers"] == 3
+    assert without(again) == without(alone.json("load", "customers", files[1]))
+    # Spark is not there when it is needed, or the model is wrong: nothing has landed.
+    third = tmp_path / "three.csv"
+    third.write_text(customers_csv(["3,2,Bo Berg,bo@x.example,2024-02-03,C-3,,M,1985".replace(",", "|")]))
+    assert "cannot start no-such-spark-sql" in edge.batch("load", "customers", third, code=1).err
+    edge.cluster["spark"]["command"] = command
+    edge.write_config(cluster=edge.cluster)
+    model = edge.dir / "models/customers_cln.sql"
+    good = model.read_text()
+    model.write_text(good.replace("WHERE age = 1", "WHERE age > 0"))
+    assert "customers_cln has customer" in edge.batch("load", "customers", third, code=1).err
+    assert len(list((lake / "p/warehouse/customers").rglob("*.csv*"))) == 2
+    check_same(alone.warehouse, edge.warehouse, "customers_cln", tmp_path, "")
+    model.write_text(good)
+    alone.json("load", "customers", third)
+    assert edge.report("load", "customers", third)["customers"] == 3
+    check_same(alone.warehouse, edge.warehouse, "customers_cln", tmp_path, "")
+    assert len(list((lake / "p/warehouse/_customers/rows").glob("*.parquet"))) == 3
+
+    story = History(7, "2024-03-01", 5, 12, 100)
+    put_and_collect(edge, "a.json", story.events)
+    put_and_collect(alone, "a.json", story.events)
+    day = history.date_text(story.days()[-1])
+    alone.json("rebuild", "--data-dt", day)
+    edge.batch("rebuild", "--data-dt", day)
+    check_tables(alone, edge, day, tmp_path)
+    # A model that fails is told by its place, and leaves the tables alone.
+    model = edge.dir / "models/loyalty.sql"
+    model.write_text(model.read_text().replace("a.orders ", "a.orderz "))
+    line = next(i for i, text in enumerate(model.read_text().splitlines(), 1) if "a.orderz" in text)
+    err = edge.batch("rebuild", "--data-dt", day, code=1).err
+    assert f"models/loyalty.sql:{line}: " in err and "orderz" in err
+    check_tables(alone, edge, day, tmp_path)
+    edge.nothing_is_left()
+
+
+def check_quarantine(alone, edge, tmp_path):
+    rows = []
+    for root in (alone.dir / "data", edge.lake / "p"):
+        out = tmp_path / "bad.json"
+        parquet.run(f"COPY (SELECT line, reason, text FROM '{root}/quarantine/customers-*.parquet' ORDER BY ALL) TO '{out}' (FORMAT json)")
+        rows.append(out.read_text())
+    assert rows[0] == rows[1] and rows[0]
+
+
+def test_simulate(pc, tmp_path, lake):  # noqa: F811
+    """Another programme on the history, to the last thousandth: ledgers that only one has, tiers, who loses most."""
+    story = History(11, "2024-03-01", 20, 40, 700)
+    alone = history_shop(pc, tmp_path / "alone", customer_id="text")
+    edge = Edge(pc, tmp_path / "edge", "e1", lake, customer_id="text")
+    events = [(f"K\\und {customer} ä", event) for customer, event in story.events]
+    put_and_collect(alone, "a.json", events)
+    put_and_collect(edge, "a.json", events)
+    other = json.loads(json.dumps(CLUB))
+    other["ledgers"] = [{"name": "points", "expiry": {"days": "5"}}, {"name": "miles", "value": "0.05"}]
+    other["earn"] = [
+        {"name": "base", "ledger": "points", "per_amount": {"points": "1", "per": "4"}},
+        {"name": "miles", "ledger": "miles", "per_visit": {"points": "3"}},
+    ]
+    other["tiers"]["levels"][1]["threshold"] = "40"
+    other["rewards"] = other["rewards"][:1]
+    path = tmp_path / "other.yaml"
+    path.write_text(json.dumps(other))
+    day = history.date_text(story.days()[-2])
+    options = ["simulate", "--programme", path, "--data-dt", day]
+    expected = alone.json(*options)
+    before = sorted(lake.rglob("*"))
+    made = json.loads(edge.batch(*options, "--json").out, parse_float=Decimal)
+    assert made == expected
+    new = [path for path in sorted(lake.rglob("*")) if path not in before and "_metastore" not in path.parts]
+    assert [path.name for path in new if path.name not in ("derby.log", "_metastore", "_side")] == []
+    assert "--parquet: on a cluster" in edge.batch(*options, "--parquet", tmp_path / "x.parquet", code=2).err

@@ -84,6 +84,7 @@ static int run(struct bench *bench, const char *body, const struct spark_script 
 		.n_settings = 2,
 		.files = FILES,
 		.n_files = 2,
+		.hadoop_user = "keeper",
 		.tmp_dir = bench->dir,
 		.row = take_row,
 		.progress = tell,
@@ -110,15 +111,18 @@ static void test_what_it_is_told(void **state)
 	struct spark_script *const script = make_script((const char *const[]){"SELECT 'ä'", NULL});
 	struct error err;
 	setenv("LC_ALL", "C", 1);
+	setenv("HADOOP_USER_NAME", "somebody", 1);
 	assert_int_equal(spark_script_add_rows(script, "rows", "SELECT 1 AS a", &err), 0);
-	const int rc = run(bench,
-			   "exec 9>'../told'; echo \"$*\" >&9; cat \"$2\" \"$8\" >&9; pwd >&9; echo \"$LC_ALL\" >&9\n"
-			   "[ -z \"$(cat)\" ] || exit 7\n"
-			   "ls /proc/self/fd | wc -l >&9\n"
-			   "echo 'punchcard-statement 0'; echo 'a row of nobody'; echo 'punchcard-statement 1'\n"
-			   "echo 'CodeCache: size=49152Kb'; echo; echo '{\"a\":1}'\n"
-			   "printf '\\r[Stage 3:====>    (5 + 2) / 20]\\r   \\n' >&2",
-			   script, &err);
+	const int rc = run(
+		bench,
+		"exec 9>'../told'; echo \"$*\" >&9; cat \"$2\" \"$8\" >&9; pwd >&9; echo \"$LC_ALL $HADOOP_USER_NAME\" "
+		">&9\n"
+		"[ -z \"$(cat)\" ] || exit 7\n"
+		"ls /proc/self/fd | wc -l >&9\n"
+		"echo 'punchcard-statement 0'; echo 'a row of nobody'; echo 'punchcard-statement 1'\n"
+		"echo 'CodeCache: size=49152Kb'; echo; echo '{\"a\":1}'\n"
+		"printf '\\r[Stage 3:====>    (5 + 2) / 20]\\r   \\n' >&2",
+		script, &err);
 	assert_int_equal(rc, 0);
 	assert_string_equal(buf_text(&bench->rows), "1:{\"a\":1};");
 	_cleanup_buf_ struct buf told = {0};
@@ -133,7 +137,7 @@ static void test_what_it_is_told(void **state)
 		strstr(text, "SELECT 'punchcard-statement 0';\nSELECT 'ä';\nSELECT 'punchcard-statement 1';\n"));
 	assert_non_null(strstr(text, "'ignoreNullFields', 'false'"));
 	assert_non_null(strstr(text, "/spark-"));
-	assert_non_null(strstr(text, "\nC.UTF-8\n"));
+	assert_non_null(strstr(text, "\nC.UTF-8 keeper\n"));
 	/* Of the private directory nothing is left. */
 	DIR *const left = opendir(bench->dir);
 	assert_non_null(left);
