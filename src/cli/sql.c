@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "cli/command.h"
-#include "serving/query.h"
+#include "serving/query_cluster.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -39,7 +39,15 @@ static const char USAGE[] =
 	"TABLES names the tables, SUMMARIZE gives figures of each column. Queries only read: COPY, SET, ATTACH, "
 	"INSTALL,\n"
 	"CREATE and their like are refused, and no file outside the deployment's data is reached. Times are UTC.\n"
-	"Ctrl-C stops a query.\n";
+	"Ctrl-C stops a query.\n"
+	"\n"
+	"On a cluster the language is Spark's SQL (https://spark.apache.org/docs/latest/sql-ref.html), and it is one "
+	"SELECT, "
+	"WITH ...\n"
+	"SELECT or VALUES, over transactions_cln, customers_cln, ledger, balances and loyalty. Spark is started for "
+	"it, which "
+	"takes\n"
+	"some ten seconds.\n";
 
 struct arguments {
 	enum table_format format;
@@ -130,7 +138,8 @@ static int run_query(const struct deployment *deployment, struct slice sql, cons
 	if (rc < 0)
 		return cli_fail(&err);
 	const struct query_options options = {.format = arguments->format, .out = stdout, .watch = watch};
-	rc = query_run(deployment, sql, &options, &err);
+	rc = deployment->config->cluster.on ? query_cluster_run(deployment, sql, &options, &err)
+					    : query_run(deployment, sql, &options, &err);
 	const enum watch_reason reason = watch_stop(watch);
 	if (rc == 0)
 		return EXIT_OK;

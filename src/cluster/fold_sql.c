@@ -85,6 +85,16 @@ int fold_events_sql(const struct fold_events *events, struct buf *out)
 	return rc;
 }
 
+int fold_counted_sql(const char *table, const struct cluster_cut *cut, struct buf *out)
+{
+	int rc = buf_append_text(out, "SELECT ");
+	if (rc == 0)
+		rc = cluster_column_names(out, "transactions_cln");
+	if (rc == 0)
+		rc = buf_printf(out, " FROM (SELECT *, input_file_name() AS file FROM %s) AS rows WHERE true", table);
+	return rc < 0 ? rc : append_cut(out, cut, false);
+}
+
 /* In the order of the customers, and within one: the state, whose time is NULL, then by time. */
 static int append_input(struct buf *out, const struct fold_query *query)
 {

@@ -28,6 +28,8 @@ struct fold_query {
 
 /* "(SELECT … FROM transactions_cln …) AS events [LEFT ANTI JOIN …]", for FROM. 0 or ERROR_NO_MEMORY, as all here. */
 int fold_events_sql(const struct fold_events *events, struct buf *out);
+/* "SELECT <columns> FROM <table> …": rows of transactions_cln, by that name, in files that count. */
+int fold_counted_sql(const char *table, const struct cluster_cut *cut, struct buf *out);
 /* The columns of the staged rows: "kind STRING, cust_id BIGINT, n1 BIGINT, …". */
 int fold_columns_sql(enum customer_id_type id_type, struct buf *out);
 /* "SELECT TRANSFORM (…) … USING '…' AS (…) … FROM (…)". */

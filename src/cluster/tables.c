@@ -151,13 +151,28 @@ static int append_columns(struct buf *out, const struct cluster_tables *tables, 
 	return rc;
 }
 
-int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *name)
+static const struct table *find_table(const char *name)
 {
 	unsigned i = 0;
 	while (i + 1 < sizeof(TABLES) / sizeof(TABLES[0]) && strcmp(TABLES[i].name, name) != 0)
 		i++;
 	assert(strcmp(TABLES[i].name, name) == 0);
-	return append_columns(out, tables, &TABLES[i]);
+	return &TABLES[i];
+}
+
+int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *name)
+{
+	return append_columns(out, tables, find_table(name));
+}
+
+int cluster_column_names(struct buf *out, const char *name)
+{
+	const struct table *const table = find_table(name);
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i <= table->n_columns; i++)
+		rc = buf_printf(out, "%s%s", i ? ", " : "",
+				i == table->customer ? "cust_id" : table->columns[i - (i > table->customer)].name);
+	return rc == 0 && table->partitioned ? buf_append_text(out, ", data_dt") : rc;
 }
 
 static int add_table(struct spark_script *script, const struct cluster_tables *tables, const struct table *table,

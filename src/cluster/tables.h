@@ -48,6 +48,9 @@ int cluster_value(struct buf *out, struct output_place place, enum fold_type typ
 /* "entry_no BIGINT, event_id STRING, …": the columns of one of the tables, without data_dt. 0 or ERROR_NO_MEMORY. */
 int cluster_columns(struct buf *out, const struct cluster_tables *tables, const char *name);
 
+/* "event_id, line_no, …, data_dt": the names of its columns. */
+int cluster_column_names(struct buf *out, const char *name);
+
 /* Statements that make database and tables where they are missing, and register the partitions that there are (of
  * transactions_cln also those that others have added). The script goes on in that database. */
 int cluster_tables_add(struct spark_script *script, const struct cluster_tables *tables, struct error *err);

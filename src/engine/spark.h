@@ -46,6 +46,17 @@ int spark_script_add_rows(struct spark_script *script, const char *what, const c
 /* <models_dir>/<name>.sql between two texts of ours, as one statement; errors as engine_run_model's. */
 int spark_script_add_model(struct spark_script *script, const char *models_dir, const char *name, const char *before,
 			   const char *after, struct error *err);
+/*
+ * A query of a person, which is to read and nothing else, between two texts of ours, as spark_script_add_rows; errors as those of a model,
+ * with `name` for its file. It is one SELECT, WITH … SELECT, VALUES or TABLE, whose parentheses are closed, so that what stands around it
+ * is; comments are left out. ERROR_USAGE: it is another statement, none, or more than one, or it has what could write or start
+ * programs (TRANSFORM … USING, reflect), or what Spark's shell would split wrongly (a line feed in a text, a raw text with a backslash).
+ * ERROR_SQL: a text, comment or parenthesis is not closed.
+ */
+int spark_script_add_query(struct spark_script *script, const char *name, struct slice query, const char *before,
+			   const char *after, struct error *err);
+/* How many statements it has. */
+unsigned spark_script_count(const struct spark_script *script);
 /* Statements are counted from 0, in the order in which they are added. All of them, as they are given to Spark, for people
  * and tests. ERROR_NO_MEMORY. */
 int spark_script_text(const struct spark_script *script, struct buf *out);

@@ -22,6 +22,15 @@ struct spark_script {
 	unsigned cap;
 };
 
+/* What makes JSON of a SELECT that stands between the two. Without the format the times are cut to milliseconds. */
+#define SPARK_ROWS_BEFORE                                                                            \
+	"SELECT to_json(struct(*), map('ignoreNullFields', 'false', 'timestampFormat', 'yyyy-MM-dd " \
+	"HH:mm:ss.SSSSSS', 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS')) FROM (\n"
+#define SPARK_ROWS_AFTER "\n)"
+
+/* Adds an empty statement, which spark_script_free frees once it is counted (script->n++). NULL: out of memory. */
+struct spark_statement *spark_script_new_statement(struct spark_script *script, const char *what);
+
 /* What stands in the row of stdout that tells of a statement's begin, before its number. */
 #define SPARK_MARK "punchcard-statement "
 

@@ -32,7 +32,7 @@ void spark_script_free(struct spark_script *script)
 	free(script);
 }
 
-static struct spark_statement *add(struct spark_script *script, const char *what)
+struct spark_statement *spark_script_new_statement(struct spark_script *script, const char *what)
 {
 	if (script->n == script->cap) {
 		const unsigned cap = script->cap ? script->cap * 2 : 16;
@@ -49,7 +49,7 @@ static struct spark_statement *add(struct spark_script *script, const char *what
 
 int spark_script_add(struct spark_script *script, const char *what, const char *sql, struct error *err)
 {
-	struct spark_statement *const statement = add(script, what);
+	struct spark_statement *const statement = spark_script_new_statement(script, what);
 	if (!statement)
 		return error_no_memory(err, sizeof(*statement));
 	script->n++;
@@ -58,11 +58,7 @@ int spark_script_add(struct spark_script *script, const char *what, const char *
 
 int spark_script_add_rows(struct spark_script *script, const char *what, const char *select, struct error *err)
 {
-	/* Without the format the times are cut to milliseconds. */
-	_cleanup_free_ char *sql =
-		text_printf("SELECT to_json(struct(*), map('ignoreNullFields', 'false', 'timestampFormat', 'yyyy-MM-dd "
-			    "HH:mm:ss.SSSSSS', 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS')) FROM (\n%s\n)",
-			    select);
+	_cleanup_free_ char *sql = text_printf(SPARK_ROWS_BEFORE "%s" SPARK_ROWS_AFTER, select);
 	const int rc = sql ? spark_script_add(script, what, sql, err) : error_no_memory(err, strlen(select));
 	if (rc == 0)
 		script->statements[script->n - 1].rows = true;
@@ -120,7 +116,7 @@ int spark_script_add_model(struct spark_script *script, const char *models_dir, 
 			   const char *after, struct error *err)
 {
 	_cleanup_free_ char *what = text_printf("models/%s.sql", name);
-	struct spark_statement *const statement = what ? add(script, what) : NULL;
+	struct spark_statement *const statement = what ? spark_script_new_statement(script, what) : NULL;
 	if (!statement)
 		return error_no_memory(err, sizeof(*statement));
 	script->n++;
@@ -136,6 +132,11 @@ int spark_script_add_model(struct spark_script *script, const char *models_dir, 
 }
 
 /* ---- as text ---- */
+
+unsigned spark_script_count(const struct spark_script *script)
+{
+	return script->n;
+}
 
 int spark_script_text(const struct spark_script *script, struct buf *out)
 {
