@@ -4,15 +4,19 @@
 #include "net/rdkafka.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Fetched ahead, of all partitions together. */
 #define AHEAD_KIB "16384"
+/* How long its end is waited for. */
+#define CLOSE_S 5
 
 struct kafka {
 	rd_kafka_t *rk;
@@ -159,6 +163,84 @@ int kafka_open(const struct kafka_options *options, struct kafka **out, struct e
 	return 0;
 }
 
+/* librdkafka's end is waited for in a thread of its own: it may never come when a topic was deleted and made anew (seen with 2.0.2, and
+ * not the only report of its kind). Then the instance is left as it is, with what it uses. */
+struct closing {
+	struct kafka *kafka;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool done;
+	bool left; /* nobody waits any more */
+};
+
+static void free_kafka(struct kafka *kafka)
+{
+	if (kafka->fd >= 0)
+		close(kafka->fd);
+	free(kafka->name);
+	free(kafka);
+}
+
+static void free_closing(struct closing *closing)
+{
+	pthread_cond_destroy(&closing->changed);
+	pthread_mutex_destroy(&closing->mutex);
+	free_kafka(closing->kafka);
+	free(closing);
+}
+
+static void *destroy(void *argument)
+{
+	struct closing *const closing = argument;
+	rdkafka.destroy_flags(closing->kafka->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	pthread_mutex_lock(&closing->mutex);
+	closing->done = true;
+	const bool left = closing->left;
+	pthread_cond_signal(&closing->changed);
+	pthread_mutex_unlock(&closing->mutex);
+	if (left)
+		free_closing(closing);
+	return NULL;
+}
+
+static void wait_for_end(struct closing *closing)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += CLOSE_S;
+	pthread_mutex_lock(&closing->mutex);
+	while (!closing->done && pthread_cond_timedwait(&closing->changed, &closing->mutex, &until) == 0)
+		;
+	const bool done = closing->done;
+	closing->left = !done;
+	pthread_mutex_unlock(&closing->mutex);
+	if (done)
+		free_closing(closing);
+	else
+		LOG_WARNING("librdkafka does not end, and is left as it is");
+}
+
+static void end(struct kafka *kafka)
+{
+	struct closing *const closing = calloc(1, sizeof(*closing));
+	pthread_t thread;
+	if (!closing) {
+		rdkafka.destroy_flags(kafka->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		free_kafka(kafka);
+		return;
+	}
+	closing->kafka = kafka;
+	pthread_mutex_init(&closing->mutex, NULL);
+	pthread_cond_init(&closing->changed, NULL);
+	if (pthread_create(&thread, NULL, destroy, closing) == 0) {
+		pthread_detach(thread);
+		wait_for_end(closing);
+		return;
+	}
+	(void)destroy(closing);
+	free_closing(closing);
+}
+
 void kafka_close(struct kafka *kafka)
 {
 	if (!kafka)
@@ -170,11 +252,9 @@ void kafka_close(struct kafka *kafka)
 	if (kafka->told)
 		rdkafka.queue_destroy(kafka->told);
 	if (kafka->rk)
-		rdkafka.destroy_flags(kafka->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	if (kafka->fd >= 0)
-		close(kafka->fd);
-	free(kafka->name);
-	free(kafka);
+		end(kafka);
+	else
+		free_kafka(kafka);
 }
 
 int kafka_fd(const struct kafka *kafka)

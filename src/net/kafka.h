@@ -45,7 +45,7 @@ struct kafka_options {
 /* ERROR_CONFIG: a setting that librdkafka does not know, or that is not the user's to make (kafka_owns); it cannot be loaded.
  * ERROR_NO_MEMORY, ERROR_IO. Does not wait for a broker. */
 int kafka_open(const struct kafka_options *options, struct kafka **out, struct error *err);
-/* Does not wait for a broker. NULL is fine. */
+/* Waits some seconds at most, for librdkafka's threads. NULL is fine. */
 void kafka_close(struct kafka *kafka);
 
 /* Readable when there may be something to poll. */

@@ -158,6 +158,9 @@ static int add_parts(struct kafka_reader *reader, struct kafka_topic *topic, int
 static void say_missing(struct kafka_reader *reader, struct kafka_topic *topic, const struct error *fault)
 {
 	metrics_source_state(reader->source->metrics, METRICS_BACKING_OFF);
+	for (size_t i = 0; i < reader->n_parts; i++)
+		if (reader->parts[i]->topic == topic && !reader->parts[i]->gone)
+			reader->parts[i]->gone = reader->must_assign = true;
 	if (topic->missing)
 		return;
 	topic->missing = true;

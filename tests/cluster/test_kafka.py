@@ -63,6 +63,21 @@ def producer(kafka):
 
 
 @pytest.fixture
+def started():
+    """started(shop): its daemon, which does not outlive the test."""
+    daemons = []
+
+    def make(shop):
+        daemons.append(Daemon(shop))
+        return daemons[-1]
+
+    yield make
+    for daemon in daemons:
+        if daemon.process.poll() is None:
+            daemon.kill()
+
+
+@pytest.fixture
 def topic(request):
     """A new name each time: servers may be those of the run before."""
     return f"{request.node.name.replace('_', '-')}-{time.time_ns()}"
@@ -97,13 +112,13 @@ def check(shop, n):
     assert shop.value("SELECT count(*) FROM quarantine") == 0
 
 
-def test_killed(pc, tmp_path, kafka, producer, topic):
+def test_killed(pc, tmp_path, kafka, producer, topic, started):
     """20,000 orders over partitions, of which some are added; the daemon is killed, and once the broker."""
     n = 20_000
     chance = random.Random(7)
     kafka.create_topic(topic, 4)
     shop = shop_of(pc, tmp_path / "shop", kafka, topic)
-    daemon = Daemon(shop)
+    daemon = started(shop)
     for i in range(n // 2):
         producer.put(topic, chance.randrange(4), order(i))
     for _ in range(4):
@@ -123,10 +138,10 @@ def test_killed(pc, tmp_path, kafka, producer, topic):
     producer.flush()
     wait_for("the orders", lambda: count(shop) == n - 1000, 120)
     topics(kafka, "--alter", "--topic", topic, "--partitions", "6")
-    producer.forget()
+    knows = Producer(kafka.servers)  # of six, not of four
     for i in range(n - 1000, n):
-        producer.put(topic, 4 + i % 2, order(i))
-    producer.flush()
+        knows.put(topic, 4 + i % 2, order(i))
+    knows.close()
     check(shop, n)
     wait_for("status to say so", lambda: source_state(shop) == "running", 30)
     daemon.stop()
@@ -154,21 +169,22 @@ def test_two_share_a_topic(pc, tmp_path, kafka, producer, topic):
     assert sorted((words[2], words[3], words[5]) for words in mine) == [(str(i), "100", "0") for i in range(4)]
 
 
-def test_topic_made_anew(pc, tmp_path, kafka, producer, topic):
+def test_topic_made_anew(pc, tmp_path, kafka, producer, topic, started):
     kafka.create_topic(topic)
     shop = shop_of(pc, tmp_path / "shop", kafka, topic)
-    daemon = Daemon(shop)
+    daemon = started(shop)
     for i in range(20):
         producer.put(topic, 0, order(i))
     producer.flush()
     wait_for("the first", lambda: count(shop) == 20, 60)
     topics(kafka, "--delete", "--topic", topic)
     producer.forget()
-    daemon.wait_log("a partition is not there any more; it is looked for again")
+    daemon.wait_log("a topic is not there; it is looked for again")
     kafka.create_topic(topic)
+    knows = Producer(kafka.servers)
     for i in range(20, 30):
-        producer.put(topic, 0, order(i))
-    producer.flush()
+        knows.put(topic, 0, order(i))
+    knows.close()
     check(shop, 30)
     assert "made anew" in daemon.wait_log("a topic is not what it was")["what"]
     assert shop.value("SELECT count(*) FROM transactions_cln WHERE event_id LIKE '%#2/0:%'") == 10
