@@ -345,7 +345,11 @@ static int take_options(struct options *options, int argc, char **argv)
 static int run_flume(const struct cli *cli, struct options *options)
 {
 	struct flume_set *const set = &options->flume;
-	int code = flume_set_open(set, options->format, options->check ? stdout : stderr);
+	struct deployment *deployment = NULL;
+	/* Where it cannot be opened, --check reports without it, and whoever runs it says why. */
+	(void)deployment_open(cli->dir, DEPLOYMENT_READ, "collect", &deployment, NULL);
+	int code = flume_set_open(set, options->format, deployment ? &deployment->config->cluster : NULL,
+				  options->check ? stdout : stderr);
 	if (code == EXIT_OK && !options->check && options->once)
 		code = flume_set_can_end(set) ? collect(cli, &set->topology, options->strict, options->as_json)
 					      : EXIT_USAGE;
@@ -355,6 +359,7 @@ static int run_flume(const struct cli *cli, struct options *options)
 		code = daemon_run(cli->dir, &running, &err) < 0 ? cli_fail(&err) : EXIT_OK;
 	}
 	flume_set_close(set);
+	deployment_close(deployment);
 	return code;
 }
 

@@ -54,7 +54,7 @@ static void print_report(const struct flume_agent *agent, FILE *out)
 
 /* --- all agents --- */
 
-static int read_all(struct flume_set *set, const char *format, FILE *out)
+static int read_all(struct flume_set *set, const char *format, const struct config_cluster *cluster, FILE *out)
 {
 	struct error err = {0};
 	unsigned refused = 0;
@@ -65,7 +65,7 @@ static int read_all(struct flume_set *set, const char *format, FILE *out)
 						       set->agents[i]);
 		int rc = flume_properties_read(set->files[i], &set->properties[i], &err);
 		if (rc == 0)
-			rc = flume_agent_read(set->properties[i], set->agents[i], format, &set->read[i], &err);
+			rc = flume_agent_read(set->properties[i], set->agents[i], format, cluster, &set->read[i], &err);
 		if (rc < 0) {
 			cli_fail(&err);
 			return rc == ERROR_CONFIG || rc == ERROR_NOT_FOUND ? EXIT_USAGE : EXIT_FAILED;
@@ -107,9 +107,9 @@ static int put_together(struct flume_set *set)
 	return EXIT_OK;
 }
 
-int flume_set_open(struct flume_set *set, const char *format, FILE *out)
+int flume_set_open(struct flume_set *set, const char *format, const struct config_cluster *cluster, FILE *out)
 {
-	const int code = read_all(set, format, out);
+	const int code = read_all(set, format, cluster, out);
 	return code == EXIT_OK ? put_together(set) : code;
 }
 

@@ -32,8 +32,8 @@ struct flume_set {
 	struct topology topology;
 };
 
-/* Prints each agent's report to `out`. EXIT_OK; EXIT_USAGE when something is refused, EXIT_FAILED. Says what is wrong. */
-int flume_set_open(struct flume_set *set, const char *format, FILE *out);
+/* Prints each agent's report to `out`. `cluster`: of punchcard.yaml, which outlives it; NULL: none. EXIT_OK; EXIT_USAGE when something is refused, EXIT_FAILED. Says what is wrong. */
+int flume_set_open(struct flume_set *set, const char *format, const struct config_cluster *cluster, FILE *out);
 /* Whether all sources are files of a directory, which --once can take; says what is not. */
 bool flume_set_can_end(const struct flume_set *set);
 void flume_set_close(struct flume_set *set);

@@ -19,16 +19,16 @@ const char *cluster_directory_of(const char *url)
 	return strncmp(url, FILE_URL, strlen(FILE_URL)) == 0 ? url + strlen(FILE_URL) : NULL;
 }
 
-static int open_warehouse(const struct deployment *deployment, const char *writer, bool to_look, struct warehouse **out,
-			  struct error *err)
+static int open_directory(const struct deployment *deployment, const char *root, const char *writer, bool to_look,
+			  struct warehouse **out, struct error *err)
 {
 	const struct config_cluster *const cluster = &deployment->config->cluster;
 	const char *const directory = cluster_directory_of(cluster->hdfs_url);
 	if (directory) {
-		_cleanup_free_ char *root = text_printf("%s%s", directory, cluster->hdfs_path);
-		if (!root)
+		_cleanup_free_ char *local = text_printf("%s%s", directory, root);
+		if (!local)
 			return error_no_memory(err, LIMIT_PATH_BYTES);
-		return warehouse_open_local(&(struct warehouse_local_options){.root = root, .writer = writer}, out,
+		return warehouse_open_local(&(struct warehouse_local_options){.root = local, .writer = writer}, out,
 					    err);
 	}
 	static const enum warehouse_auth AUTH[] = {[CLUSTER_AUTH_SIMPLE] = WAREHOUSE_AUTH_SIMPLE,
@@ -41,7 +41,7 @@ static int open_warehouse(const struct deployment *deployment, const char *write
 			return error_no_memory(err, LIMIT_PATH_BYTES);
 	}
 	const struct warehouse_hdfs_options options = {.url = cluster->hdfs_url,
-						       .root = cluster->hdfs_path,
+						       .root = root,
 						       .writer = writer,
 						       .auth = AUTH[cluster->hdfs_auth],
 						       .user = cluster->hdfs_user,
@@ -54,13 +54,19 @@ static int open_warehouse(const struct deployment *deployment, const char *write
 int cluster_open_warehouse(const struct deployment *deployment, const char *writer, struct warehouse **out,
 			   struct error *err)
 {
-	return open_warehouse(deployment, writer, false, out, err);
+	return open_directory(deployment, deployment->config->cluster.hdfs_path, writer, false, out, err);
+}
+
+int cluster_open_directory(const struct deployment *deployment, const char *root, const char *writer,
+			   struct warehouse **out, struct error *err)
+{
+	return open_directory(deployment, root, writer, false, out, err);
 }
 
 int cluster_open_warehouse_to_look(const struct deployment *deployment, const char *writer, struct warehouse **out,
 				   struct error *err)
 {
-	return open_warehouse(deployment, writer, true, out, err);
+	return open_directory(deployment, deployment->config->cluster.hdfs_path, writer, true, out, err);
 }
 
 /* "Bearer <the first line>". */
@@ -87,18 +93,24 @@ static int open_lmdb(const char *directory, uint32_t map_gib, bool read_only, st
 	return rc < 0 ? rc : cells_open_lmdb(directory, &options, out, err);
 }
 
-static int open_cells(const struct deployment *deployment, bool read_only, struct cells **out, struct error *err)
+/* `prefix`: NULL: of punchcard's own tables. */
+static int open_cells(const struct deployment *deployment, bool read_only, const char *prefix, struct cells **out,
+		      struct error *err)
 {
 	const struct config *const config = deployment->config;
 	const char *const directory = cluster_directory_of(config->cluster.hbase_url);
-	if (directory)
-		return open_lmdb(directory, config->view_map_gib, read_only, out, err);
+	if (directory) {
+		_cleanup_free_ char *other = prefix ? text_printf("%s-%stables", directory, prefix) : NULL;
+		return prefix && !other
+			       ? error_no_memory(err, LIMIT_PATH_BYTES)
+			       : open_lmdb(other ? other : directory, config->view_map_gib, read_only, out, err);
+	}
 	_cleanup_buf_ struct buf bearer = {0};
 	struct cells_hbase_options options = CELLS_HBASE_OPTIONS_DEFAULT;
 	options.http.url = config->cluster.hbase_url;
 	options.http.silence_ms = read_only ? READER_SILENCE_MS : SILENCE_MS;
 	options.http.retry.limit_ms = read_only ? READER_PATIENCE_MS : PATIENCE_MS;
-	options.prefix = config->cluster.hbase_prefix;
+	options.prefix = prefix ? prefix : config->cluster.hbase_prefix;
 	if (config->cluster.hbase_auth == CLUSTER_AUTH_SPNEGO)
 		options.http.auth = HTTP_AUTH_SPNEGO;
 	if (config->cluster.hbase_auth == CLUSTER_AUTH_TOKEN) {
@@ -116,10 +128,15 @@ static int open_cells(const struct deployment *deployment, bool read_only, struc
 
 int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err)
 {
-	return open_cells(deployment, false, out, err);
+	return open_cells(deployment, false, NULL, out, err);
 }
 
 int cluster_open_cells_to_read(const struct deployment *deployment, struct cells **out, struct error *err)
 {
-	return open_cells(deployment, true, out, err);
+	return open_cells(deployment, true, NULL, out, err);
+}
+
+int cluster_open_tables(const struct deployment *deployment, const char *prefix, struct cells **out, struct error *err)
+{
+	return open_cells(deployment, false, prefix, out, err);
 }

@@ -15,7 +15,13 @@
 /* `writer`: of what may put at the same time each has another; copied. ERROR_CONFIG, ERROR_IO (a token file), ERROR_NO_MEMORY. */
 int cluster_open_warehouse(const struct deployment *deployment, const char *writer, struct warehouse **out,
 			   struct error *err);
+/* The same of another directory than punchcard's own, absolute. */
+int cluster_open_directory(const struct deployment *deployment, const char *root, const char *writer,
+			   struct warehouse **out, struct error *err);
 int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err);
+/* Tables whose names begin with `prefix` ("": any) instead of those of punchcard's own. Where a directory takes HBase's place, they lie
+ * beside these ("<directory>-<prefix>tables"), for a process opens one once. */
+int cluster_open_tables(const struct deployment *deployment, const char *prefix, struct cells **out, struct error *err);
 /* For who only reads, and waits for the answer: what does not answer within some seconds is away. ERROR_NOT_FOUND: a directory takes
  * HBase's place, and nothing was written yet. */
 int cluster_open_cells_to_read(const struct deployment *deployment, struct cells **out, struct error *err);

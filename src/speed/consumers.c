@@ -172,7 +172,7 @@ static int recover_sink(struct consumer *consumer, struct error *err)
 	return rc < 0 ? rc : consumer_ready(consumer, offset, err);
 }
 
-static const struct consumer_kind SINK_KIND = {.write = write_sink, .recover = recover_sink};
+static const struct consumer_kind SINK_KIND = {.prepare = recover_sink, .write = write_sink, .recover = recover_sink};
 
 /* --- all --- */
 
@@ -200,7 +200,8 @@ static int open_sinks(struct consumers *all, struct sink *sinks, unsigned n_sink
 		rc = journal_reader_open(all->journal, &consumer->reader, err);
 		if (rc == 0)
 			rc = sink_open(sink, all->deployment, all->journal, &offset, err);
-		if (rc == 0)
+		/* Else the consumer's thread does first what is left. */
+		if (rc == 0 && !sink->left)
 			rc = consumer_ready(consumer, offset, err);
 	}
 	return rc;

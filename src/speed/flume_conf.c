@@ -400,7 +400,7 @@ static int read_components(struct flume_agent *agent, struct error *err)
 }
 
 int flume_agent_read(const struct flume_properties *properties, const char *name, const char *format,
-		     struct flume_agent **out, struct error *err)
+		     const struct config_cluster *cluster, struct flume_agent **out, struct error *err)
 {
 	if (!format)
 		format = "classic";
@@ -419,6 +419,7 @@ int flume_agent_read(const struct flume_properties *properties, const char *name
 	if (!agent)
 		return error_no_memory(err, sizeof(*agent));
 	agent->properties = properties;
+	agent->cluster = cluster && cluster->on ? cluster : NULL;
 	agent->name = strdup(name);
 	agent->format = strdup(format);
 	int rc = agent->name && agent->format ? 0 : error_no_memory(err, strlen(name));

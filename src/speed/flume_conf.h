@@ -69,6 +69,7 @@ struct flume_component {
 
 struct flume_agent {
 	const struct flume_properties *properties;
+	const struct config_cluster *cluster; /* NULL: there is none */
 	char *name;
 	char *format; /* "classic", "ndjson", or "lines": no line is an event */
 	struct flume_component *components;
@@ -84,10 +85,10 @@ struct flume_agent {
 	unsigned n_sinks;
 };
 
-/* `format`: NULL: classic. ERROR_CONFIG when there is no such agent (with those there are) or format; ERROR_NO_MEMORY. What the agent
- * itself has wrong is a remark. The properties must outlive it. */
+/* `format`: NULL: classic. `cluster`: of punchcard.yaml; where it is on, hdfs and hbase sinks write there; NULL: there is none. ERROR_CONFIG when there is no such agent (with those there are) or format; ERROR_NO_MEMORY. What the agent
+ * itself has wrong is a remark. The properties and the cluster must outlive it. */
 int flume_agent_read(const struct flume_properties *properties, const char *name, const char *format,
-		     struct flume_agent **out, struct error *err);
+		     const struct config_cluster *cluster, struct flume_agent **out, struct error *err);
 void flume_agent_free(struct flume_agent *agent);
 /* "spooldir" and so on. */
 const char *flume_type_name(enum flume_type type);

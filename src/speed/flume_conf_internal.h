@@ -5,6 +5,7 @@
  *     flume_keys.c      which keys a type has, and what they mean here
  *     flume_sources.c   values of sources
  *     flume_sinks.c     values of sinks, limits of channels
+ *     flume_places.c    where sinks put what they take
  *     flume_pattern.c   Java's regular expressions as patterns of ours
  */
 #ifndef PUNCHCARD_SPEED_FLUME_CONF_INTERNAL_H
@@ -50,6 +51,12 @@ char *flume_source_name(const struct flume_agent *agent, const struct flume_comp
 /* flume_sources.c, flume_sinks.c: fill agent->sources and agent->sinks. */
 int flume_make_source(struct flume_agent *agent, const struct flume_component *source, struct error *err);
 int flume_make_sink(struct flume_agent *agent, const struct flume_component *component, struct error *err);
+/* flume_places.c. Of an hdfs.path: sets sink->dir, in_warehouse and on_cluster. */
+int flume_take_path(struct flume_agent *agent, const struct flume_component *component,
+		    const struct flume_property *item, struct sink *sink, struct error *err);
+/* Refuses a table of punchcard's own. */
+int flume_check_table(struct flume_agent *agent, const struct flume_component *component,
+		      const struct flume_property *table, const struct sink *sink, struct error *err);
 int flume_check_limits(struct flume_agent *agent, struct error *err);
 
 /* flume_pattern.c */

@@ -210,43 +210,6 @@ static int find_feeders(struct flume_agent *agent, const struct flume_component 
 
 /* --- files --- */
 
-static bool is_our_table(struct slice name)
-{
-	static const char *const OURS[] = {"customers",        "customers_cln", "transactions_cln", "ledger",
-					   "balances",         "loyalty",       "account_state",    "accounts",
-					   "account_balances", "quarantine"};
-	for (size_t i = 0; i < sizeof(OURS) / sizeof(OURS[0]); i++)
-		if (name.len == strlen(OURS[i]) && strncasecmp(name.data, OURS[i], name.len) == 0)
-			return true;
-	return false;
-}
-
-/* "hdfs://namenode:8020/tmp/flume/sink/" is "tmp/flume/sink", below the warehouse. */
-static int take_path(struct flume_agent *agent, const struct flume_component *component,
-		     const struct flume_property *item, struct sink *sink, struct error *err)
-{
-	const char *path = item->value;
-	const char *const scheme = strstr(path, "://");
-	if (scheme)
-		path = strchrnul(scheme + 3, '/');
-	path += strspn(path, "/");
-	size_t len = strlen(path);
-	while (len && path[len - 1] == '/')
-		len--;
-	_cleanup_free_ char *padded = text_printf("/%.*s/", (int)len, path);
-	if (!padded)
-		return error_no_memory(err, len);
-	if (len == 0 || strstr(padded, "/../") || strstr(padded, "/./") || strpbrk(padded, "*?[\\"))
-		return flume_say(agent, FLUME_REFUSED, component, item, err,
-				 "expected a directory below the root, without '..' and without * ? [ \\");
-	if (is_our_table((struct slice){path, strcspn(path, "/")}))
-		return flume_say(agent, FLUME_REFUSED, component, item, err,
-				 "punchcard has a table of that name there; expected another directory");
-	sink->in_warehouse = true;
-	sink->dir = strndup(path, len);
-	return sink->dir ? 0 : error_no_memory(err, len);
-}
-
 static bool has_header(const struct sink *sink, const char *source, struct slice name)
 {
 	for (unsigned i = 0; i < sink->n_headers; i++)
@@ -374,7 +337,7 @@ static int make_hdfs(struct flume_agent *agent, const struct flume_component *co
 	const char *const newline = flume_text(agent, component, "serializer.appendNewline", "true");
 	sink->driver = &sink_files;
 	sink->no_newline = strcasecmp(newline, "true") != 0;
-	int rc = path ? take_path(agent, component, path, sink, err)
+	int rc = path ? flume_take_path(agent, component, path, sink, err)
 		      : flume_say(agent, FLUME_REFUSED, component, NULL, err,
 				  "it has no hdfs.path; expected a directory such as /tmp/flume/sink");
 	if (rc == 0)
@@ -393,6 +356,9 @@ static int make_hdfs(struct flume_agent *agent, const struct flume_component *co
 	if (rc == 0 && (strchr(sink->prefix, '/') || strchr(sink->suffix, '/')))
 		rc = flume_say(agent, FLUME_REFUSED, component, flume_get(agent, component, "hdfs.filePrefix"), err,
 			       "names of files have no '/'");
+	if (rc == 0 && sink->on_cluster && (strchr(sink->prefix, ':') || strchr(sink->suffix, ':')))
+		rc = flume_say(agent, FLUME_REFUSED, component, flume_get(agent, component, "hdfs.filePrefix"), err,
+			       "HDFS has no names with ':'");
 	return rc;
 }
 
@@ -441,7 +407,8 @@ static int make_hbase(struct flume_agent *agent, const struct flume_component *c
 				     "org.apache.flume.sink.hbase.SimpleAsyncHbaseEventSerializer";
 	const struct flume_property *const table = flume_get(agent, component, "table");
 	const struct flume_property *const family = flume_get(agent, component, "columnFamily");
-	sink->driver = &sink_rows;
+	sink->on_cluster = agent->cluster;
+	sink->driver = sink->on_cluster ? &sink_cells : &sink_rows;
 	sink->delay_ms = ROW_DELAY_MS;
 	sink->at_bytes = ROW_BYTES;
 	if (!table || !family)
@@ -458,9 +425,8 @@ static int make_hbase(struct flume_agent *agent, const struct flume_component *c
 								"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:") != len))
 		rc = flume_say(agent, FLUME_REFUSED, component, table, err,
 			       "expected at most 64 letters, digits, '_', '-', '.', ':'");
-	if (rc == 0 && is_our_table(slice_of(table->value)))
-		rc = flume_say(agent, FLUME_REFUSED, component, table, err,
-			       "punchcard has a table of that name; expected another");
+	if (rc == 0)
+		rc = flume_check_table(agent, component, table, sink, err);
 	if (rc == 0)
 		rc = take_text(&sink->table, table->value, err);
 	if (rc < 0)

@@ -114,14 +114,15 @@ int sink_open(struct sink *sink, const struct deployment *deployment, struct jou
 			"journal, or a part is lost; put data/ back from a backup",
 			sink->name, (unsigned long long)found.offset, (unsigned long long)first,
 			(unsigned long long)next);
+	sink->left = false;
 	if (rc == 0 && sink->driver->open)
 		rc = sink->driver->open(sink, (struct slice){found.rest.data, found.rest.len}, err);
-	buf_release(&found.rest);
-	sink->left = false;
 	/* From now on what comes is kept for it. */
 	sink->next = found.offset ? found.offset : next;
 	if (rc == 0)
-		rc = sink_commit(sink, (struct slice){0}, err);
+		rc = sink_commit(sink, sink->left ? (struct slice){found.rest.data, found.rest.len} : (struct slice){0},
+				 err);
+	buf_release(&found.rest);
 	if (rc < 0)
 		return error_prefix(err, "sink %s", sink->name);
 	*offset = sink->next;
@@ -137,12 +138,14 @@ int sink_recover(struct sink *sink, uint64_t *offset, struct error *err)
 	if (sink->driver->close)
 		sink->driver->close(sink);
 	sink->state = NULL;
+	sink->left = false;
 	if (rc == 0 && sink->driver->open)
 		rc = sink->driver->open(sink, (struct slice){found.rest.data, found.rest.len}, err);
 	buf_release(&found.rest);
+	if (rc == 0 && sink->left && sink->driver->settle)
+		rc = sink->driver->settle(sink, err);
 	if (rc < 0)
 		return rc;
-	sink->left = false;
 	*offset = found.offset ? found.offset : sink->first;
 	return 0;
 }

@@ -36,8 +36,10 @@ struct sink_line {
 };
 
 struct sink_driver {
-	/* `rest`: what the last commit has left to do; gone when it returns. May be NULL. */
+	/* `rest`: what the last commit has left to do; gone when it returns. It is done, or sink->left set. May be NULL. */
 	int (*open)(struct sink *sink, struct slice rest, struct error *err);
+	/* Does what is left, or has done it. May be NULL: there never is anything behind `open`. */
+	int (*settle)(struct sink *sink, struct error *err);
 	int (*begin)(struct sink *sink, uint64_t first, uint64_t next, struct error *err);
 	int (*line)(struct sink *sink, const struct sink_line *line, struct error *err);
 	int (*commit)(struct sink *sink, struct error *err);
@@ -64,7 +66,8 @@ struct sink {
 	/* hdfs, file_roll */
 	char *dir; /* hdfs: below the warehouse, with escapes; file_roll: relative to the deployment */
 	bool in_warehouse;
-	char *prefix; /* of files' names; hdfs: with escapes */
+	bool on_cluster; /* hdfs, hbase: of the cluster of punchcard.yaml, not of this machine */
+	char *prefix;    /* of files' names; hdfs: with escapes */
 	char *suffix;
 	char *timezone;      /* of %Y and so on; NULL: the programme's */
 	uint64_t roll_lines; /* of a file; 0: any number */
@@ -88,14 +91,15 @@ struct sink {
 	void *state; /* the driver's */
 };
 
-extern const struct sink_driver sink_files, sink_rows, sink_logger, sink_null;
+extern const struct sink_driver sink_files, sink_rows, sink_cells, sink_logger, sink_null;
 
-/* Its offset is *offset; a new one begins behind the last block. Before the sources start. */
+/* Its offset is *offset; a new one begins behind the last block. Before the sources start. With sink->left, sink_recover comes before the
+ * first write: what is left could not be done yet. */
 int sink_open(struct sink *sink, const struct deployment *deployment, struct journal *journal, uint64_t *offset,
 	      struct error *err);
 /* Takes the lines of blocks first to next - 1, all or none. */
 int sink_write(struct sink *sink, struct journal_reader *reader, uint64_t first, uint64_t next, struct error *err);
-/* After a failed write: opens it again. *offset: where it goes on, for an error may come behind the commit. */
+/* After a failed write: opens it again, and does what is left. *offset: where it goes on, for an error may come behind the commit. */
 int sink_recover(struct sink *sink, uint64_t *offset, struct error *err);
 /* For drivers: moves the offset to sink->next, and keeps `rest`, durably. */
 int sink_commit(struct sink *sink, struct slice rest, struct error *err);

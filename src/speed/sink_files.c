@@ -5,12 +5,16 @@
  * offset and, in the same transaction, where each of them is to go; then they are renamed. So a file is seen once it counts, whole, and
  * a crash at any moment leaves either nothing that counts or names that are still to be given, which the next opening does.
  *
+ * On a cluster they are staged in data/sinks, and sent to HDFS (store/warehouse.h) instead of renamed: what is there already under this
+ * name and with this length was sent before. Names have the edge's and the sink's, so nobody else's can be there.
+ *
  * What is left to do is as in struct sink_names. Paths are relative to the deployment when they are below it.
  */
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "cluster/open.h"
 #include "speed/sink.h"
 #include "speed/sink_path.h"
 
@@ -48,7 +52,9 @@ struct files {
 	struct part *parts;
 	unsigned n_parts;
 	unsigned n_open;
-	struct buf rest; /* files that have not their last names yet */
+	struct buf rest;             /* files that have not their last names yet */
+	struct warehouse *warehouse; /* of a cluster; NULL: of this machine */
+	size_t root_len;             /* the part of a target that is the warehouse's root, and '/' */
 };
 
 /* --- names --- */
@@ -80,11 +86,23 @@ static int sync_dir_of(const char *path, struct error *err)
 	return dir ? file_sync_dir(dir, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 }
 
+/* The same on a cluster; ERROR_EXISTS only if something of another length has the name. */
+static int send_file(const struct files *files, const char *staged, const char *target, struct error *err)
+{
+	const char *const path = target + files->root_len;
+	const int rc = warehouse_put_file(files->warehouse, path, staged, err);
+	if (rc == 0 && unlink(staged) < 0)
+		return error_errno(err, errno, "cannot remove %s", staged);
+	return rc;
+}
+
 /* Gives a file its last name, unless it has it. */
-static int give_name(const char *staged, const char *target, struct error *err)
+static int give_name(const struct files *files, const char *staged, const char *target, struct error *err)
 {
 	if (!file_exists(staged))
 		return 0;
+	if (files->warehouse)
+		return send_file(files, staged, target, err);
 	int rc = make_dir_of(target, err);
 	for (unsigned attempt = 1; rc == 0 && attempt <= NAMES_MOST; attempt++) {
 		_cleanup_free_ char *name = other_name(target, attempt);
@@ -107,6 +125,7 @@ static char *text_of(const struct sink *sink, struct slice name)
 
 static int give_names(const struct sink *sink, struct slice rest, struct error *err)
 {
+	const struct files *const files = sink->state;
 	struct sink_names names = sink_names_of(rest);
 	struct slice from;
 	struct slice to;
@@ -114,8 +133,8 @@ static int give_names(const struct sink *sink, struct slice rest, struct error *
 	while ((next = sink_names_next(&names, &from, &to)) == 1) {
 		_cleanup_free_ char *staged = text_of(sink, from);
 		_cleanup_free_ char *target = text_of(sink, to);
-		const int rc =
-			staged && target ? give_name(staged, target, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+		const int rc = staged && target ? give_name(files, staged, target, err)
+						: error_no_memory(err, LIMIT_PATH_BYTES);
 		if (rc < 0)
 			return rc;
 	}
@@ -126,7 +145,8 @@ static int give_names(const struct sink *sink, struct slice rest, struct error *
 
 static int set_staging(struct sink *sink, struct files *files, struct error *err)
 {
-	_cleanup_free_ char *root = sink_path_root(sink);
+	_cleanup_free_ char *root =
+		sink->on_cluster ? text_printf("%s/sinks", sink->deployment->data_dir) : sink_path_root(sink);
 	_cleanup_free_ char *name = strdup(sink->name);
 	if (!root || !name)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
@@ -138,6 +158,36 @@ static int set_staging(struct sink *sink, struct files *files, struct error *err
 	return files->staging ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 }
 
+static int open_warehouse(struct sink *sink, struct files *files, struct error *err)
+{
+	_cleanup_free_ char *root = sink_path_root(sink);
+	_cleanup_free_ char *writer = text_printf("%s-%s", sink->deployment->config->cluster.edge, sink->name);
+	if (!root || !writer)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	*strchrnul(writer, '/') = '-';
+	files->root_len = strlen(root) + 1;
+	return cluster_open_directory(sink->deployment, root, writer, &files->warehouse, err);
+}
+
+/* What was not sent yet is sent by the consumer's thread, which tries again when the cluster is away. */
+static int keep_rest(struct sink *sink, struct files *files, struct slice rest, struct error *err)
+{
+	const struct sink_names names = sink_names_of(rest);
+	sink->left = names.left > 0;
+	return buf_append(&files->rest, rest.data, rest.len) < 0 ? error_no_memory(err, rest.len) : 0;
+}
+
+static int settle(struct sink *sink, struct error *err)
+{
+	struct files *const files = sink->state;
+	const int rc = give_names(sink, (struct slice){files->rest.data, files->rest.len}, err);
+	if (rc < 0)
+		return rc;
+	buf_clear(&files->rest);
+	sink->left = false;
+	return 0;
+}
+
 static int open_files(struct sink *sink, struct slice rest, struct error *err)
 {
 	struct files *const files = calloc(1, sizeof(*files));
@@ -147,6 +197,10 @@ static int open_files(struct sink *sink, struct slice rest, struct error *err)
 	int rc = sink_path_open(&files->path, sink, err);
 	if (rc == 0)
 		rc = set_staging(sink, files, err);
+	if (rc == 0 && sink->on_cluster) {
+		rc = open_warehouse(sink, files, err);
+		return rc == 0 ? keep_rest(sink, files, rest, err) : rc;
+	}
 	if (rc == 0)
 		rc = give_names(sink, rest, err);
 	/* What is still there was written by who died before it counted. */
@@ -184,6 +238,7 @@ static void close_files(struct sink *sink)
 	if (files->staging)
 		(void)rmdir(files->staging); /* unless there is something in it */
 	sink_path_close(&files->path);
+	warehouse_close(files->warehouse);
 	buf_release(&files->rest);
 	free(files->parts);
 	free(files->staging);
@@ -195,16 +250,15 @@ static void close_files(struct sink *sink)
 
 static int begin(struct sink *sink, uint64_t first, uint64_t next, struct error *err)
 {
-	struct files *const files = sink->state;
+	const struct files *const files = sink->state;
 	(void)first;
 	(void)next;
 	/* Names that could not be given the last time come first. */
-	const int rc = give_names(sink, (struct slice){files->rest.data, files->rest.len}, err);
-	if (rc < 0)
-		return rc;
-	buf_clear(&files->rest);
-	sink->left = false;
-	return file_make_dirs(files->staging, err);
+	int rc = settle(sink, err);
+	/* What is there behind that was written by who died before it counted. */
+	if (rc == 0 && sink->on_cluster)
+		rc = file_remove_tree(files->staging, err);
+	return rc == 0 ? file_make_dirs(files->staging, err) : rc;
 }
 
 static int flush(struct part *part, struct error *err)
@@ -241,8 +295,16 @@ static int name_part(const struct sink *sink, struct files *files, const char *d
 	if (files->n_parts)
 		snprintf(number, sizeof(number), ".%u", files->n_parts);
 	part->staged = text_printf("%s/%u", files->staging, files->n_parts);
-	part->target =
-		text_printf("%s.%" PRIu64 "-%" PRIu64 "%s%s", dir, sink->first, sink->next - 1, number, sink->suffix);
+	/* Several edges may write into one directory of a cluster. */
+	const char *const slash = strchr(sink->name, '/');
+	_cleanup_free_ char *whose = sink->on_cluster
+					     ? text_printf(".%s.%.*s.%s", sink->deployment->config->cluster.edge,
+							   (int)(slash - sink->name), sink->name, slash + 1)
+					     : strdup("");
+	if (!whose)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	part->target = text_printf("%s%s.%" PRIu64 "-%" PRIu64 "%s%s", dir, whose, sink->first, sink->next - 1, number,
+				   sink->suffix);
 	part->dir = strdup(dir);
 	return part->staged && part->target && part->dir ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 }
@@ -354,11 +416,13 @@ static int commit(struct sink *sink, struct error *err)
 		return rc;
 	/* From here on it counts: what does not succeed is done before the next batch, or by the next process. */
 	struct error left = {0};
-	sink->left = give_names(sink, (struct slice){files->rest.data, files->rest.len}, &left) < 0;
-	if (sink->left)
+	sink->left = true;
+	rc = settle(sink, &left);
+	/* Of a cluster that is away it is told, and it is tried again though nothing more comes. */
+	if (rc < 0 && sink->on_cluster)
+		return error_set(err, rc, "%s", left.message);
+	if (rc < 0)
 		LOG_WARNING("files of a sink wait for their names", log_text("sink", sink->name), log_error(&left));
-	else
-		buf_clear(&files->rest);
 	drop_parts(files);
 	return 0;
 }
@@ -370,5 +434,10 @@ static void give_up(struct sink *sink)
 		drop_parts(files); /* what is in the staging directory goes when it is opened again */
 }
 
-const struct sink_driver sink_files = {
-	.open = open_files, .begin = begin, .line = put_line, .commit = commit, .abort = give_up, .close = close_files};
+const struct sink_driver sink_files = {.open = open_files,
+				       .settle = settle,
+				       .begin = begin,
+				       .line = put_line,
+				       .commit = commit,
+				       .abort = give_up,
+				       .close = close_files};

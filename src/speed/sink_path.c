@@ -9,6 +9,8 @@
 
 static char *base_of(const struct sink *sink)
 {
+	if (sink->on_cluster)
+		return text_printf("/%s", sink->dir);
 	return sink->in_warehouse ? text_printf("%s/%s", sink->deployment->warehouse_dir, sink->dir)
 				  : deployment_path(sink->deployment, sink->dir);
 }

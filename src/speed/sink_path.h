@@ -38,6 +38,7 @@ struct sink_names {
 struct sink_names sink_names_of(struct slice rest);
 /* 1, *from and *to, which point into `rest`; 0 at the end; ERROR_CORRUPT. */
 int sink_names_next(struct sink_names *names, struct slice *from, struct slice *to);
+/* On a cluster all paths are of HDFS, from its root on. */
 /* Heap path of the directory as far as it is the same for all lines. NULL: no memory. */
 char *sink_path_root(const struct sink *sink);
 

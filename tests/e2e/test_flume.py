@@ -177,7 +177,7 @@ a.sinks.roll.channel = c
 a.sinks.roll.sink.directory = {spool}/out
 a.sinks.packed.type = hdfs
 a.sinks.packed.channel = d
-a.sinks.packed.hdfs.path = hdfs://namenode:8020/lake/%{{where}}/day=%Y-%m-%d
+a.sinks.packed.hdfs.path = hdfs://localhost:8020/lake/%{{where}}/day=%Y-%m-%d
 a.sinks.packed.hdfs.useLocalTimeStamp = true
 a.sinks.packed.hdfs.fileType = CompressedStream
 a.sinks.packed.hdfs.codeC = gzip
@@ -485,3 +485,98 @@ def test_ports(shop, spool):
     ]
     assert shop.value("SELECT count(*) FROM quarantine") == 1
     shop.ok("audit")
+
+
+# --- on a cluster, of which a directory takes the place ---
+
+
+@pytest.fixture
+def edge(shop, tmp_path):
+    """A deployment whose cluster is the directory lake beside it."""
+    shop.lake = tmp_path / "lake"
+    shop.cluster = {
+        "edge": "e1",
+        "hdfs": {"url": f"file://{shop.lake}", "path": "/user/punchcard"},
+        "hbase": {"url": f"file://{tmp_path}/hbase"},
+    }
+    shop.write_config(cluster=shop.cluster)
+    return shop
+
+
+def cells(directory):
+    """Values of all cells of an LMDB environment that stands for HBase: what is not of a key's form is none."""
+    return (directory / "data.mdb").read_bytes()
+
+
+def test_the_originals_agents_on_a_cluster(edge, spool, tmp_path):
+    want = []
+    for seconds in range(1_600_000_000, 1_600_000_030, 3):
+        name, line = order(seconds, seconds % 9 + 1)
+        want.append(line.strip())
+        for directory in ("one", "two"):
+            put(spool / directory, name, line)
+    once(edge, spool, *BOTH)
+    sink = edge.lake / "tmp/flume/sink"
+    assert sink_lines(sink) == want
+    assert all(name.startswith("FlumeData.e1.tier1.snk-1.") for name in sink_files(sink))
+    rows = cells(tmp_path / "hbase-tables")
+    assert b"spooled_table" in rows and b"spool_cf:col1" in rows
+    for line in want:
+        assert line.encode() in rows and f"flume-tier2-src-2/order_{line.split('|')[2]}.txt:1".encode() in rows
+    assert not (edge.warehouse / "tmp").exists() and not (edge.dir / "data/rows").exists()
+    # Again: nothing comes twice.
+    once(edge, spool, *BOTH)
+    assert sink_lines(sink) == want
+
+
+def test_a_killed_agent_on_a_cluster(edge, spool):
+    """Killed while it writes, and while what is written is sent."""
+    want = []
+    process = start(edge, spool, *BOTH[:4])
+    for i in range(8):
+        name, line = order(1_600_000_000 + i, i + 1)
+        want.append(line.strip())
+        put(spool / "one", name, line)
+        wait_for("it is taken", lambda: not waiting(spool / "one"))
+        process.kill()
+        process.wait()
+        process = start(edge, spool, *BOTH[:4])
+    process.kill()
+    process.wait()
+    once(edge, spool, *BOTH[:4])
+    assert sorted(sink_lines(edge.lake / "tmp/flume/sink")) == sorted(want)
+
+
+def test_hdfs_away(edge, spool):
+    """The agent starts and takes lines all the same; what could not be sent is sent when HDFS is there again."""
+    away = {**edge.cluster, "hdfs": {"url": "http://127.0.0.1:9", "path": "/user/punchcard"}}
+    edge.write_config(cluster=away)
+    name, line = order(1_600_000_000, 1)
+    put(spool / "one", name, line)
+    result = once(edge, spool, *BOTH[:4], code=1)
+    assert "HDFS http://127.0.0.1:9" in result.err
+    once(edge, spool, *BOTH[:4], code=1)  # nothing new comes, and it is not forgotten
+    edge.write_config(cluster=edge.cluster)
+    once(edge, spool, *BOTH[:4])
+    assert sink_lines(edge.lake / "tmp/flume/sink") == [line.strip()]
+    assert not list((edge.dir / "data/sinks").glob(".*/*"))
+
+
+def test_what_belongs_to_a_cluster(edge, shop, spool):
+    conf = spool / "a.conf"
+    text = (HERE / "tier1.conf").read_text()
+
+    def check(path, code):
+        conf.write_text(text.replace("/tmp/flume/sink/", path))
+        return edge.ok("collect", "--flume-conf", conf, "--agent", "tier1", "--check", code=code).out
+
+    assert "is that the same HDFS?" in check("hdfs://elsewhere:8020/tmp/x", 0)
+    assert "is punchcard's own (cluster.hdfs.path)" in check("hdfs:///user/punchcard/warehouse/x", 2)
+    assert "whose first part is the same" in check("/%Y/x", 2)
+    assert "HDFS has no names with ':'" in check("/lake/%H:%M", 2)
+    assert "s3a:// cannot be written to" in check("s3a://bucket/x", 2)
+    del edge.config["cluster"]
+    edge.write_config()
+    out = check("webhdfs://namenode:9870/tmp/x", 2)
+    assert "namenode is another machine, and punchcard.yaml has no section cluster" in out and ":19" in out
+    check("hdfs://localhost:8020/tmp/x", 0)

@@ -25,7 +25,7 @@ static void check_agent(const struct flume_properties *properties, const char *n
 {
 	struct flume_agent *agent = NULL;
 	struct error err = {0};
-	if (flume_agent_read(properties, name, "lines", &agent, &err) < 0) {
+	if (flume_agent_read(properties, name, "lines", NULL, &agent, &err) < 0) {
 		require(err.code == ERROR_CONFIG);
 		return;
 	}

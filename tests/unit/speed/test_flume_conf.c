@@ -18,7 +18,7 @@ static void read_agent(const char *text)
 	agent = NULL;
 	properties = NULL;
 	assert_int_equal(flume_properties_parse(slice_of(text), "f.conf", NULL, &properties, &err), 0);
-	if (flume_agent_read(properties, "a", NULL, &agent, &err) < 0)
+	if (flume_agent_read(properties, "a", NULL, NULL, &agent, &err) < 0)
 		fail_msg("%s", err.message);
 	for (unsigned i = 0; i < agent->n_remarks; i++)
 		if (agent->remarks[i].verdict == FLUME_REFUSED)
@@ -133,7 +133,7 @@ static void test_topology(void **state)
 		   "a.sources.s2.filegroups.f = /var/log/till.*\\\\.log\na.sources.s2.filegroups.g = /x/y\n"
 		   "a.channels.c1.type = memory\na.channels.c2.type = file\n"
 		   "a.sinks.k1.type = null\na.sinks.k1.channel = c1\n"
-		   "a.sinks.k2.type = hdfs\na.sinks.k2.channel = c2\na.sinks.k2.hdfs.path = hdfs://nn:8020//lake/x//\n"
+		   "a.sinks.k2.type = hdfs\na.sinks.k2.channel = c2\na.sinks.k2.hdfs.path = hdfs:////lake/x//\n"
 		   "a.sinks.k2.hdfs.fileType = datastream\na.sinks.k2.hdfs.rollCount = 5\na.sinks.k2.hdfs.rollInterval "
 		   "= 2\n");
 	assert_int_equal(agent->n_sources, 3);
