@@ -92,6 +92,7 @@ class Once:
 
     def __init__(self, binary):
         self.pc = Punchcard(str(binary))
+        self.senders = None  # of a world that has more than files
 
     def start(self, shop, disturbance):
         return self.pc.start("-C", shop.dir, *self.command, env=disturbance.environment())
@@ -123,8 +124,11 @@ class Daemon(Once):
 
     def start(self, shop, disturbance):
         log = (shop.dir.parent / f"{shop.dir.name}.log").open("w+b")  # a pipe would be full some day
-        process = self.pc.start("-C", shop.dir, *self.command, env=disturbance.environment(), stderr=log)
+        stdin = self.senders.start(shop) if self.senders else subprocess.DEVNULL
+        process = self.pc.start("-C", shop.dir, *self.command, env=disturbance.environment(), stdin=stdin, stderr=log)
         process.log = log
+        if self.senders:
+            self.senders.started()
         return process
 
     def run(self, shop, disturbance, meanwhile=lambda: None):
@@ -135,7 +139,7 @@ class Daemon(Once):
             self._wait(process, disturbance.kill_after, lambda: False)
             process.kill()
         else:
-            self._wait(process, disturbance.patience, lambda: said_started(self._so_far(process)) and not waiting(shop))
+            self._wait(process, disturbance.patience, lambda: said_started(self._so_far(process)) and not self._waits(shop))
             self._stop(process, disturbance)
         result = self._end(process)
         # Before it has begun it takes signals as any process does, and while it ends by itself because of the fault.
@@ -146,7 +150,7 @@ class Daemon(Once):
     def clean(self, shop, done):
         process = self.start(shop, Disturbance("."))
         try:
-            there = self._wait(process, HANGS_S, lambda: not waiting(shop) and said_started(self._so_far(process)) and done())
+            there = self._wait(process, HANGS_S, lambda: not self._waits(shop) and said_started(self._so_far(process)) and done())
             self._stop(process, Disturbance("."))
         except BaseException:
             process.kill()
@@ -158,6 +162,9 @@ class Daemon(Once):
         assert there, f"is not done, {waiting(shop)} wait: {result!r}"
         return result
 
+    def _waits(self, shop):
+        return waiting(shop) or (self.senders and self.senders.waits())
+
     @staticmethod
     def _so_far(process):
         return Result(process.args, process.returncode, b"", os.pread(process.log.fileno(), 1 << 20, 0))
@@ -165,9 +172,13 @@ class Daemon(Once):
     def _end(self, process):
         try:
             self.pc.end(process, HANGS_S)
+            if self.senders:
+                self.senders.stop()
             return self._so_far(process)
         finally:
             process.log.close()
+            if self.senders:
+                self.senders.ends.set()
 
     @staticmethod
     def _stop(process, disturbance):

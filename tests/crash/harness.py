@@ -57,6 +57,7 @@ class Case:
         self.driver = drivers.DRIVERS[options.driver](options.binary)
         # A loss gives a file another inode, by which it is followed.
         self.world = shops.World(self.chance, days, follows=not self.driver.ends_by_itself and kind != "power")
+        self.driver.senders = self.world.senders
         self.shop = Shop(self.driver.pc, self.dir / "shop")
         self.shop.dir.mkdir()
         shutil.copytree(ROOT / "models", self.shop.dir / "models")
@@ -291,6 +292,8 @@ class Case:
             self.power()
         else:
             self.broken()
+        if self.world.senders:
+            self.tally["answers"] += self.world.senders.answers
 
 
 def run_case(kind, seed, options):
@@ -405,6 +408,8 @@ def main(arguments=None):
         options.place.rmdir()
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in options.kinds)
     what = f"{tallies['runs']} runs, {tallies['struck']} struck, {tallies['losses']} power losses"
+    if tallies["answers"]:
+        what += f", {tallies['answers']} requests answered"
     verdict = f"{len(reports)} FAILED" if reports else "all good"
     print(
         f"{sum(counts.values())} cases (seeds {options.first} to {options.first + max(counts.values(), default=1) - 1}: {kinds}),"

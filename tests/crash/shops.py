@@ -10,6 +10,7 @@ import json
 from collections import Counter
 
 import events
+import senders
 from events import judge
 
 END_S = 1_760_000_000  # a day of October 2025: long settled, whatever a clock that jumps says
@@ -119,6 +120,10 @@ class World:
         self.log = Log(chance) if follows and chance.random() < 0.7 else None
         if self.log:
             self.sources.append(dict(LOG))
+        streams = [source for source in senders.STREAMS if follows and chance.random() < 0.5]
+        self.sources += [senders.stream(source, chance) for source in streams]
+        self.senders = senders.Senders(self.sources[len(self.sources) - len(streams) :], chance.random()) if streams else None
+        self.piped = {}  # name: the File of what comes through a pipe
         self.programme = copy.deepcopy(events.PROGRAMME)
         self.programme["late"] = {"days": chance.randrange(1, 6), "open_events": chance.randrange(1, 9)}
         self.programme["timezone"] = chance.choice(("UTC", "Asia/Bangkok", "America/New_York"))
@@ -134,7 +139,7 @@ class World:
         drawn = []
         for customer, event in made:
             source = chance.choice(self.sources)
-            if source["format"] != "ndjson":
+            if source.get("format", "ndjson") != "ndjson":
                 event = self._plain_order(event, source)
             elif event.kind == judge.REFUND and event.order in by_id and by_id[event.order].source in ("til", "kio", "log"):
                 event.order = "order-77777777"  # a line has no id before it is in a file
@@ -164,6 +169,10 @@ class World:
             order_mappings=[RECEIPTS],
             journal={"retention_hours": chance.choice((0, 24))},
         )
+        for source in self._piped_sources():
+            path = shop.dir / senders.path_of(source["name"])
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
 
     # -- files
 
@@ -172,7 +181,7 @@ class World:
 
     def _add(self, file, customer, event):
         """An event to the end of a file."""
-        how = self._source(file.source)["format"]
+        how = self._source(file.source).get("format", "ndjson")
         if file.text and not file.text.endswith("\n"):
             file.text += "\n"
         if how == "receipts" and not file.text:
@@ -232,6 +241,9 @@ class World:
             if own and source["name"] == "log":
                 self._write_log(shop, own)
                 continue
+            if own and "dir" not in source:
+                self._write_stream(shop, source, own)
+                continue
             while own:
                 size = self.chance.choice((1, 5, 20, len(own)))
                 grown = self._known(shop, source["name"]) if self.chance.random() < 0.2 else []
@@ -256,6 +268,35 @@ class World:
             self._add(file, customer, event)
         self.log.write(path, file.text[before:], False)
 
+    def _piped_sources(self):
+        return [source for source in self.sources if source.get("type") in ("exec", "stdin")]
+
+    def _stream_file(self, source):
+        self.n_files += 1
+        file = File(source, f"{source}-{self.n_files}")
+        file.played_out, file.in_spool = True, False
+        self.files.append(file)
+        return file
+
+    def _write_stream(self, shop, source, part):
+        """Requests, or more of what comes through a pipe. Of bad lines nothing is known twice, so there are none."""
+        name = source["name"]
+        if source["type"] != "http":
+            file = self.piped.get(name) or self.piped.setdefault(name, self._stream_file(name))
+            before = len(file.text)
+            for customer, event in part:
+                self._add(file, customer, event)
+            with (shop.dir / senders.path_of(name)).open("a", encoding="utf-8") as out:
+                out.write(file.text[before:])
+            return
+        while part:
+            size = self.chance.choice((1, 5, 20, len(part)))
+            file = self._stream_file(name)
+            for customer, event in part[:size]:
+                self._add(file, customer, event)
+            self.senders.requests.append(file)  # the last thing: another thread looks at it
+            part = part[size:]
+
     def end_lines(self, shop):
         """Whoever was writing has written all of it."""
         if self.log and self.log.half:
@@ -265,6 +306,8 @@ class World:
         """A clean run has taken all there is."""
         for file in self.files:
             file.waits_behind_its_name = False
+        for file in self.piped.values():
+            file.done = len(file.places)
         if self.log and self.log.file:
             self.log.is_known = True
 
@@ -296,7 +339,7 @@ class World:
             self._write(shop, self.chance.choice(known))
 
     def _with_ids(self):
-        return [source["name"] for source in self.sources if source["format"] != "classic"]
+        return [source["name"] for source in self.sources if "dir" in source and source["format"] != "classic"]
 
     def _sent(self, source):
         return [place for file in self.files if file.source == source for place in file.places]
