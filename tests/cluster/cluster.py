@@ -22,6 +22,7 @@ import fcntl
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -48,13 +49,15 @@ class ClusterError(Exception):
 
 
 def free_ports(n):
-    """Ports that nobody has now. All are held until all are chosen, so that they differ."""
+    """Ports that nobody has now, and that no connection gets by itself later: below the range of those."""
+    below = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     with contextlib.ExitStack() as stack:
         ports = []
-        for _ in range(n):
+        while len(ports) < n:
             listener = stack.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            ports.append(listener.getsockname()[1])
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", random.randrange(below - 12000, below)))
+                ports.append(listener.getsockname()[1])
         return ports
 
 
@@ -291,7 +294,9 @@ class Hbase:
         self.zookeeper_address = f"127.0.0.1:{ports['zookeeper']}"
         self._configure(ports, hdfs)
         hbase = "org.apache.hadoop.hbase"
-        self.zookeeper = Daemon(cluster, "zookeeper", "hbase", "128m", [f"{hbase}.zookeeper.HQuorumPeer", "start"])
+        self.zookeeper = Daemon(
+            cluster, "zookeeper", "hbase", "128m", [f"{hbase}.zookeeper.HQuorumPeer", "start"], options=["-Dzookeeper.admin.enableServer=false"]
+        )
         self.master = Daemon(cluster, "master", "hbase", "384m", [f"{hbase}.master.HMaster", "start"])
         self.region_server = Daemon(
             cluster, "region-server", "hbase", "512m", [f"{hbase}.regionserver.HRegionServer", "start"], self.is_ready
