@@ -8,7 +8,8 @@
  *     explain_free(explain);
  *
  * The customer's events are read out of transactions_cln, the journal's tail included, and folded by the kernel once more: so
- * what is printed is what the fold does, and not a second opinion. It needs no lock, and makes nobody wait.
+ * what is printed is what the fold does, and not a second opinion. It needs no lock, and makes nobody wait. On a cluster they are read
+ * out of HBase, without the watch (errors are those of store/cells.h then).
  *
  * An explanation belongs to one thread at a time. Memory: some hundred bytes an event of that customer.
  */

@@ -92,6 +92,8 @@ int explain_fold(struct explain *explain, int32_t day, struct error *err);
 
 /* Reads the customer's events and adds them. */
 int explain_read(struct explain *explain, const struct deployment *deployment, struct watch *watch, struct error *err);
+/* The same on a cluster. */
+int explain_read_cluster(struct explain *explain, const struct deployment *deployment, struct error *err);
 
 /* ---- words: pieces of text, without a line's end ---- */
 

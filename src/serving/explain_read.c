@@ -228,6 +228,8 @@ int explain_read(struct explain *explain, const struct deployment *deployment, s
 {
 	struct error local = {0};
 	int rc = ERROR_NOT_FOUND;
+	if (deployment->config->cluster.on)
+		return explain_read_cluster(explain, deployment, err);
 	/* A table that is replaced meanwhile is read again. */
 	for (unsigned attempt = 0; rc == ERROR_NOT_FOUND && attempt < QUERY_ATTEMPTS; attempt++)
 		rc = read_once(explain, deployment, watch, &local);

@@ -48,6 +48,14 @@ def test_customers(edge):
     edge.run("customer", 41, code=1)
 
 
+def test_explanations(edge):
+    """A customer's history is a scan, of the first and the last rows of the table, too."""
+    for customer in range(1, 41):
+        told = json.loads(edge.run("explain", customer, "--json"))
+        assert len([entry for entry in told["entries"] if entry["kind"] == "earn"]) == 2
+    edge.run("explain", 41, code=1)
+
+
 def test_doctor(edge):
     """Spark is not there: all else is well."""
     report = {check["check"]: check for check in json.loads(edge.run("doctor", "--json", code=1))["checks"]}
