@@ -294,9 +294,9 @@ class Hbase:
         self.zookeeper_address = f"127.0.0.1:{ports['zookeeper']}"
         self._configure(ports, hdfs)
         hbase = "org.apache.hadoop.hbase"
-        self.zookeeper = Daemon(
-            cluster, "zookeeper", "hbase", "128m", [f"{hbase}.zookeeper.HQuorumPeer", "start"], options=["-Dzookeeper.admin.enableServer=false"]
-        )
+        # Its server for administrators would take port 8080, which another's has.
+        alone = ["-Dzookeeper.admin.enableServer=false"]
+        self.zookeeper = Daemon(cluster, "zookeeper", "hbase", "128m", [f"{hbase}.zookeeper.HQuorumPeer", "start"], options=alone)
         self.master = Daemon(cluster, "master", "hbase", "384m", [f"{hbase}.master.HMaster", "start"])
         self.region_server = Daemon(
             cluster, "region-server", "hbase", "512m", [f"{hbase}.regionserver.HRegionServer", "start"], self.is_ready
