@@ -105,14 +105,8 @@ static void fill_spark(struct cluster_session *session)
 int cluster_session_open(const struct deployment *deployment, const char *what, struct cluster_session *session,
 			 struct error *err)
 {
-	const struct config *const config = deployment->config;
 	*session = (struct cluster_session){.deployment = deployment};
-	if (config->cluster.stream == CLUSTER_STREAM_SPARK)
-		return error_set(err, ERROR_CONFIG,
-				 "%s: cluster.stream: with spark a job of yours makes transactions_cln, and punchcard "
-				 "knows not which of its files are whole; expected punchcard",
-				 config->path);
-	_cleanup_free_ char *writer = text_printf("%s-%s", config->cluster.edge, what);
+	_cleanup_free_ char *writer = text_printf("%s-%s", deployment->config->cluster.edge, what);
 	if (!writer)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	fill_spark(session);

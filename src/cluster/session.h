@@ -37,7 +37,7 @@ struct cluster_session {
 
 /*
  * Nothing is sent yet. `what`: of what puts into the warehouse at the same time from one deployment, each has another; a part of a
- * file's name. ERROR_CONFIG: something that Spark needs is not in punchcard.yaml, or stream is spark. The deployment outlives it.
+ * file's name. ERROR_CONFIG: something that Spark needs is not in punchcard.yaml. The deployment outlives it.
  * cluster_session_close also after an error, and of one that was zeroed.
  */
 int cluster_session_open(const struct deployment *deployment, const char *what, struct cluster_session *session,

@@ -6,6 +6,8 @@
 
 static const cyaml_schema_value_t TEXT_ITEM = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED)};
 
+/* Of other programs: options of a JVM, lists of jars. */
+#define SETTING_BYTES  8192u
 #define MAX_SOURCES    64
 #define MAX_MAPPINGS   64
 #define MAX_MENU       1000
@@ -268,7 +270,7 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "sources[].group", .expected = "the name of a consumer group"},
 	{.key = "sources[].from", .expected = "earliest or latest"},
 	{.key = "sources[].properties", .expected = "a list of librdkafka's settings, such as [security.protocol=ssl]"},
-	{.key = "sources[].properties[]", .expected = "a setting, such as security.protocol=ssl"},
+	{.key = "sources[].properties[]", .expected = "a setting, such as security.protocol=ssl", .max = SETTING_BYTES},
 	{.key = "sources[].properties_file", .expected = "a file of librdkafka's settings, one a line"},
 	{.key = "order_mappings", .expected = "a list of at most 64 mappings, each beginning with '- name:'"},
 	{.key = "order_mappings[]",
@@ -359,7 +361,9 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "cluster.spark.database", .expected = "a database of Hive: a-z, 0-9 and '_'"},
 	{.key = "cluster.spark.filesystem", .expected = "HDFS as Spark knows it, such as hdfs://namenode:8020"},
 	{.key = "cluster.spark.conf", .expected = "a list of settings, such as [spark.executor.memory=4g]"},
-	{.key = "cluster.spark.conf[]", .expected = "a setting, such as spark.executor.memory=4g"},
+	{.key = "cluster.spark.conf[]",
+	 .expected = "a setting, such as spark.executor.memory=4g",
+	 .max = SETTING_BYTES},
 	{.key = "cluster.stream", .expected = "punchcard or spark"},
 	{.key = "cluster.ship", .expected = "the keys max_mib and max_delay_s below it"},
 	{.key = "cluster.ship.max_mib", .expected = "MiB, 1 to 4096", .min = 1, .max = 4096},

@@ -3,6 +3,7 @@
 #include "base/decimal.h"
 #include "config/yamldoc_internal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,8 +116,12 @@ static int check_choice(const struct walk *walk, const yaml_node_t *node, const 
 
 static int check_text(const struct walk *walk, const yaml_node_t *node, const struct yamldoc_key *key)
 {
-	if (node->data.scalar.length > YAMLDOC_MAX_VALUE_BYTES)
-		return fail_scalar(walk, node, key, "is longer than 256 bytes", find_rule(walk, key)->expected);
+	const struct yamldoc_rule *const rule = find_rule(walk, key);
+	const uint32_t most = rule->key && rule->max ? rule->max : YAMLDOC_MAX_VALUE_BYTES;
+	char what[48];
+	snprintf(what, sizeof(what), "is longer than %" PRIu32 " bytes", most);
+	if (node->data.scalar.length > most)
+		return fail_scalar(walk, node, key, what, rule->expected);
 	for (size_t i = 0; i < node->data.scalar.length; i++) {
 		const unsigned char c = node->data.scalar.value[i];
 		if ((c < 0x20 && c != '\t') || c == 0x7f)

@@ -49,7 +49,7 @@ struct yamldoc_rule {
 	const char *key;      /* its path, list places empty: "sources[].settle_ms" */
 	const char *expected; /* what stands behind "expected " in a message */
 	uint32_t min;         /* of whole numbers */
-	uint32_t max;
+	uint32_t max;         /* of whole numbers; of a text its bytes, 0: YAMLDOC_MAX_VALUE_BYTES */
 };
 
 /* Reads and parses. ERROR_CONFIG: no YAML, more than one document, an alias, too large, empty, no regular file;

@@ -111,14 +111,6 @@ static void test_of_servers(void **state)
 	assert_int_equal(place->session.spark.n_settings, 0);
 }
 
-static void test_of_another_stream(void **state)
-{
-	struct place *const place = *state;
-	struct error err = {0};
-	assert_int_equal(open_session(place, "http://nn:9870", "  stream: spark\n", &err), ERROR_CONFIG);
-	assert_non_null(strstr(err.message, "cluster.stream"));
-}
-
 static void put(struct warehouse *warehouse, const char *path)
 {
 	struct error err = {0};
@@ -163,7 +155,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_of_directories, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_a_metastore_of_ones_own, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_of_servers, make_place, remove_place),
-		cmocka_unit_test_setup_teardown(test_of_another_stream, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_cut, make_place, remove_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,26 @@ static void test_cluster_defaults(void **state)
 	config_free(config);
 }
 
+/* Options of a JVM are longer than what people write else. */
+static void test_long_settings(void **state)
+{
+	char setting[9000];
+	char text[10000];
+	(void)state;
+	for (size_t len = 8192; len <= 8193; len++) {
+		memset(setting, 'x', len);
+		memcpy(setting, "spark.a=", 8);
+		setting[len] = '\0';
+		snprintf(text, sizeof(text), CLUSTER("  spark: {conf: [%s]}\n"), setting);
+		struct config *config = NULL;
+		struct error err = {0};
+		const int rc = config_parse("p.yaml", text, strlen(text), &config, &err);
+		config_free(config);
+		assert_int_equal(rc, len == 8192 ? 0 : ERROR_CONFIG);
+		assert_true(rc == 0 || strstr(err.message, "…' is longer than 8192 bytes; expected a setting"));
+	}
+}
+
 static void test_cluster_values(void **state)
 {
 	(void)state;
@@ -124,7 +144,7 @@ static void test_cluster_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cluster_defaults),
-					   cmocka_unit_test(test_cluster_values),
+					   cmocka_unit_test(test_long_settings), cmocka_unit_test(test_cluster_values),
 					   cmocka_unit_test(test_cluster_refused)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
