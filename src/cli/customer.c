@@ -11,8 +11,8 @@
 #include <string.h>
 
 static const char USAGE[] =
-	"usage: punchcard [-C DIR] customer ID... [--orders N] [--json]\n"
-	"       punchcard [-C DIR] customer --stdin [--orders N] [--json]\n"
+	"usage: punchcard [-C DIR] customer ID... [--orders N] [--items] [--json]\n"
+	"       punchcard [-C DIR] customer --stdin [--orders N] [--items] [--json]\n"
 	"\n"
 	"Shows a customer's card: who they are, what they spent, the points they have in each ledger, what of them is "
 	"not\n"
@@ -29,14 +29,16 @@ static const char USAGE[] =
 	"Of the last orders, --orders N shows so many (5, at most 64) with time, amount and id, of those that the "
 	"account still\n"
 	"has one by one, which are the last days'; where it has fewer, it says from when on. On a cluster all are "
-	"there. What was\n"
-	"in them, and what they earned, explain shows.\n"
+	"there. --items\n"
+	"shows what was in them, by a look into the tables (on a cluster: the history) for each customer: slower than "
+	"the card\n"
+	"alone, which is made for the till. What they earned, explain shows.\n"
 	"\n"
 	"On a cluster cards come from HBase, many with a request. It does not answer: an error after some seconds.\n"
 	"\n"
 	"exit codes: 0 found; 1 there is no such customer, or it could not be read; 2 usage or configuration\n";
 
-enum { OPTION_JSON = 256, OPTION_ORDERS, OPTION_STDIN };
+enum { OPTION_JSON = 256, OPTION_ORDERS, OPTION_STDIN, OPTION_ITEMS };
 
 /* Days with pending points that people are shown one by one. */
 #define PENDING_MAX  10u
@@ -48,6 +50,7 @@ static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"orders", required_argument, NULL, OPTION_ORDERS},
 	{"stdin", no_argument, NULL, OPTION_STDIN},
+	{"items", no_argument, NULL, OPTION_ITEMS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -203,28 +206,44 @@ static void print_account(const struct programme *programme, const struct custom
 	row_text("last order", when);
 }
 
-static void print_orders(const struct programme *programme, const struct customer_card *card, size_t most)
+static void print_items(const struct programme *programme, const struct card_items *items, size_t order)
 {
-	struct card_orders orders;
+	const struct card_line *lines;
+	char n[NUMBER_TEXT_MAX];
+	const size_t n_lines = card_items_of(items, order, &lines);
+	for (size_t i = 0; i < n_lines; i++) {
+		const struct slice what = lines[i].menu.len ? lines[i].menu : lines[i].sku;
+		printf("  %-12s %19s  %12s %s  ", "", "", decimal_text(lines[i].amount_minor, 2, 2, n),
+		       programme->currency);
+		printf("  %s x ", points_text(lines[i].qty_milli, n));
+		show_text(stdout, what.len ? what : SLICE("?"));
+		putchar('\n');
+	}
+}
+
+static void print_orders(const struct programme *programme, const struct customer_orders *shown)
+{
+	const struct card_orders *const orders = &shown->orders;
 	char when[20];
 	char n[NUMBER_TEXT_MAX];
-	lookup_orders(card, most, &orders);
-	for (size_t i = 0; i < orders.n; i++) {
-		const struct fact *const order = orders.first[i];
+	for (size_t i = 0; i < orders->n; i++) {
+		const struct fact *const order = orders->first[i];
 		civil_format_time(programme->timezone, order->time_us, when);
 		printf("  %-12s %s  %12s %s  ", i ? "" : "last orders", when, decimal_text(order->total_minor, 2, 2, n),
 		       programme->currency);
 		show_text(stdout, order->id);
 		putchar('\n');
+		if (shown->items)
+			print_items(programme, shown->items, i);
 	}
-	if (most == 0 || orders.n == most || orders.all)
+	if (shown->most == 0 || orders->n == shown->most || orders->all)
 		return;
-	civil_format_time(programme->timezone, orders.since_us, when);
-	printf("  %-12s (those from %s on; explain has all)\n", orders.n ? "" : "last orders", when);
+	civil_format_time(programme->timezone, orders->since_us, when);
+	printf("  %-12s (those from %s on; explain has all)\n", orders->n ? "" : "last orders", when);
 }
 
-static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id, size_t orders,
-		       bool on_cluster)
+static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id,
+		       const struct customer_orders *shown, bool on_cluster)
 {
 	const struct profile *const p = &card->profile;
 	if (card->has_profile && p->name.len) {
@@ -243,7 +262,7 @@ static void print_card(const struct lookup *lookup, const struct customer_card *
 	putchar('\n');
 	if (card->account) {
 		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup), on_cluster);
-		print_orders(lookup_programme(lookup), card, orders);
+		print_orders(lookup_programme(lookup), shown);
 	} else
 		puts("  no orders yet");
 }
@@ -251,6 +270,8 @@ static void print_card(const struct lookup *lookup, const struct customer_card *
 struct showing {
 	const struct lookup *lookup;
 	size_t orders;
+	bool with_items;
+	struct card_items *items; /* NULL: not asked for */
 	bool as_json;
 	bool on_cluster;
 	bool several; /* cards have an empty line between them */
@@ -265,11 +286,16 @@ static int show(void *context, const char *id, const struct customer_card *card,
 		showing->code = cli_fail(why);
 		return 0;
 	}
+	struct customer_orders shown = {.most = showing->orders, .items = showing->items};
+	lookup_orders(card, shown.most, &shown.orders);
+	const int rc = showing->items ? card_items_read(showing->items, card, &shown.orders, err) : 0;
+	if (rc < 0)
+		return rc;
 	if (showing->as_json)
-		return customer_print_json(showing->lookup, card, showing->orders, err);
+		return customer_print_json(showing->lookup, card, &shown, err);
 	if (showing->several)
 		putchar('\n');
-	print_card(showing->lookup, card, id, showing->orders, showing->on_cluster);
+	print_card(showing->lookup, card, id, &shown, showing->on_cluster);
 	showing->several = true;
 	return 0;
 }
@@ -323,6 +349,8 @@ static int show_customers(const struct cli *cli, const char *const *ids, size_t 
 	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
 	if (rc == 0)
 		rc = lookup_open(deployment, clock_now_us(), &lookup, &err);
+	if (rc == 0 && showing->with_items)
+		rc = card_items_open(lookup, &showing->items, &err);
 	if (rc == 0) {
 		showing->lookup = lookup;
 		showing->on_cluster = deployment->config->cluster.on;
@@ -330,6 +358,7 @@ static int show_customers(const struct cli *cli, const char *const *ids, size_t 
 	}
 	if (rc < 0)
 		showing->code = cli_fail(&err);
+	card_items_close(showing->items);
 	lookup_close(lookup);
 	deployment_close(deployment);
 	return showing->code;
@@ -347,6 +376,8 @@ static int run(const struct cli *cli, int argc, char **argv)
 			showing.as_json = true;
 		else if (option == OPTION_STDIN)
 			reads_ids = true;
+		else if (option == OPTION_ITEMS)
+			showing.with_items = true;
 		else if (option == ':')
 			return cli_usage_error("customer", "%s needs a number", argv[optind - 1]);
 		else if (option != OPTION_ORDERS)

@@ -140,26 +140,44 @@ static void json_account(struct json *out, const struct lookup *lookup, const st
 	json_rewards(out, programme, card->account);
 }
 
-static void json_orders(struct json *out, const struct customer_card *card, size_t most)
+static void json_items(struct json *out, const struct card_items *items, size_t order)
 {
-	struct card_orders orders;
-	lookup_orders(card, most, &orders);
-	json_key(out, "last_orders");
+	const struct card_line *lines;
+	const size_t n_lines = card_items_of(items, order, &lines);
+	json_key(out, "items");
 	json_array(out);
-	for (size_t i = 0; i < orders.n; i++) {
+	for (size_t i = 0; i < n_lines; i++) {
 		json_object(out);
-		json_key(out, "event_id");
-		json_slice(out, orders.first[i]->id);
-		key_known_time(out, "time", true, orders.first[i]->time_us);
-		json_key(out, "amount");
-		json_decimal(out, orders.first[i]->total_minor, 2);
+		json_slice_or_null(out, "menu", lines[i].menu);
+		json_slice_or_null(out, "sku", lines[i].sku);
+		key_decimal(out, "quantity", lines[i].qty_milli, 3);
+		key_decimal(out, "amount", lines[i].amount_minor, 2);
 		json_end_object(out);
 	}
 	json_end_array(out);
-	key_known_time(out, "last_orders_since", !orders.all && orders.n < most, orders.since_us);
 }
 
-int customer_print_json(const struct lookup *lookup, const struct customer_card *card, size_t orders, struct error *err)
+static void json_orders(struct json *out, const struct customer_orders *shown)
+{
+	const struct card_orders *const orders = &shown->orders;
+	json_key(out, "last_orders");
+	json_array(out);
+	for (size_t i = 0; i < orders->n; i++) {
+		json_object(out);
+		json_key(out, "event_id");
+		json_slice(out, orders->first[i]->id);
+		key_known_time(out, "time", true, orders->first[i]->time_us);
+		key_decimal(out, "amount", orders->first[i]->total_minor, 2);
+		if (shown->items)
+			json_items(out, shown->items, i);
+		json_end_object(out);
+	}
+	json_end_array(out);
+	key_known_time(out, "last_orders_since", !orders->all && orders->n < shown->most, orders->since_us);
+}
+
+int customer_print_json(const struct lookup *lookup, const struct customer_card *card,
+			const struct customer_orders *shown, struct error *err)
 {
 	struct json out;
 	json_to_file(&out, stdout);
@@ -176,7 +194,7 @@ int customer_print_json(const struct lookup *lookup, const struct customer_card 
 	json_slice_or_null(&out, "birth_date", card->profile.birth_date);
 	json_slice_or_null(&out, "gender", card->profile.gender);
 	json_account(&out, lookup, card);
-	json_orders(&out, card, orders);
+	json_orders(&out, shown);
 	json_end_object(&out);
 	json_newline(&out);
 	return json_finish(&out, err);

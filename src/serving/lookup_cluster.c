@@ -118,6 +118,11 @@ void lookup_cluster_close(struct lookup_cluster *cluster)
 	free(cluster);
 }
 
+struct cluster_view *lookup_cluster_view(const struct lookup_cluster *cluster)
+{
+	return cluster->view;
+}
+
 /* --- programmes ------------------------------------------------------------------------------------------------------------- */
 
 /* By which a state was made, as account_encode writes it; 0: it is damaged, which decoding tells. */

@@ -5,6 +5,7 @@
 #include "serving/lookup.h"
 
 struct lookup_cluster;
+struct cluster_view;
 
 struct lookup {
 	const struct deployment *deployment;
@@ -25,6 +26,8 @@ int lookup_unknown(const char *text, struct error *err);
 int lookup_cluster_open(struct lookup *lookup, struct error *err);
 /* NULL is fine. */
 void lookup_cluster_close(struct lookup_cluster *cluster);
+/* That it asks, of the same thread; NULL: nothing was shipped yet, to a directory. */
+struct cluster_view *lookup_cluster_view(const struct lookup_cluster *cluster);
 int lookup_cluster_customers(struct lookup *lookup, const char *const *ids, size_t n, size_t orders,
 			     lookup_card_fn *take, void *context, struct error *err);
 

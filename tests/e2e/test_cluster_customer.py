@@ -31,6 +31,7 @@ def pair(pc, tmp_path_factory):
         edge.put("a.json", "".join(lines[i::2]))
         edge.collect()
     one.people = sorted({customer for customer, _ in made})
+    one.made = {event.id: event for _, event in made}
     return one, edges[0]
 
 
@@ -89,6 +90,45 @@ def test_several(pair):
         result = shop.ok("customer", people[0], 999999, "x", people[0], people[1], "--json", code=1)
         assert result.out == singles[0] + singles[0] + singles[1]
         assert "there is no customer 999999" in result.err and "'x' is no customer id" in result.err
+
+
+def items_of(order):
+    return [(item["menu"] or "", item["sku"] or "", Decimal(item["quantity"]), Decimal(item["amount"])) for item in order["items"]]
+
+
+def test_items(pair):
+    """As they were bought, of several customers at once."""
+    one, edge = pair
+    for shop in pair:
+        out = shop.ok("customer", *one.people, 999999, "--items", "--orders", 64, "--json", code=1).out
+        cards = [json.loads(line) for line in out.splitlines()]
+        assert [card["cust_id"] for card in cards] == one.people
+        orders = [order for card in cards for order in card["last_orders"]]
+        assert len(orders) >= (10 if shop is one else 64)
+        for order in orders:
+            assert items_of(order) == [
+                (line.menu, line.sku, Decimal(line.quantity) / 1000, Decimal(line.amount) / 100) for line in one.made[order["event_id"]].lines
+            ]
+    person = one.people[0]
+    assert "items" not in edge.json("customer", person)["last_orders"][0]
+    few = edge.json("customer", person, "--items", "--orders", 2)["last_orders"]
+    assert few == edge.json("customer", person, "--items", "--orders", 64)["last_orders"][:2]
+    assert edge.json("customer", person, "--items", "--orders", 0)["last_orders"] == []
+    line = items_of(few[0])[0]
+    assert f" x {line[0] or line[1]}\n" in edge.ok("customer", person, "--items").out
+
+
+def test_items_of_the_same_id_at_two_edges(pc, tmp_path):
+    """Edges know nothing of each other's ids: at another time it is another order."""
+    edges = [make_edge(pc, tmp_path / name, tmp_path / "lake", edge=name) for name in ("e1", "e2")]
+    for edge, item, time_s in zip(edges, ("latte", "tea"), (1_700_000_000, 1_700_000_600)):
+        edge.put("a.txt", classic(5, item, 70, time_s))
+        edge.collect()
+    orders = edges[0].json("customer", 5, "--items")["last_orders"]
+    assert [(order["event_id"], items_of(order)[0][0], len(order["items"])) for order in orders] == [
+        ("a.txt:1", "tea", 1),
+        ("a.txt:1", "latte", 1),
+    ]
 
 
 def run_stdin(shop, text, *args):

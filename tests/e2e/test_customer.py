@@ -182,3 +182,61 @@ def test_last_orders(club, known):
     assert known.json("customer", 6)["last_orders"] == []
     for args in (["--orders"], ["--orders", "x"], ["--orders", "65"], ["--orders", "-1"]):
         assert known.run("customer", 5, *args).code == 2, args
+
+
+def items_of(order):
+    return [(item["menu"], item["sku"], Decimal(item["quantity"]), Decimal(item["amount"])) for item in order["items"]]
+
+
+def test_items_of_the_last_orders(club, known):
+    """Only when they are asked for."""
+    assert [items_of(order) for order in club.json("customer", 1, "--items")["last_orders"]] == [
+        [("mocha", None, 1, Decimal("30.5"))],
+        [("mocha", None, 1, 50)],
+    ]
+    assert "items" not in club.json("customer", 1)["last_orders"][0]
+    out = known.ok("customer", 5, "--items").out
+    assert "a.txt:2" in out and "1 x tea" in out and "1 x latte" in out
+    assert "1 x tea" not in known.ok("customer", 5).out
+    assert known.json("customer", 6, "--items")["last_orders"] == []
+    assert club.json("customer", 1, "--items", "--orders", 0)["last_orders"] == []
+
+
+def test_items_of_receipts(shop):
+    """Lines in the order of the receipt; the same id in another source, and in another customer's order, is another order."""
+    shop.config["sources"] = [
+        {"name": "one", "dir": "one", "format": "ndjson", "settle_ms": 0},
+        {"name": "two", "dir": "two", "format": "ndjson", "settle_ms": 0},
+    ]
+    shop.write_config()
+    now = int(time.time()) - 3600
+
+    def order(customer, lines):
+        lines = [{"menu": menu, "sku": sku, "qty": qty, "amount": amount} for menu, sku, qty, amount in lines]
+        lines = [{key: value for key, value in line.items() if value is not None} for line in lines]
+        return json.dumps({"event_id": "it's 1", "kind": "order", "customer": customer, "time": now, "lines": lines}) + "\n"
+
+    shop.put("a.json", order(7, [("tea", "T-1", 2, 5), (None, "B-9", 0.25, 3.1), ("cake", None, 1, 4)]), shop.dir / "one")
+    shop.put("b.json", order(7, [("soup", None, 1, 9)]), shop.dir / "two")
+    shop.ok("collect", "--once")
+    card = shop.json("customer", 7, "--items")
+    assert sorted(items_of(each) for each in card["last_orders"]) == [
+        [("soup", None, 1, 9)],
+        [("tea", "T-1", 2, 5), (None, "B-9", Decimal("0.25"), Decimal("3.1")), ("cake", None, 1, 4)],
+    ]
+    out = shop.ok("customer", 7, "--items").out
+    assert "2 x tea" in out and "0.25 x B-9" in out and "1 x cake" in out
+
+
+def test_items_of_several(known, club):
+    """Each card has its own, whatever was read for the one before; who is not there takes nothing away."""
+    singles = [known.ok("customer", person, "--items", "--json").out for person in (5, 6, 9)]
+    result = known.ok("customer", 5, 999, 6, 9, 5, "--items", "--json", code=1)
+    assert result.out == "".join([*singles, singles[0]]) and "there is no customer 999" in result.err
+    cards = [json.loads(line) for line in result.out.splitlines()]
+    assert [len(card["last_orders"]) for card in cards] == [2, 0, 1, 2]
+    assert items_of(cards[2]["last_orders"][0]) == [("tea", None, 1, 1)]
+    texts = [club.ok("customer", person, "--items").out for person in (3, 1, 2)]
+    assert club.ok("customer", 3, 1, 2, "--items").out == "\n".join(texts)
+    process = known.start("customer", "--stdin", "--items", "--json", stdin=-1)
+    assert process.communicate(b"5\n6\n9\n", timeout=60)[0].decode() == "".join(singles)
