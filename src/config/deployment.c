@@ -85,17 +85,6 @@ static int read_files(struct deployment *d, const char *dir, struct error *err)
 	return rc < 0 ? rc : read_programme(d, dir, err);
 }
 
-/* Nothing may look as if it were done on a cluster that is done on this machine. */
-static int check_profile(const struct deployment *d, const char *command, struct error *err)
-{
-	if (!d->config->cluster.on || strcmp(command, "audit") != 0)
-		return 0;
-	return error_set(
-		err, ERROR_CONFIG,
-		"%s: cluster: `punchcard %s` cannot work on a cluster yet; docs/cluster.md says which commands can",
-		d->config->path, command);
-}
-
 static int check_is_deployment(const char *dir, struct error *err)
 {
 	_cleanup_free_ char *config = text_printf("%s/punchcard.yaml", dir);
@@ -217,8 +206,6 @@ int deployment_open(const char *dir, enum deployment_mode mode, const char *comm
 	rc = fill_paths(d, dir, err);
 	if (rc == 0)
 		rc = read_files(d, dir, err);
-	if (rc == 0)
-		rc = check_profile(d, command, err);
 	if (rc == 0 && mode != DEPLOYMENT_READ)
 		rc = become_writer(d, err);
 	if (rc < 0) {

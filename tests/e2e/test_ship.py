@@ -151,11 +151,6 @@ def test_what_would_be_missing_is_refused(edge, shop):
     assert "has orders in tables of this machine" in shop.ok("collect", "--once", code=2).err
 
 
-@pytest.mark.parametrize("command", [["audit"], ["explain", "1"], ["sql", "SELECT 1"], ["customer", "1"]])
-def test_what_cannot_work_on_a_cluster_yet_says_so(edge, command):
-    assert f"`punchcard {command[0]}` cannot work on a cluster yet" in edge.ok(*command, code=2).err
-
-
 def test_no_spark(edge):
     """What makes tables says what it needs, and holds nothing afterwards."""
     spark = {"command": ["no-such-spark-sql"]}
@@ -164,6 +159,7 @@ def test_no_spark(edge):
         err = edge.ok(*command, code=1).err
         assert "cannot start no-such-spark-sql" in err and "cluster.spark.command in punchcard.yaml" in err
         assert not (edge.lake / "p/batch/lease").exists()
+    assert "nothing to audit" in edge.ok("audit").out
     programme = edge.dir / "programme.yaml"
     assert "cannot start no-such-spark-sql" in edge.ok("simulate", "--programme", programme, code=1).err
     assert "--parquet: on a cluster" in edge.ok("simulate", "--programme", programme, "--parquet", "x", code=2).err

@@ -49,7 +49,7 @@ class Edge(Shop):
                 "conf": [
                     "spark.driver.memory=2g",
                     "spark.sql.shuffle.partitions=4",
-                    f"spark.driver.extraJavaOptions=-Dderby.system.home={lake} {os.environ.get('PUNCHCARD_SPARK_JAVA_OPTIONS', '')}",
+                    f"spark.driver.extraJavaOptions=-Dderby.system.durability=test -Dderby.system.home={lake} {os.environ.get('PUNCHCARD_SPARK_JAVA_OPTIONS', '')}",
                 ],
             },
         }
@@ -92,6 +92,12 @@ def same_report(alone, edge, *without):
         for key in ("unchanged", *without):
             report.pop(key, None)
     assert alone == edge
+
+
+def expected_customers(edge, day, tmp_path):
+    out = tmp_path / "n.json"
+    parquet.run(f"COPY (SELECT count(*) AS n FROM '{edge.warehouse}/account_state/data_dt={day}/*.parquet') TO '{out}' (FORMAT json)")
+    return json.loads(out.read_text())["n"]
 
 
 def wait_for_statement(process, what):
@@ -153,6 +159,13 @@ def test_history(pc, tmp_path, lake):  # noqa: F811
     same_report(expected, made, "rewritten")
     check_tables(alone, edges[1], day, tmp_path)
     edges[1].nothing_is_left()
+    # And it is proved from the events.
+    audit = edges[0].report("audit")
+    assert audit["differences"] == 0 and audit["findings"] == [], audit
+    expected = alone.json("audit")
+    assert audit["data_dt"] == day and audit["accounts"] == expected_customers(edges[0], day, tmp_path)
+    for key in ("customers", "events", "sums"):
+        assert audit[key] == expected[key]
 
 
 CUSTOMERS = [
@@ -269,3 +282,33 @@ def test_simulate(pc, tmp_path, lake):  # noqa: F811
     new = [path for path in sorted(lake.rglob("*")) if path not in before and "_metastore" not in path.parts]
     assert [path.name for path in new if path.name not in ("derby.log", "_metastore", "_side")] == []
     assert "--parquet: on a cluster" in edge.batch(*options, "--parquet", tmp_path / "x.parquet", code=2).err
+
+
+def test_audit_finds(pc, tmp_path, lake):  # noqa: F811
+    """What somebody changed in a table, removed from one, or put into HBase."""
+    story = History(5, "2024-03-01", 4, 8, 60)
+    edge = Edge(pc, tmp_path / "edge", "e1", lake)
+    assert "nothing to audit" in edge.batch("audit").out
+    put_and_collect(edge, "a.json", story.events)
+    day = history.date_text(story.days()[-1])
+    edge.batch("rebuild", "--data-dt", day)
+    ledger = sorted(edge.warehouse.glob("ledger/*/*.parquet"))[0]
+    changed = tmp_path / "changed.parquet"
+    parquet.run(
+        f"COPY (SELECT * REPLACE (CASE WHEN row_number() OVER () = 1 THEN points + 1 ELSE points END AS points) FROM '{ledger}') "
+        f"TO '{changed}' (FORMAT parquet)"
+    )
+    ledger.write_bytes(changed.read_bytes())
+    (ledger.parent / f".{ledger.name}.crc").unlink(missing_ok=True)
+    balances = sorted(edge.warehouse.glob(f"balances/data_dt={day}/*.parquet"))[0]
+    parquet.run(f"COPY (SELECT * FROM '{balances}' OFFSET 1) TO '{changed}' (FORMAT parquet)")
+    balances.write_bytes(changed.read_bytes())
+    (balances.parent / f".{balances.name}.crc").unlink(missing_ok=True)
+    (lake / "cells/data.mdb").unlink()
+    (lake / "cells/lock.mdb").unlink()
+    put_and_collect(edge, "b.json", [])
+    result = edge.batch("audit", "--json", code=1)
+    report = json.loads(result.out)
+    kinds = {(finding["table"], finding["kind"]) for finding in report["findings"]}
+    assert {("ledger", "changed"), ("balances", "missing"), ("ledger", "sums"), ("customer view", "missing")} <= kinds, report
+    assert not list((edge.warehouse / "_side").iterdir())
