@@ -204,69 +204,28 @@ static int add_comparison(struct making *making, const struct audit_shape *shape
 	"c2 OR d1 "                                                                                                   \
 	"<> d2 OR e1 <> e2"
 
-#define THOUSANDTHS(what) "CAST(coalesce(sum(" what "), 0) * 1000 AS BIGINT)"
+/* Of one ledger, thousandths. */
+#define THOUSANDTHS(what) "CAST(coalesce(sum(" what "), 0) * 1000 AS BIGINT) AS "
+#define LEDGER_TOTALS                                                                                        \
+	"SELECT ledger, " THOUSANDTHS("issued") "issued, " THOUSANDTHS("reversed") "reversed, " THOUSANDTHS( \
+		"redeemed") "redeemed, " THOUSANDTHS("expired") "expired FROM punchcard_audit_sums GROUP BY ledger"
+#define BALANCE_TOTALS                                                                                                \
+	"SELECT ledger, " THOUSANDTHS("balance + debt") "spendable, " THOUSANDTHS("pending") "pending, " THOUSANDTHS( \
+		"debt") "debt FROM balances WHERE data_dt = DATE '%s' GROUP BY ledger"
 
-#define TOTALS                                                                                                                                                                                     \
-	"SELECT coalesce(s.ledger, b.ledger) AS audit_sum, coalesce(issued, 0) AS issued, coalesce(reversed, 0) AS "                                                                               \
-	"reversed, "                                                                                                                                                                               \
-	"coalesce(redeemed, 0) AS redeemed, coalesce(expired, 0) AS expired, coalesce(spendable, 0) AS spendable, "                                                                                \
-	"coalesce(pending, "                                                                                                                                                                       \
-	"0) AS pending, coalesce(debt, 0) AS debt FROM (SELECT ledger, " THOUSANDTHS(                                                                                                              \
-		"issued") " AS "                                                                                                                                                                   \
-			  "issued, " THOUSANDTHS("reversed") " AS reversed, " THOUSANDTHS(                                                                                                         \
-				  "redeemed") " AS redeemed, " THOUSANDTHS("expired") " A"                                                                                                         \
-										      "S "                                                                                                         \
-										      "ex"                                                                                                         \
-										      "pi"                                                                                                         \
-										      "re"                                                                                                         \
-										      "d "                                                                                                         \
-										      "FR"                                                                                                         \
-										      "OM"                                                                                                         \
-										      " "                                                                                                          \
-										      "pu"                                                                                                         \
-										      "nc"                                                                                                         \
-										      "hc"                                                                                                         \
-										      "ar"                                                                                                         \
-										      "d_"                                                                                                         \
-										      "au"                                                                                                         \
-										      "di"                                                                                                         \
-										      "t_"                                                                                                         \
-										      "su"                                                                                                         \
-										      "ms"                                                                                                         \
-										      " G"                                                                                                         \
-										      "RO"                                                                                                         \
-										      "UP"                                                                                                         \
-										      " B"                                                                                                         \
-										      "Y "                                                                                                         \
-										      "le"                                                                                                         \
-										      "dg"                                                                                                         \
-										      "er"                                                                                                         \
-										      ") "                                                                                                         \
-										      "AS"                                                                                                         \
-										      " s"                                                                                                         \
-										      " F"                                                                                                         \
-										      "UL"                                                                                                         \
-										      "L "                                                                                                         \
-										      "OU"                                                                                                         \
-										      "TE"                                                                                                         \
-										      "R "                                                                                                         \
-										      "JO"                                                                                                         \
-										      "IN"                                                                                                         \
-										      " ("                                                                                                         \
-										      "SE"                                                                                                         \
-										      "LE"                                                                                                         \
-										      "CT"                                                                                                         \
-										      " l"                                                                                                         \
-										      "ed"                                                                                                         \
-										      "ge"                                                                                                         \
-										      "r,"                                                                                                         \
-										      " " THOUSANDTHS("balance + "                                                                                 \
-												      "debt") " AS "                                                                               \
-													      "spenda"                                                                             \
-													      "ble,"                                                                               \
-													      " " THOUSANDTHS("pending") " AS pending, " THOUSANDTHS(                              \
-														      "debt") " AS debt FROM balances WHERE data_dt = DATE '%s' GROUP BY ledger) " \
-															      "AS b ON s.ledger = b.ledger"
+static int append_totals(const struct making *making, struct buf *sql)
+{
+	static const char *const NAMES[] = {"issued",    "reversed", "redeemed", "expired",
+					    "spendable", "pending",  "debt"};
+	int rc = buf_append_text(sql, "SELECT coalesce(s.ledger, b.ledger) AS audit_sum");
+	for (size_t i = 0; rc == 0 && i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+		rc = buf_printf(sql, ", coalesce(%s, 0) AS %s", NAMES[i], NAMES[i]);
+	return rc < 0 ? rc
+		      : buf_printf(sql,
+				   " FROM (" LEDGER_TOTALS ") AS s FULL OUTER JOIN (" BALANCE_TOTALS
+				   ") AS b ON s.ledger = b.ledger",
+				   making->date);
+}
 
 static int add_sums(struct making *making, struct error *err)
 {
@@ -296,7 +255,7 @@ static int add_sums(struct making *making, struct error *err)
 				    "LIMIT %u",
 				    AUDIT_TOLD_MAX),
 			 true, err);
-	return rc < 0 ? rc : add(making, "adding up all", buf_printf(sql, TOTALS, making->date), true, err);
+	return rc < 0 ? rc : add(making, "adding up all", append_totals(making, sql), true, err);
 }
 
 int audit_script_make(const struct cluster_auditing *auditing, struct spark_script **out, struct error *err)
