@@ -245,6 +245,24 @@ static void test_reached_and_lost_in_one_day(void **state)
 	finish(&s);
 }
 
+static void test_a_review_confirms(void **state)
+{
+	(void)state;
+	struct story s = begin_tiers();
+	start(&s);
+	buy(&s, "a", "2024-01-01", 2000);
+	buy(&s, "b", "2024-02-10", 2000);
+	/* 1 March: a has left the window, b alone keeps the level, with a margin of 0. */
+	wait_until(&s, "2024-03-01");
+	expect_tier(&s, 2, "2024-04-01", 2000, 0);
+	s.seen = s.postings.n;
+	bring_back(&s, "c", "2024-03-02", "b", 1);
+	expect_tier(&s, 1, "2024-04-02", 1999, 1);
+	expect(&s, "2024-03-02 reverse -30 never =79970\n"
+		   "2024-03-02 tier 2>1\n");
+	finish(&s);
+}
+
 static void test_a_refund_of_a_later_order_takes_no_level(void **state)
 {
 	(void)state;
@@ -338,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_visits),
 		cmocka_unit_test(test_points_earned),
 		cmocka_unit_test(test_reached_and_lost_in_one_day),
+		cmocka_unit_test(test_a_review_confirms),
 		cmocka_unit_test(test_a_refund_of_a_later_order_takes_no_level),
 		cmocka_unit_test(test_later_orders_make_good),
 		cmocka_unit_test(test_a_window_that_moved_takes_no_level),
