@@ -1,7 +1,6 @@
 """customer on a cluster, of which directories take the place: the same cards as of one machine."""
 
 import json
-import re
 import signal
 import socket
 import time
@@ -12,9 +11,6 @@ import pytest
 from lake import cluster_of, make_edge
 
 from conftest import classic, make_shop
-
-
-NOW = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +60,6 @@ def test_last_orders_are_all_there(pair):
         assert few["last_orders"] == card["last_orders"][:2]
 
 
-def test_explanations_are_the_same(pair):
-    """Of those who are known, to the letter, whenever; also of one day."""
-    one, edge = pair
-    for person in one.people:
-        for args in ((), ("--json",), ("--ledger", "stamps")):
-            there, here = (shop.ok("explain", person, *args).out for shop in (edge, one))
-            assert re.sub(NOW, "now", there, count=1) == re.sub(NOW, "now", here, count=1)
-    day = json.loads(one.ok("explain", one.people[0], "--json").out)["as_of"]
-    earlier = f"{day[:8]}01"
-    assert edge.ok("explain", one.people[0], "--as-of", earlier).out == one.ok("explain", one.people[0], "--as-of", earlier).out
-    for shop in pair:
-        assert shop.ok("explain", 999999, code=1).err.startswith("punchcard: there is no customer 999999: ")
-        assert shop.ok("explain", one.people[0], "--as-of", "2001-01-01").code == 0
-
-
 def test_several(pair):
     one, edge = pair
     people = one.people[:3]
@@ -101,7 +82,7 @@ def test_items(pair):
     one, edge = pair
     for shop in pair:
         out = shop.ok("customer", *one.people, 999999, "--items", "--orders", 64, "--json", code=1).out
-        cards = [json.loads(line) for line in out.splitlines()]
+        cards = [json.loads(line, parse_float=Decimal) for line in out.splitlines()]
         assert [card["cust_id"] for card in cards] == one.people
         orders = [order for card in cards for order in card["last_orders"]]
         assert len(orders) >= (10 if shop is one else 64)
@@ -158,8 +139,7 @@ def test_nobody(pair):
 
 def test_before_anything_was_shipped(pc, tmp_path):
     edge = make_edge(pc, tmp_path / "edge", tmp_path / "lake")
-    for command in ("customer", "explain"):
-        assert "there is no customer 1:" in edge.ok(command, 1, code=1).err
+    assert "there is no customer 1:" in edge.ok("customer", 1, code=1).err
     assert not (tmp_path / "lake").exists()
 
 
@@ -176,11 +156,10 @@ def test_text_ids(pc, tmp_path):
 
 def away(edge, url):
     edge.write_config(cluster={**cluster_of(edge.lake), "hbase": {"url": url}})
-    for command in ("customer", "explain"):
-        begin = time.monotonic()
-        result = edge.ok(command, 1, code=1)
-        assert time.monotonic() - begin < 25
-        assert url in result.err and "HBase" in result.err and result.out == ""
+    begin = time.monotonic()
+    result = edge.ok("customer", 1, code=1)
+    assert time.monotonic() - begin < 20
+    assert url in result.err and "HBase" in result.err and result.out == ""
 
 
 def test_nobody_listens(pc, tmp_path):
