@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #define QUERY_WORD_BYTES 32u
@@ -19,6 +20,7 @@ struct reading {
 	size_t at;
 	char *clean;                 /* as long as the query: comments are blanks */
 	char word[QUERY_WORD_BYTES]; /* the last one, cut; "" when something else was last */
+	bool behind_using;           /* nothing was behind that word but the r of a raw text */
 	unsigned depth;
 	bool found;
 	bool ended;
@@ -94,7 +96,7 @@ static int skip_text(struct reading *r)
 	const size_t begin = r->at;
 	const char mark = char_at(r, begin);
 	const bool raw = strcasecmp(r->word, "r") == 0 && begin > 0 && is_word_char(char_at(r, begin - 1));
-	if (strcasecmp(r->word, "using") == 0)
+	if (r->behind_using)
 		return refuse(r, begin, ERROR_USAGE, "programs are not started here (TRANSFORM ... USING)");
 	for (r->at++; char_at(r, r->at) != mark || r->at >= r->query.len; r->at++) {
 		if (r->at >= r->query.len)
@@ -112,6 +114,16 @@ static int skip_text(struct reading *r)
 	return 0;
 }
 
+/* Functions that run what they are told, and one that makes any function's name of a text. */
+static bool starts_programs(struct slice word)
+{
+	static const char *const STARTS[] = {"reflect", "java_method", "try_reflect", "identifier"};
+	for (size_t i = 0; i < sizeof(STARTS) / sizeof(STARTS[0]); i++)
+		if (word.len == strlen(STARTS[i]) && strncasecmp(word.data, STARTS[i], word.len) == 0)
+			return true;
+	return false;
+}
+
 static int skip_name(struct reading *r)
 {
 	const size_t begin = r->at;
@@ -123,21 +135,21 @@ static int skip_name(struct reading *r)
 		if (strchr(";'\"\\\n", c) || (c == '-' && next == '-') || (c == '/' && next == '*'))
 			return refuse(r, r->at, ERROR_USAGE, "such a name cannot be asked for here");
 	}
+	const struct slice name = {r->query.data + begin + 1, r->at - begin - 1};
 	r->at++;
-	return 0;
+	return starts_programs(name) ? refuse(r, begin, ERROR_USAGE, "such a name cannot be asked for here") : 0;
 }
 
 static int take_word(struct reading *r)
 {
 	static const char *const READ[] = {"select", "with", "values", "table"};
-	static const char *const STARTS[] = {"reflect", "java_method", "try_reflect"};
 	const size_t begin = r->at;
 	while (is_word_char(char_at(r, r->at)))
 		r->at++;
 	snprintf(r->word, sizeof(r->word), "%.*s", (int)(r->at - begin), r->query.data + begin);
-	for (size_t i = 0; i < sizeof(STARTS) / sizeof(STARTS[0]); i++)
-		if (strcasecmp(r->word, STARTS[i]) == 0)
-			return refuse(r, begin, ERROR_USAGE, "programs are not started here (%s)", r->word);
+	if (starts_programs((struct slice){r->query.data + begin, r->at - begin}))
+		return refuse(r, begin, ERROR_USAGE, "programs are not started here (%s)", r->word);
+	r->behind_using = strcasecmp(r->word, "using") == 0 || (r->behind_using && strcasecmp(r->word, "r") == 0);
 	if (r->found)
 		return 0;
 	for (size_t i = 0; i < sizeof(READ) / sizeof(READ[0]); i++)
@@ -189,6 +201,7 @@ static int take_next(struct reading *r)
 		r->at++;
 	}
 	r->word[0] = '\0';
+	r->behind_using = false;
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "store/cluster_view.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -24,8 +25,10 @@
 #define SKEW_FAIL_MS 300000
 /* Less room than one shipment of the usual size, replicated. */
 #define HDFS_FREE_WARN_MIB 1024u
-#define JAVA_LIMIT_MS      10000
-#define JAVA_FIRST         17
+/* Of what a program prints; the rest is not kept. */
+#define OUTPUT_BYTES  65536u
+#define JAVA_LIMIT_MS 10000
+#define JAVA_FIRST    17
 
 /* --- clocks ----------------------------------------------------------------------------------------------------------------- */
 
@@ -53,9 +56,12 @@ static void check_quota(struct doctor *doctor, struct warehouse *warehouse)
 		return;
 	}
 	int64_t left = usage.free_bytes;
-	if (usage.space_quota >= 0 && usage.space_bytes >= 0 &&
-	    (left < 0 || usage.space_quota - usage.space_bytes < left))
-		left = usage.space_quota - usage.space_bytes;
+	if (usage.space_quota >= 0 && usage.space_bytes >= 0) {
+		/* A quota may be set below what is used. */
+		const int64_t of_quota =
+			usage.space_quota > usage.space_bytes ? usage.space_quota - usage.space_bytes : 0;
+		left = left < 0 || of_quota < left ? of_quota : left;
+	}
 	const bool little = left >= 0 && left / (int64_t)MIB < HDFS_FREE_WARN_MIB;
 	char room[64] = "free space not told";
 	if (left >= 0)
@@ -249,14 +255,14 @@ static bool check_table(struct doctor *doctor, struct cells *cells, const char *
 	return true;
 }
 
-static void check_hbase_tables(struct doctor *doctor, struct cells *cells, bool is_directory)
+static void check_hbase_tables(struct doctor *doctor, struct cells *cells)
 {
 	static const char *const ACCOUNTS[] = {"p", "s", "e", NULL};
 	static const char *const ORDERS[] = {"o", NULL};
 	struct error err = {0};
 	const bool there = check_table(doctor, cells, CLUSTER_ACCOUNTS, ACCOUNTS);
 	check_table(doctor, cells, CLUSTER_ORDERS, ORDERS);
-	if (!there || is_directory)
+	if (!there)
 		return;
 	if (try_cell(cells, doctor->now_us, &err) < 0)
 		doctor_tell(doctor, "HBase writing", DOCTOR_FAIL, "docs/cluster-hbase.md tells what its errors mean",
@@ -302,7 +308,7 @@ static void check_hbase(struct doctor *doctor)
 		tell_clock(doctor, "HBase clock", health.skew_ms);
 	/* An LMDB that was opened to be read would refuse to try. */
 	if (!is_directory)
-		check_hbase_tables(doctor, cells, is_directory);
+		check_hbase_tables(doctor, cells);
 	cells_health_release(&health);
 	cells_close(cells);
 }
@@ -317,27 +323,33 @@ static int output_of(char *const *argv, struct buf *out, struct error *err)
 	int rc = child_start(argv, NULL, "/", &child, err);
 	if (rc < 0)
 		return rc;
-	while (child.out_fd >= 0 || child.err_fd >= 0) {
+	while (rc == 0 && (child.out_fd >= 0 || child.err_fd >= 0)) {
 		struct pollfd fds[] = {{.fd = child.out_fd, .events = POLLIN}, {.fd = child.err_fd, .events = POLLIN}};
 		const int64_t left_us = end_us - clock_monotonic_us();
-		if (left_us <= 0 || poll(fds, 2, (int)(left_us / 1000) + 1) <= 0)
+		if (left_us <= 0)
 			break;
-		for (int i = 0; i < 2; i++) {
+		if (poll(fds, 2, (int)(left_us / 1000) + 1) < 0)
+			continue; /* a signal */
+		for (int i = 0; i < 2 && rc == 0; i++) {
 			char bytes[1024];
 			if (!fds[i].revents)
 				continue;
 			const ssize_t n = read(fds[i].fd, bytes, sizeof(bytes));
 			if (n > 0) {
-				buf_append(out, bytes, (size_t)n);
-				continue;
+				rc = out->len < OUTPUT_BYTES ? buf_append(out, bytes, (size_t)n) : 0;
+			} else if (n == 0 || errno != EINTR) {
+				close(fds[i].fd);
+				*(i == 0 ? &child.out_fd : &child.err_fd) = -1;
 			}
-			close(fds[i].fd);
-			*(i == 0 ? &child.out_fd : &child.err_fd) = -1;
 		}
 	}
+	if (rc < 0)
+		error_no_memory(err, out->len);
 	const bool ended = child.out_fd < 0 && child.err_fd < 0;
 	child_reap(&child);
 	child_close(&child);
+	if (rc < 0)
+		return rc;
 	if (!ended)
 		return error_set(err, ERROR_AWAY, "%s did not end within %d s", argv[0], JAVA_LIMIT_MS / 1000);
 	return buf_text(out) ? 0 : error_no_memory(err, out->len);

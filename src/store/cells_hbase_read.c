@@ -42,6 +42,7 @@ struct given {
 	uint64_t left; /* rows of the limit */
 	bool stopped;  /* by the callback, or the limit, or the row behind all others */
 	bool progress;
+	bool end_put; /* the row behind all others, by us */
 };
 
 /* --- multiget --------------------------------------------------------------------------------------------------------------- */
@@ -258,7 +259,13 @@ static int put_end(struct hbase *h, const char *table, struct given *given, stru
 			  h->prefix, table);
 		return 1;
 	}
-	given->progress = true;
+	if (given->end_put)
+		return error_set(
+			err, ERROR_CORRUPT,
+			"%s: table %s%s: the row that tells where it ends is gone as soon as it is put; has the "
+			"table a TTL of less than a clock may be wrong?",
+			h->name, h->prefix, table);
+	given->progress = given->end_put = true;
 	rc = hbase_families(h, table, &families, err);
 	if (rc == 0)
 		rc = hbase_put_end(h, table, &families, err);

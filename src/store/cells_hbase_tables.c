@@ -160,7 +160,9 @@ int hbase_put_end(struct hbase *h, const char *table, const struct buf *families
 	if (!column)
 		return error_no_memory(err, CELLS_FAMILY_BYTES);
 	hbase_end_key(key);
-	const struct cells_put end = {.key = {key, sizeof(key)}, .column = slice_of(column), .version = 1};
+	/* By the clock: an old cell would be expired by a TTL at once. */
+	const struct cells_put end = {
+		.key = {key, sizeof(key)}, .column = slice_of(column), .version = clock_now_us() / 1000};
 	return h->cells.driver->put(&h->cells, table, &end, 1, err);
 }
 

@@ -74,6 +74,8 @@ def test_what_spark_is_told(edge):
         "", ";", " -- nothing", "DROP TABLE loyalty", "INSERT INTO loyalty SELECT 1", "SET a=b", "SHOW TABLES",
         "FROM loyalty INSERT OVERWRITE TABLE x SELECT *", "1", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE loyalty",
         "SELECT reflect('java.lang.System', 'exit', 1)", "SELECT java_method ('a', 'b')",
+        "SELECT `reflect`('java.lang.System', 'exit', 1)", "SELECT IDENTIFIER('reflect')('java.lang.System', 'exit', 1)",
+        "SELECT TRANSFORM(a) USING r'sh' AS (b) FROM x", "SELECT TRANSFORM(a) USING -- x\n R\"sh\" AS (b) FROM x",
         "SELECT TRANSFORM(a) USING 'sh' AS (b) FROM x", "SELECT TRANSFORM(a) USING /* */ \"sh\" AS (b) FROM x",
         "SELECT 'a\n--b'", "SELECT r'\\'", "SELECT `a;b` FROM x", "ADD JAR x", "!ls", "SELECT 1\0",
     ],

@@ -381,13 +381,28 @@ static void test_end_is_put(void **state)
 	assert_int_equal(scan(0), 0);
 	assert_string_equal(seen, "km(1) ");
 	expect_head(8, "PUT /pc_t/any HTTP/1.1\r\n");
-	expect_body(8, "{\"Row\":[{\"key\":\"" END_KEY
-		       "\",\"Cell\":[{\"column\":\"YTo=\",\"timestamp\":1,\"$\":\"\"}]}]}");
+	static const char BEGIN[] = "{\"Row\":[{\"key\":\"" END_KEY "\",\"Cell\":[{\"column\":\"YTo=\",\"timestamp\":";
+	const char *const body = buf_text(&server.requests[8].body);
+	assert_memory_equal(body, BEGIN, sizeof(BEGIN) - 1);
+	/* Of now: an older one would be gone at once where there is a TTL. */
+	const int64_t age_ms = clock_now_us() / 1000 - strtoll(body + sizeof(BEGIN) - 1, NULL, 10);
+	assert_in_range(age_ms, 0, 60000);
 	/* To the end of the table the scan sees it itself, and nobody else does. */
 	seen[0] = '\0';
 	assert_int_equal(cells_scan(cells, "t", &(struct cells_range){.limit = 0}, take, NULL, &err), 0);
 	assert_string_equal(seen, "km(1) ");
 	end(19);
+}
+
+/* A TTL that takes it away at once ends the scan, and is told. */
+static void test_end_does_not_stay(void **state)
+{
+	(void)state;
+	START_PAGES(SCANNER("1"), PAGE_3, OK, SEES(END), NO_ROWS, HAS_SCHEMA, OK, HAS_SCHEMA, SCANNER("2"), END, OK,
+		    SEES(END), NO_ROWS);
+	assert_int_equal(scan(0), ERROR_CORRUPT);
+	assert_non_null(strstr(err.message, "is gone as soon as it is put; has the table a TTL"));
+	end(server.n_requests);
 }
 
 /* Nobody may put it who only reads; and HBase that stays away is away. */
@@ -562,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_scanner_lost),
 		cmocka_unit_test(test_scan_ends_early),
 		cmocka_unit_test(test_end_is_put),
+		cmocka_unit_test(test_end_does_not_stay),
 		cmocka_unit_test(test_no_end),
 		cmocka_unit_test(test_scan_of_no_table),
 		cmocka_unit_test(test_erase),
