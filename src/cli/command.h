@@ -57,6 +57,7 @@ extern const struct command command_simulate;
 extern const struct command command_status;
 extern const struct command command_top;
 extern const struct command command_doctor;
+extern const struct command command_migrate;
 extern const struct command command_demo;
 extern const struct command command_programme;
 

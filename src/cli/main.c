@@ -9,9 +9,25 @@
 #include <unistd.h>
 
 static const struct command *const COMMANDS[] = {
-	&command_init,     &command_load,    &command_generate, &command_collect,  &command_run,       &command_top,
-	&command_status,   &command_refresh, &command_rebuild,  &command_customer, &command_audit,     &command_explain,
-	&command_simulate, &command_doctor,  &command_demo,     &command_sql,      &command_programme, NULL,
+	&command_init,
+	&command_load,
+	&command_generate,
+	&command_collect,
+	&command_run,
+	&command_top,
+	&command_status,
+	&command_refresh,
+	&command_rebuild,
+	&command_customer,
+	&command_audit,
+	&command_explain,
+	&command_simulate,
+	&command_doctor,
+	&command_migrate,
+	&command_demo,
+	&command_sql,
+	&command_programme,
+	NULL,
 };
 
 static const char HELP[] =

@@ -177,6 +177,26 @@ static int make_data_dirs(const struct deployment *d, struct error *err)
 	return rc == 0 ? sync_names(d, err) : rc;
 }
 
+/* What was moved to a cluster goes on there, and only there. */
+static int check_not_moved(const struct deployment *d, struct error *err)
+{
+	_cleanup_free_ char *path = text_printf("%s/" DEPLOYMENT_MOVED, d->data_dir);
+	_cleanup_buf_ struct buf to = {0};
+	if (!path)
+		return error_no_memory(err, strlen(d->data_dir));
+	if (!file_exists(path) || strcmp(d->command, "migrate") == 0)
+		return 0;
+	const int rc = file_read_all(path, PATH_MAX, &to, err);
+	if (rc < 0)
+		return rc;
+	const size_t len = to.len && to.data[to.len - 1] == '\n' ? to.len - 1 : to.len;
+	return error_set(
+		err, ERROR_CONFIG,
+		"%s was moved to a cluster, and goes on in %.*s: `punchcard %s` there. Here it can only be read; "
+		"to go back, and give up what was collected there, remove %s",
+		d->shown_dir, (int)len, len ? to.data : "", d->command, path);
+}
+
 static int become_writer(struct deployment *d, struct error *err)
 {
 	_cleanup_free_ char *lock = lock_path(d, d->mode);
@@ -186,6 +206,8 @@ static int become_writer(struct deployment *d, struct error *err)
 	int rc = file_make_dirs(d->data_dir, err);
 	if (rc == 0)
 		rc = lock_take(lock, d->shown_dir, d->command, &d->lock_fd, err);
+	if (rc == 0)
+		rc = check_not_moved(d, err);
 	if (rc == 0)
 		rc = make_data_dirs(d, err);
 	return rc == ERROR_IO ? explain_refusal(d, err) : rc;

@@ -33,6 +33,8 @@ enum deployment_mode {
 	DEPLOYMENT_COLLECT = 2,
 };
 
+/* In data/ of a deployment that was moved to a cluster (serving/migrate.h): where to. It has no writers any more. */
+#define DEPLOYMENT_MOVED       "migrated"
 #define DEPLOYMENT_COMMAND_MAX 40u /* bytes of a command's name in a lock */
 
 struct deployment {

@@ -182,6 +182,13 @@ int shipper_open(const struct shipper_driver *driver, const struct ship_target *
 	return 0;
 }
 
+int shipper_adopt(const struct shipper_driver *driver, const char *edge, struct journal *journal, uint64_t next,
+		  struct error *err)
+{
+	struct shipper shipper = {.driver = driver, .target = {.edge = edge}, .journal = journal, .begun = 1};
+	return store(&shipper, next, next, err);
+}
+
 void shipper_close(struct shipper *shipper)
 {
 	if (!shipper)

@@ -97,6 +97,10 @@ static inline uint64_t shipper_offset(const struct shipper *shipper)
 {
 	return shipper->offset;
 }
+/* For a journal that is moved to an edge which has not shipped: sets the position of the driver's shipper, as if it had shipped all blocks
+ * before `next` itself (of a warehouse there is to be the mark of that). Nobody may have opened it. */
+int shipper_adopt(const struct shipper_driver *driver, const char *edge, struct journal *journal, uint64_t next,
+		  struct error *err);
 /* So many bytes of blocks make a shipment, about. */
 uint64_t shipper_block_bytes(const struct shipper *shipper);
 
