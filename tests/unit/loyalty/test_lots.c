@@ -261,6 +261,28 @@ static void test_pending_lots_can_expire(void **state)
 	finish(&s);
 }
 
+/* The refund's own lot is where the last order moved it, not what is pending. */
+static void test_a_refund_finds_a_lot_that_was_moved(void **state)
+{
+	(void)state;
+	struct story s = begin("UTC");
+	s.p->ledgers[0].pending_days = 5;
+	s.p->ledgers[0].expiry = EXPIRY_INACTIVITY;
+	s.p->ledgers[0].expiry_n = 1;
+	start(&s);
+	buy(&s, "a", "2024-01-10", 100);
+	buy(&s, "b", "2024-01-20", 200); /* moves a to 20 February; pending until the 25th */
+	bring_back(&s, "c", "2024-01-21", "a", 100);
+	struct account_balance b;
+	account_balance(s.account, 0, &b);
+	assert_int_equal(b.balance_milli, 0);
+	assert_int_equal(b.pending_milli, 2000);
+	expect(&s, "2024-01-10 earn 1000 2024-02-10 =1000\n"
+		   "2024-01-20 earn 2000 2024-02-20 =3000\n"
+		   "2024-01-21 reverse -1000 2024-02-20 =2000\n");
+	finish(&s);
+}
+
 /* The refund's own lot, pending ones, spendable ones: in this order. */
 static void test_a_refund_takes_its_own_lot_first(void **state)
 {
@@ -435,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_a_rejected_order_moves_nothing),
 		cmocka_unit_test(test_pending),
 		cmocka_unit_test(test_pending_lots_can_expire),
+		cmocka_unit_test(test_a_refund_finds_a_lot_that_was_moved),
 		cmocka_unit_test(test_a_refund_takes_its_own_lot_first),
 		cmocka_unit_test(test_debt),
 		cmocka_unit_test(test_forgive),
