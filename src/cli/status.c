@@ -166,6 +166,7 @@ static void json_sources(struct json *out, const struct status *status)
 		key_uint(out, "orders", s->counts.events);
 		key_uint(out, "duplicates", s->counts.duplicates);
 		key_uint(out, "quarantined", s->counts.quarantined);
+		key_uint(out, "lost", s->lost);
 		key_time(out, "last_taken", s->last_us);
 		json_end_object(out);
 	}

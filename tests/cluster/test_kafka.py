@@ -209,3 +209,4 @@ def test_removed_before_they_were_read(pc, tmp_path, kafka, producer, topic):
         wait_for("the rest", lambda: count(shop) == 30, 60)
         assert "20 messages were removed before they were read (offsets 20 to 39)" in daemon.wait_log("a topic is not what it was")["what"]
     assert "20 lost" in shop.ok("status").out
+    assert shop.json("status")["sources"][0]["lost"] == 20
