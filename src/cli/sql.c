@@ -41,13 +41,10 @@ static const char USAGE[] =
 	"CREATE and their like are refused, and no file outside the deployment's data is reached. Times are UTC.\n"
 	"Ctrl-C stops a query.\n"
 	"\n"
-	"On a cluster the language is Spark's SQL (https://spark.apache.org/docs/latest/sql-ref.html), and it is one "
-	"SELECT, "
-	"WITH ...\n"
-	"SELECT or VALUES, over transactions_cln, customers_cln, ledger, balances and loyalty. Spark is started for "
-	"it, which "
-	"takes\n"
-	"some ten seconds.\n";
+	"On a cluster the language is Spark's SQL (https://spark.apache.org/docs/latest/sql-ref.html), and it is one\n"
+	"SELECT, WITH ... SELECT or VALUES, over transactions_cln, customers_cln, ledger, balances and loyalty. Spark "
+	"is\n"
+	"started for it, which takes some ten seconds.\n";
 
 struct arguments {
 	enum table_format format;
