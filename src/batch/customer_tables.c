@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/tz.h"
 #include "base/utf8.h"
+#include "batch/parquet.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -156,14 +157,14 @@ int customer_tables_attach(struct engine *engine, struct customer_files *files, 
 	return rc < 0 ? rc : make_view(engine, files, err);
 }
 
-/* Appends a statement's end "TO '<path>' (FORMAT parquet)". */
+/* Appends a statement's end "TO '<path>' (<options>)". */
 static int append_target(struct buf *sql, const char *path)
 {
 	int rc = buf_append_text(sql, " TO ");
 	if (rc == 0)
 		rc = engine_quote(sql, path);
 	if (rc == 0)
-		rc = buf_append_text(sql, " (FORMAT parquet)");
+		rc = buf_append_text(sql, " (" PARQUET_FAST_OPTIONS ")");
 	return rc < 0 || !buf_text(sql) ? ERROR_NO_MEMORY : 0;
 }
 

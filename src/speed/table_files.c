@@ -2,16 +2,13 @@
 
 #include "base/limits.h"
 #include "base/tz.h"
+#include "batch/parquet.h"
 #include "engine/engine.h"
 #include "speed/rows.h"
 #include "store/block.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-/* The fast level: files are a fifth of the text, and written once. What has more values than that gains nothing by a dictionary:
- * ids, times and customers, for which the engine would make one first, of a fifth of all rows, and then drop it. */
-#define PARQUET_OPTIONS "COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 2048"
 
 struct table_files {
 	const struct deployment *deployment;
@@ -75,8 +72,8 @@ static int write_file(struct table_files *files, const char *columns, const char
 {
 	_cleanup_buf_ struct buf sql = {0};
 	if (buf_printf(&sql, "COPY (SELECT %s FROM %s) TO ", columns, from) < 0 ||
-	    engine_quote(&sql, files->staged) < 0 ||
-	    buf_append_text(&sql, " (FORMAT parquet, " PARQUET_OPTIONS ")") < 0 || !buf_text(&sql))
+	    engine_quote(&sql, files->staged) < 0 || buf_append_text(&sql, " (" PARQUET_OPTIONS ")") < 0 ||
+	    !buf_text(&sql))
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	return engine_run(files->engine, sql.data, err);
 }
