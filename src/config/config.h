@@ -220,7 +220,7 @@ struct config {
 	uint32_t table_max_rows;     /* … or when so many rows wait; 1000000 unless set */
 	uint32_t view_map_gib;       /* 64 unless set */
 	uint32_t view_max_delay_ms;  /* the daemon writes the accounts at most so much later; 50 unless set */
-	uint32_t engine_memory_mib;  /* 512 unless set */
+	uint32_t engine_memory_mib;  /* a quarter of the machine's, 512 to 1024, unless set */
 	uint32_t engine_threads;     /* 0: all cores */
 	struct config_cluster cluster;
 };

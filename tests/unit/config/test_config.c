@@ -57,7 +57,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config->journal_map_gib, 64);
 	assert_int_equal(config->journal_retention_h, 24);
 	assert_int_equal(config->view_map_gib, 64);
-	assert_int_equal(config->engine_memory_mib, 512);
+	assert_in_range(config->engine_memory_mib, 512, 1024); /* by the machine */
 	assert_int_equal(config->engine_threads, 0);
 	config_free(config);
 }
