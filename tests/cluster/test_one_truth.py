@@ -189,3 +189,4 @@ def test_one_truth(hdfs, home, hbase, spark, orders, tmp_path):
         assert check_same(alone.warehouse, lake, table, tmp_path, partition) > 0, table
     for customer in ("1", "7", "5001", str(CUSTOMERS)):
         assert card(edge.run("customer", customer, "--json")) == card(alone.ok("customer", customer, "--json"))
+    edge.run("audit")
