@@ -57,6 +57,7 @@ struct kafka_reader {
 	bool must_assign;
 	size_t turn;       /* which partition is mended first */
 	bool away;         /* the brokers, which was said */
+	bool refused;      /* something of them, which was said */
 	int64_t look_ms;   /* by the monotonic clock: when to look for partitions next */
 	unsigned failures; /* of looking, in a row */
 	int64_t told_ms;   /* when the brokers were told how far it is */
@@ -70,9 +71,11 @@ struct kafka_reader {
 
 /* kafka_parts.c */
 
-/* Looks which partitions there are now. ERROR_AWAY, ERROR_DENIED: nobody could be asked; ERROR_NO_MEMORY; the journal's. A topic that is
- * not there is no error. */
+/* Looks which partitions there are now, of every topic. ERROR_AWAY, ERROR_DENIED: of some nothing was told, and this is the first of
+ * them; the others were looked at. ERROR_NO_MEMORY; the journal's. A topic that is not there is no error. */
 int kafka_parts_look(struct kafka_reader *reader, struct error *err);
+/* Whether an error is of the brokers, or of one topic, and it is asked again later. */
+bool kafka_is_for_later(int rc);
 /* Forgets what was read and is not durable, and reads positions again. */
 int kafka_parts_reset(struct kafka_reader *reader, struct error *err);
 /* Asks where those stand that are astray, of another topic, or begin at the end, and stores it. ERROR_AWAY …: it has to be tried again. */

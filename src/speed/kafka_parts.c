@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* So many partitions are asked for in vain at a time. */
+/* So many partitions, or topics, are asked for in vain at a time. */
 #define MEND_FAILURES 4u
 
 /* --- the list --- */
@@ -119,6 +119,11 @@ int kafka_parts_reset(struct kafka_reader *reader, struct error *err)
 
 /* --- which there are --- */
 
+bool kafka_is_for_later(int rc)
+{
+	return rc == ERROR_AWAY || rc == ERROR_DENIED || rc == ERROR_NOT_FOUND;
+}
+
 /* Asks for partitions 0 to n - 1, or those of them that are configured. */
 static int add_parts(struct kafka_reader *reader, struct kafka_topic *topic, int32_t n, struct error *err)
 {
@@ -169,22 +174,35 @@ static void say_missing(struct kafka_reader *reader, struct kafka_topic *topic, 
 		    log_text("topic", topic->name));
 }
 
+static int look_at_topic(struct kafka_reader *reader, struct kafka_topic *topic, struct error *err)
+{
+	int32_t n = 0;
+	int rc = kafka_partitions(reader->client, topic->name, KAFKA_ASK_MS, &n, err);
+	if (rc == 0)
+		return add_parts(reader, topic, n, err);
+	if (rc != ERROR_NOT_FOUND)
+		return rc;
+	say_missing(reader, topic, err);
+	return 0;
+}
+
 int kafka_parts_look(struct kafka_reader *reader, struct error *err)
 {
-	for (unsigned i = 0; i < reader->source->config->topics.count; i++) {
-		struct kafka_topic *const topic = &reader->topics[i];
+	const unsigned n_topics = reader->source->config->topics.count;
+	unsigned silent = 0;
+	int rc = 0;
+	/* One that is denied must not keep the others from being read; nor must many that nobody answers for keep the source waiting. */
+	reader->turn++;
+	for (unsigned i = 0; i < n_topics && silent < MEND_FAILURES; i++) {
 		struct error fault = {0};
-		int32_t n = 0;
-		int rc = kafka_partitions(reader->client, topic->name, KAFKA_ASK_MS, &n, &fault);
-		if (rc == ERROR_NOT_FOUND) {
-			say_missing(reader, topic, &fault);
-			continue;
-		}
-		rc = rc < 0 ? error_set(err, rc, "%s", fault.message) : add_parts(reader, topic, n, err);
-		if (rc < 0)
-			return rc;
+		const int one = look_at_topic(reader, &reader->topics[(reader->turn + i) % n_topics], &fault);
+		if (one < 0 && (rc == 0 || !kafka_is_for_later(one)))
+			rc = error_set(err, one, "%s", fault.message);
+		if (one < 0 && !kafka_is_for_later(one))
+			break;
+		silent += one == ERROR_AWAY;
 	}
-	return 0;
+	return rc;
 }
 
 /* --- where they stand --- */
@@ -290,7 +308,7 @@ int kafka_parts_mend(struct kafka_reader *reader, struct error *err)
 			continue;
 		failures++;
 		rc = error_set(err, one, "%s", fault.message);
-		if (one != ERROR_AWAY && one != ERROR_DENIED && one != ERROR_NOT_FOUND)
+		if (!kafka_is_for_later(one))
 			break;
 	}
 	return rc;

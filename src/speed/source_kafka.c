@@ -149,7 +149,20 @@ static void say_back(struct kafka_reader *reader)
 	if (reader->away)
 		LOG_INFO("the brokers are reached again", log_text("source", reader->source->config->name));
 	reader->away = false;
-	reader->failures = 0;
+}
+
+/* They answer, but not as they should: a topic is denied. */
+static void say_refused(struct kafka_reader *reader, const char *why)
+{
+	struct source *const source = reader->source;
+	say_back(reader);
+	metrics_source_state(source->metrics, METRICS_BACKING_OFF);
+	if (!reader->refused) {
+		metrics_source_error(source->metrics, why, clock_now_us());
+		LOG_WARNING("the brokers refuse what was asked; it is asked again",
+			    log_text("source", source->config->name), log_text("why", why));
+	}
+	reader->refused = true;
 }
 
 static bool any_missing(const struct kafka_reader *reader)
@@ -168,9 +181,11 @@ static void look_again(struct kafka_reader *reader, unsigned failures)
 	reader->look_ms = now_ms() + pause_ms;
 }
 
-static bool is_for_later(int rc)
+static void look_soon(struct kafka_reader *reader)
 {
-	return rc == ERROR_AWAY || rc == ERROR_DENIED || rc == ERROR_NOT_FOUND;
+	const int64_t soon_ms = now_ms() + PAUSE_FIRST_MS;
+	if (reader->look_ms > soon_ms)
+		reader->look_ms = soon_ms;
 }
 
 /* Looks for partitions, and at those with which something is wrong. Brokers that are away are no error of the source. */
@@ -178,16 +193,25 @@ static int look(struct kafka_reader *reader, struct error *err)
 {
 	struct error fault = {0};
 	int rc = kafka_parts_look(reader, &fault);
-	if (rc == 0)
-		rc = kafka_parts_mend(reader, &fault);
-	if (rc < 0 && !is_for_later(rc))
+	if (rc == 0 || kafka_is_for_later(rc)) {
+		struct error later = {0};
+		const int mended = kafka_parts_mend(reader, &later);
+		if (mended < 0 && (rc == 0 || !kafka_is_for_later(mended)))
+			rc = error_set(&fault, mended, "%s", later.message);
+	}
+	if (rc < 0 && !kafka_is_for_later(rc))
 		return error_set(err, rc, "%s", fault.message);
 	if (rc < 0) {
-		say_away(reader, fault.message);
+		if (rc == ERROR_AWAY)
+			say_away(reader, fault.message);
+		else
+			say_refused(reader, fault.message);
 		look_again(reader, ++reader->failures);
 		return 0;
 	}
 	say_back(reader);
+	reader->refused = false;
+	reader->failures = 0;
 	if (any_missing(reader)) {
 		look_again(reader, ++reader->failures);
 		return 0;
@@ -207,10 +231,7 @@ static void look_at_trouble(struct kafka_reader *reader)
 		say_away(reader, text);
 	else
 		metrics_source_error(reader->source->metrics, text, clock_now_us());
-	/* Whether anybody can be reached shows when they are asked. */
-	const int64_t soon_ms = now_ms() + PAUSE_FIRST_MS;
-	if (reader->look_ms > soon_ms)
-		reader->look_ms = soon_ms;
+	look_soon(reader); /* whether anybody can be reached shows when they are asked */
 }
 
 /* What is said of a partition instead of a message of it. */
@@ -295,8 +316,9 @@ static int take_batch(struct kafka_reader *reader, struct error *err)
 	if (rc < 0)
 		return rc;
 	reader->committed_ms = now_ms();
-	if (reader->away || reader->failures)
-		reader->look_ms = 0; /* messages come: the brokers may be back */
+	/* Messages come: the brokers may be back. Not after each batch, for it may be one topic of several. */
+	if (reader->away)
+		look_soon(reader);
 	if (reader->committed_ms - reader->told_ms >= TELL_MS)
 		tell(reader, 0);
 	return 0;

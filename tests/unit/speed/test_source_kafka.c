@@ -253,6 +253,36 @@ static void test_a_topic_that_comes_late(void **state)
 	stop_source();
 }
 
+/* One topic that nobody may read does not keep the others from being read, from where they are. */
+static void test_a_denied_topic(void **state)
+{
+	(void)state;
+	make_topic("orders", 1);
+	make_topic("secret", 1);
+	rd_kafka_mock_topic_set_error(cluster, "secret", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	put("orders", 0, "1|latte 70|1700000000");
+	for (int i = 0; i < 2; i++) { /* the second time there is a position, which is asked for */
+		_cleanup_free_ char *text =
+			text_printf("sources:\n  - {name: k, type: kafka, brokers: '%s', topics: "
+				    "[secret, orders], format: classic, scan_s: 1, " EARLY_RETRY "}\n",
+				    rd_kafka_mock_cluster_bootstraps(cluster));
+		shop_open(text);
+		start_source(&source_kafka);
+		wait_lines(2 * (unsigned)i + 1);
+		put("orders", 0, "1|mocha 80|1700000001");
+		wait_lines(2 * (unsigned)i + 2);
+		if (i == 1) {
+			rd_kafka_mock_topic_set_error(cluster, "secret", RD_KAFKA_RESP_ERR_NO_ERROR);
+			put("secret", 0, "1|tea 60|1700000002");
+			wait_lines(5);
+		}
+		stop_source();
+		if (i == 0)
+			put("orders", 0, "1|latte 70|1700000000");
+	}
+	assert_journal("orders/0:0 latte\norders/0:1 mocha\norders/0:2 latte\norders/0:3 mocha\nsecret/0:0 tea\n");
+}
+
 static void renew_cluster(void)
 {
 	stop_source();
@@ -406,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_some_partitions, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_from_the_end, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_topic_that_comes_late, make_all, remove_all),
+		cmocka_unit_test_setup_teardown(test_a_denied_topic, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_topic_made_anew, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_removed_before_they_were_read, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_broker_that_goes_and_comes, make_all, remove_all),
