@@ -5,8 +5,8 @@
 reads <path>/transactions/source=<name>/events-<edge>-<first>-<last>.ndjson and writes, in the layout of the shippers' own files,
 <path>/warehouse/transactions_cln/data_dt=<day>/orders-<edge>-<first>-<last>.<source>.parquet: the rows of one shipment of one source
 on one day, named by it. So whatever is done again (a batch that was killed, or everything when the checkpoint is lost) finds its files
-there; and refresh knows by the names which events are new. Spark's own file sink can do neither: its files have random names, and
-count only for readers of its log.
+there, and takes away those that another --timezone gave to other days; and refresh knows by the names which events are new. Spark's
+own file sink can do neither: its files have random names, and count only for readers of its log.
 
 Each round takes all that is there when it begins. Then <path>/edges/<edge>/hdfs-table-<next> tells, as a shipper's mark does, that all
 rows of blocks before <next> are in the table.
@@ -30,6 +30,7 @@ COLUMNS = """event_id, CAST(coalesce(pos, 0) + 1 AS INT) AS line_no, kind, CAST(
     CASE WHEN kind = 'redeem' THEN if(accepted = false, 'declined', 'accepted') END AS decision,
     to_date(from_utc_timestamp(at, '{timezone}')) AS data_dt, shipment, place"""
 
+TABLE = "warehouse/transactions_cln"
 FILE = r"/source=([^/]+)/events-(.+-[0-9]{12}-[0-9]{12})[.]ndjson$"
 
 
@@ -66,6 +67,7 @@ class Files:
 
     def __init__(self, spark, root):
         self.path = spark._jvm.org.apache.hadoop.fs.Path
+        self.equal = spark._jvm.org.apache.commons.io.IOUtils.contentEquals
         self.root = root
         self.fs = self.path(root).getFileSystem(spark._jsc.hadoopConfiguration())
 
@@ -86,11 +88,30 @@ class Files:
     def touch(self, name):
         self.fs.create(self.at(name), True).close()
 
+    def glob(self, pattern):
+        """Names below the path."""
+        found = self.fs.globStatus(self.at(pattern)) or []
+        tails = [entry.getPath().toUri().getPath() for entry in found]
+        return sorted(tail[len(self.at("").toUri().getPath().rstrip("/")) + 1 :] for tail in tails)
+
+    def same(self, name, other):
+        if self.fs.getFileStatus(self.at(name)).getLen() != self.fs.getFileStatus(self.at(other)).getLen():
+            return False
+        streams = [self.fs.open(self.at(one)) for one in (name, other)]
+        try:
+            return self.equal(*streams)
+        finally:
+            for stream in streams:
+                stream.close()
+
     def move(self, name, to):
-        """Unless it is there already: then this was done before, and is the same."""
-        if not self.fs.exists(self.at(to)) and not self.fs.rename(self.at(name), self.at(to)):
-            if not self.fs.exists(self.at(to)):
-                raise OSError(f"{self.root}/{name} cannot be renamed to {to}")
+        """Unless the same is there already: then this was done before."""
+        if self.fs.exists(self.at(to)):
+            if self.same(name, to):
+                return
+            self.remove(to)
+        if not self.fs.rename(self.at(name), self.at(to)):
+            raise OSError(f"{self.root}/{name} cannot be renamed to {to}")
 
     def mark(self, edge, shipper):
         """The first block of an edge of which not everything was shipped; 0: nothing was."""
@@ -103,12 +124,20 @@ def write(files, rows, stage):
     files.remove(stage)
     one_each = rows.repartition("data_dt", "shipment").sortWithinPartitions("data_dt", "shipment", "place", "line_no").drop("place")
     one_each.write.option("maxRecordsPerFile", 0).partitionBy("data_dt", "shipment").parquet(f"{files.root}/{stage}")
+    moves = {}
     for day in (name for name in files.list(stage) if name.startswith("data_dt=")):
-        files.make_dir(f"warehouse/transactions_cln/{day}")
         for shipment in files.list(f"{stage}/{day}"):
             (part,) = (name for name in files.list(f"{stage}/{day}/{shipment}") if name.endswith(".parquet"))
             name = f"orders-{shipment.partition('=')[2]}.parquet"
-            files.move(f"{stage}/{day}/{shipment}/{part}", f"warehouse/transactions_cln/{day}/{name}")
+            moves[f"{TABLE}/{day}/{name}"] = f"{stage}/{day}/{shipment}/{part}"
+    # The same shipments under other days were made with another time zone: their rows are in these files now.
+    names = ",".join(sorted({name.rpartition("/")[2] for name in moves}))
+    for name in files.glob(f"{TABLE}/data_dt=*/{{{names}}}") if names else ():
+        if name not in moves:
+            files.remove(name)
+    for name, staged in moves.items():
+        files.make_dir(name.rpartition("/")[0])
+        files.move(staged, name)
     files.remove(stage)
 
 

@@ -119,3 +119,21 @@ def test_both_make_the_same(pc, tmp_path):  # noqa: F811
         edge.rebuild("2024-03-31")
     for table in ("ledger", "balances", "account_state"):
         assert check_same(shipped.warehouse, streamed.warehouse, table, tmp_path) > 0
+
+
+def test_another_time_zone(pc, tmp_path):  # noqa: F811
+    """The checkpoint is lost, and the days are others: each row is in the table once all the same, on its new day."""
+    shipped, streamed = (Edge(pc, tmp_path / stream, stream) for stream in ("punchcard", "spark"))
+    story = History(22, "2024-02-20", 4, 10, 100)
+    for edge in (shipped, streamed):
+        edge.bring("0", "1|latte 70|1700000000\n0|tea 30.50|1700070000\n", story.events)
+    right = streamed.programme["timezone"]
+    streamed.programme["timezone"] = "America/Los_Angeles"
+    Job(streamed, tmp_path / "work").wait()
+    others = files(streamed)
+    for path in sorted((streamed.lake / "p/_stream").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    streamed.programme["timezone"] = right
+    Job(streamed, tmp_path / "work").wait()
+    assert set(others) - set(files(streamed))
+    assert check_same(shipped.warehouse, streamed.warehouse, "transactions_cln", tmp_path) > 100
