@@ -20,6 +20,9 @@
 #define KAFKA_MESSAGE_BYTES ((size_t)16 * LIMIT_LINE_BYTES)
 /* How long brokers are waited for when they are asked. */
 #define KAFKA_ASK_MS 1000
+/* That a partition ends before what was read is believed after so many answers, over so long. */
+#define KAFKA_DOUBTS   4u
+#define KAFKA_DOUBT_MS 5000
 
 struct kafka_topic {
 	const char *name;
@@ -39,8 +42,10 @@ struct kafka_part {
 	bool check;  /* it must be asked which messages there are, before it is read */
 	bool latest; /* it begins at the next message; where that is must be asked */
 	bool astray; /* the broker has no such offset: it must be asked which there are */
-	bool another; /* the topic is another one of the same name */
-	bool gone;    /* there is no such partition at the moment */
+	unsigned doubts;  /* answers, in a row, that its end is before what was read: a leader may only be behind … */
+	int64_t doubt_ms; /* … since the first of them, by the monotonic clock */
+	bool another;     /* the topic is another one of the same name */
+	bool gone;        /* there is no such partition at the moment */
 	struct buf label;
 };
 
@@ -62,6 +67,7 @@ struct kafka_reader {
 	unsigned failures; /* of looking, in a row */
 	int64_t told_ms;   /* when the brokers were told how far it is */
 	int64_t committed_ms;
+	struct XXH3_state_s *hash; /* of a print */
 	struct kafka_message *batch;
 	struct kafka_part **batch_parts;
 	size_t n_batch;
@@ -80,6 +86,8 @@ bool kafka_is_for_later(int rc);
 int kafka_parts_reset(struct kafka_reader *reader, struct error *err);
 /* Asks where those stand that are astray, of another topic, or begin at the end, and stores it. ERROR_AWAY …: it has to be tried again. */
 int kafka_parts_mend(struct kafka_reader *reader, struct error *err);
+/* Whether one's end is doubted: it has to be asked again soon. */
+bool kafka_parts_doubtful(const struct kafka_reader *reader);
 /* Gives librdkafka what is to be read, and from where. */
 int kafka_parts_assign(struct kafka_reader *reader, struct error *err);
 /* NULL: none of ours. */
@@ -99,6 +107,7 @@ int kafka_take_batch(struct kafka_reader *reader, struct error *err);
 /* Releases the messages of the batch. */
 void kafka_drop_batch(struct kafka_reader *reader);
 /* A message's print, for a position. */
-void kafka_print(const struct kafka_message *message, unsigned char out[INPUT_DIGEST_BYTES]);
+void kafka_print(struct kafka_reader *reader, const struct kafka_message *message,
+		 unsigned char out[INPUT_DIGEST_BYTES]);
 
 #endif

@@ -3,7 +3,8 @@
  * partition elsewhere.
  *
  * Offsets alone do not tell a topic from another that was made anew under its name. So where reading begins again, the message before
- * the position is read once more and compared by its print; an offset beyond the end tells it, too. What an older topic gave stays; the
+ * the position is read once more and compared by its print; an end before what was read tells it, too, when it stays for some seconds,
+ * since a new leader may be behind at first. What an older topic gave stays; the
  * new one is read from its beginning, and in ids of events that bring none it is "<topic>#2".
  */
 #include "speed/kafka_internal.h"
@@ -77,6 +78,7 @@ static int read_position(struct kafka_reader *reader, struct kafka_part *part, s
 	part->verify = part->position.has_print;
 	part->check = part->begun;
 	part->astray = part->another = false;
+	part->doubts = 0;
 	return rc == 0 ? name_part(part, err) : rc;
 }
 
@@ -226,6 +228,7 @@ static int store(struct kafka_reader *reader, struct kafka_part *part, const str
 	part->seen = position->next;
 	part->begun = true;
 	part->verify = part->check = part->latest = part->astray = part->another = false;
+	part->doubts = 0;
 	reader->must_assign = true;
 	return name_part(part, err);
 }
@@ -271,6 +274,30 @@ static void judge(const struct kafka_part *part, int64_t first, int64_t end, str
 	next->has_print = false;
 }
 
+/* Whether an end before what was read is to be believed; else it is asked again. */
+static bool believe_end(struct kafka_reader *reader, struct kafka_part *part, int64_t end)
+{
+	const int64_t now_ms = clock_monotonic_us() / 1000;
+	if (part->doubts == 0) {
+		part->doubt_ms = now_ms;
+		LOG_WARNING("a partition ends before what was read of it; it is asked again",
+			    log_text("source", reader->source->config->name), log_text("topic", part->topic->name),
+			    log_int("partition", part->number), log_int("next", part->position.next),
+			    log_int("end", end));
+	}
+	part->doubts++;
+	part->astray = true;
+	return part->doubts >= KAFKA_DOUBTS && now_ms - part->doubt_ms >= KAFKA_DOUBT_MS;
+}
+
+bool kafka_parts_doubtful(const struct kafka_reader *reader)
+{
+	for (size_t i = 0; i < reader->n_parts; i++)
+		if (!reader->parts[i]->gone && reader->parts[i]->doubts)
+			return true;
+	return false;
+}
+
 static int mend_part(struct kafka_reader *reader, struct kafka_part *part, struct error *err)
 {
 	struct kafka_position next = part->position;
@@ -282,10 +309,13 @@ static int mend_part(struct kafka_reader *reader, struct kafka_part *part, struc
 		return rc;
 	if (!part->another && !part->latest && part->begun && next.next >= first && next.next <= end) {
 		part->check = part->astray = false;
+		part->doubts = 0;
 		part->verify = part->verify && next.next > first; /* else the message before is not there any more */
 		reader->must_assign = true;
 		return 0;
 	}
+	if (!part->another && !part->latest && part->begun && next.next > end && !believe_end(reader, part, end))
+		return 0;
 	judge(part, first, end, &next, &what);
 	if (what.code)
 		say(reader, what.message);
@@ -342,7 +372,7 @@ bool kafka_part_wants(struct kafka_reader *reader, struct kafka_part *part, cons
 		return false; /* fetched before that was known */
 	if (part->verify) {
 		part->verify = false;
-		kafka_print(message, print);
+		kafka_print(reader, message, print);
 		part->another = message->offset == part->position.next - 1 &&
 				memcmp(print, part->position.print, sizeof(print)) != 0;
 		if (part->another) {

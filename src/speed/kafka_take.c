@@ -11,12 +11,11 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-void kafka_print(const struct kafka_message *message, unsigned char out[INPUT_DIGEST_BYTES])
+/* Without memory of its own: a print that could not be made would tell the topic for another one. */
+void kafka_print(struct kafka_reader *reader, const struct kafka_message *message,
+		 unsigned char out[INPUT_DIGEST_BYTES])
 {
-	XXH3_state_t *const state = XXH3_createState();
-	memset(out, 0, INPUT_DIGEST_BYTES);
-	if (!state)
-		return;
+	XXH3_state_t *const state = reader->hash;
 	char numbers[16];
 	put_u64(put_u64(numbers, (uint64_t)message->time_ms), message->key.len);
 	XXH3_128bits_reset(state);
@@ -25,7 +24,6 @@ void kafka_print(const struct kafka_message *message, unsigned char out[INPUT_DI
 	XXH3_128bits_update(state, message->value.data, message->value.len);
 	XXH128_canonical_t canonical;
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-	XXH3_freeState(state);
 	memcpy(out, canonical.digest, INPUT_DIGEST_BYTES);
 }
 
@@ -36,7 +34,8 @@ int kafka_take_open(struct kafka_reader *reader, struct error *err)
 	const struct source *const source = reader->source;
 	reader->batch = calloc(KAFKA_BATCH, sizeof(*reader->batch));
 	reader->batch_parts = calloc(KAFKA_BATCH, sizeof(struct kafka_part *));
-	if (!reader->batch || !reader->batch_parts)
+	reader->hash = XXH3_createState();
+	if (!reader->batch || !reader->batch_parts || !reader->hash)
 		return error_no_memory(err, KAFKA_BATCH * sizeof(struct kafka_message));
 	int rc = order_format_open(source->deployment, source->config->format, &reader->format, err);
 	if (rc == 0)
@@ -56,6 +55,7 @@ void kafka_take_close(struct kafka_reader *reader)
 		reader->intake->format = NULL;
 	intake_close(reader->intake);
 	order_format_close(reader->format);
+	XXH3_freeState(reader->hash);
 	free(reader->batch);
 	free(reader->batch_parts);
 }
@@ -228,7 +228,7 @@ static int store_positions(struct kafka_reader *reader, struct error *err)
 		struct kafka_position *const next = &reader->batch_parts[i]->following;
 		if (reader->batch[i].offset + 1 != next->next)
 			continue;
-		kafka_print(&reader->batch[i], next->print);
+		kafka_print(reader, &reader->batch[i], next->print);
 		next->has_print = true;
 		rc = kafka_position_set(source->journal, source->config->name, part->topic->name, part->number, next,
 					err);

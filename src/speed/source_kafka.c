@@ -218,6 +218,8 @@ static int look(struct kafka_reader *reader, struct error *err)
 	}
 	metrics_source_state(reader->source->metrics, METRICS_RUNNING);
 	reader->look_ms = now_ms() + (int64_t)reader->source->config->scan_s * 1000;
+	if (kafka_parts_doubtful(reader))
+		look_soon(reader);
 	return 0;
 }
 
@@ -278,7 +280,7 @@ static void put_in(struct kafka_reader *reader, struct kafka_message *message)
 		part->seen = message->offset + 1;
 		reader->batch[reader->n_batch] = *message;
 		reader->batch_parts[reader->n_batch++] = part;
-		reader->batch_bytes += message->value.len;
+		reader->batch_bytes += message->key.len + message->value.len;
 		return;
 	}
 	kafka_message_release(message);

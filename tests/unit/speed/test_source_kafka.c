@@ -319,6 +319,39 @@ static void test_a_topic_made_anew(void **state)
 	stop_source();
 }
 
+static void put_at(int64_t time_ms, const char *value)
+{
+	assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("orders"), RD_KAFKA_V_PARTITION(0),
+					   RD_KAFKA_V_TIMESTAMP(time_ms), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+					   RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)), RD_KAFKA_V_END),
+			 0);
+	flush();
+}
+
+/* A leader that is behind is believed no end before what was read: the topic is the same. */
+static void test_an_end_that_lags(void **state)
+{
+	(void)state;
+	struct kafka_position position;
+	make_topic("orders", 1);
+	put_at(1700000000000, "1|latte 70|1700000000");
+	put_at(1700000001000, "1|mocha 80|1700000001");
+	open_source("classic", "");
+	wait_lines(2);
+	renew_cluster();
+	put_at(1700000000000, "1|latte 70|1700000000");
+	open_source_again();
+	pause_ms(1500); /* it may have been asked or not: what follows is the same */
+	put_at(1700000001000, "1|mocha 80|1700000001");
+	put_at(1700000002000, "1|tea 60|1700000002");
+	wait_lines(3);
+	assert_journal("orders/0:0 latte\norders/0:1 mocha\norders/0:2 tea\n");
+	read_position(0, &position);
+	assert_int_equal(position.generation, 1);
+	assert_int_equal(position.next, 3);
+	stop_source();
+}
+
 static void test_removed_before_they_were_read(void **state)
 {
 	(void)state;
@@ -438,6 +471,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_topic_that_comes_late, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_denied_topic, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_topic_made_anew, make_all, remove_all),
+		cmocka_unit_test_setup_teardown(test_an_end_that_lags, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_removed_before_they_were_read, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_broker_that_goes_and_comes, make_all, remove_all),
 		cmocka_unit_test_setup_teardown(test_a_full_disk, make_all, remove_all),
