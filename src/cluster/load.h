@@ -9,7 +9,8 @@
  *     quarantine/customers-<hash>.parquet                         the bad lines of one file, if it has any
  *
  * Lines are read and judged here, by the same code as on one machine, and once a file: Spark's reader of CSV knows neither the mappings nor
- * the reasons. The rows go to Spark, which runs the model. When that is well the files land, and the new table takes the place of the old one,
+ * the reasons. Bad lines are put first, then the rows, so that nobody's rows are there without them. The rows go to Spark, which runs the
+ * model. When that is well the files land, and the new table takes the place of the old one,
  * as a directory (warehouse/_customers/swap while that lasts, which whoever has the lease brings to its end). Then come the profiles
  * in HBase, and those of customers who are in no file any more are swept.
  */

@@ -194,6 +194,25 @@ int load_files_open(struct cluster_load *load, const char *const *paths, size_t 
 
 /* ---- reading ---- */
 
+#define QUARANTINE "quarantine"
+#define CUSTOMERS  "customers-"
+
+static char *quarantine_name(const struct load_file *file)
+{
+	return text_printf(CUSTOMERS "%s.parquet", file->hash);
+}
+
+static int put_quarantine(struct cluster_load *load, size_t index, const char *local, struct error *err)
+{
+	_cleanup_free_ char *name = quarantine_name(&load->files[index]);
+	_cleanup_free_ char *to = name ? text_printf(QUARANTINE "/%s", name) : NULL;
+	if (!to)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	/* That of a load that was killed has another time. */
+	const int rc = warehouse_remove(load->session.warehouse, to, err);
+	return rc < 0 ? rc : warehouse_put_file(load->session.warehouse, to, local, err);
+}
+
 static int on_rows(void *context, const char *name, const struct warehouse_stat *stat, struct error *err)
 {
 	struct buf *const names = context;
@@ -245,15 +264,19 @@ static int read_with(struct cluster_load *load, size_t index, const char *path, 
 	pthread_mutex_init(&one.lock, NULL);
 	int rc = write_rows(load, index, path, engine, &one, err);
 	if (rc == 0 && customer_file_bad_lines(&load->all.files[index])) {
-		char *const bad = text_printf("%s/bad-%zu.parquet", load->session.deployment->tmp_dir, index);
-		load->files[index].quarantine = bad;
+		_cleanup_free_ char *bad = text_printf("%s/bad-%zu.parquet", load->session.deployment->tmp_dir, index);
 		rc = bad ? customer_tables_quarantine(engine, &one, 0, bad, err)
 			 : error_no_memory(err, LIMIT_PATH_BYTES);
+		if (rc == 0)
+			rc = put_quarantine(load, index, bad, err);
+		if (bad)
+			unlink(bad);
 	}
 	pthread_mutex_destroy(&one.lock);
 	return rc;
 }
 
+/* Bad lines first: whose rows are in the warehouse, his are there, too. */
 static int read_file(struct cluster_load *load, size_t index, struct error *err)
 {
 	const struct deployment *const deployment = load->session.deployment;
@@ -306,7 +329,7 @@ int load_files_read(struct cluster_load *load, size_t n_paths, struct error *err
 	if (rc == ERROR_NOT_FOUND)
 		rc = 0;
 	for (size_t i = 0; rc == 0 && i < load->all.n_files; i++)
-		/* Of a new one the bad lines are wanted, too, whatever a load that was killed has left. */
+		/* Of a new one what a load that was killed has left is not relied on. */
 		if (load->landing->files[i].staged || !has_rows(load, load->files[i].rows))
 			rc = read_file(load, i, err);
 	for (size_t i = 0; rc == 0 && i < n_paths; i++)
@@ -316,25 +339,6 @@ int load_files_read(struct cluster_load *load, size_t n_paths, struct error *err
 }
 
 /* ---- landing ---- */
-
-#define QUARANTINE "quarantine"
-#define CUSTOMERS  "customers-"
-
-static char *quarantine_name(const struct load_file *file)
-{
-	return text_printf(CUSTOMERS "%s.parquet", file->hash);
-}
-
-static int put_quarantine(struct cluster_load *load, const struct load_file *file, struct error *err)
-{
-	_cleanup_free_ char *name = quarantine_name(file);
-	_cleanup_free_ char *to = name ? text_printf(QUARANTINE "/%s", name) : NULL;
-	if (!to)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	/* That of a load that was killed has another time. */
-	const int rc = warehouse_remove(load->session.warehouse, to, err);
-	return rc < 0 ? rc : warehouse_put_file(load->session.warehouse, to, file->quarantine, err);
-}
 
 static int on_quarantine(void *context, const char *name, const struct warehouse_stat *stat, struct error *err)
 {
@@ -372,8 +376,6 @@ int load_files_land(struct cluster_load *load, struct error *err)
 		const struct landed_file *const landed = &load->landing->files[i];
 		if (landed->staged)
 			rc = warehouse_put_file(load->session.warehouse, landed->name, landed->path, err);
-		if (rc == 0 && load->files[i].quarantine)
-			rc = put_quarantine(load, &load->files[i], err);
 	}
 	return rc < 0 ? rc : clean_quarantine(load, err);
 }
@@ -382,7 +384,6 @@ void load_files_release(struct cluster_load *load)
 {
 	for (size_t i = 0; load->files && i < load->all.n_files; i++) {
 		free(load->files[i].rows);
-		free(load->files[i].quarantine);
 	}
 	for (size_t i = 0; i < load->n_formats; i++)
 		customer_format_free(load->formats[i]);

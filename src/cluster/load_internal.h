@@ -24,7 +24,6 @@ struct load_given {
 struct load_file {
 	char hash[CUSTOMER_HASH_CHARS + 1]; /* of what decides its rows */
 	char *rows;                         /* its name in LOAD_ROWS */
-	char *quarantine;                   /* the local file of its bad lines, to be put; NULL: none */
 };
 
 struct cluster_load {
@@ -46,9 +45,9 @@ struct cluster_load {
 /* Lists what has landed, stages the paths, and opens new files, so that a wrong header is seen before a long work. */
 int load_files_open(struct cluster_load *load, const char *const *paths, size_t n_paths, const char *format,
 		    struct error *err);
-/* Reads files whose rows are not in the warehouse, and puts these; counts the given ones; removes rows of what is not there any more. */
+/* Reads files whose rows are not in the warehouse, and puts their bad lines, then these; counts the given ones; removes rows of what is not there any more. */
 int load_files_read(struct cluster_load *load, size_t n_paths, struct error *err);
-/* Gives new files, and what was bad in files that were read, their places. */
+/* Gives new files their places; removes the bad lines of what is not there any more. */
 int load_files_land(struct cluster_load *load, struct error *err);
 void load_files_release(struct cluster_load *load);
 
