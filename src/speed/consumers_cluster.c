@@ -49,7 +49,8 @@ static int open_systems(struct consumer *consumer, const struct shipper_driver *
 	if (driver == &ship_rows) {
 		const int rc = cluster_open_cells(deployment, &consumer->cells, err);
 		target->cells = consumer->cells;
-		return rc;
+		if (rc < 0)
+			return rc;
 	}
 	_cleanup_free_ char *writer = text_printf("%s-%s", deployment->config->cluster.edge, driver->name);
 	if (!writer)

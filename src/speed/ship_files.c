@@ -65,6 +65,34 @@ int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 		shipper->target.edge, (unsigned long long)shipper->offset - 1, (unsigned long long)marks.most - 1, dir);
 }
 
+static int take_raw(void *context, struct slice name, uint64_t offset)
+{
+	if (!slice_is(name, ship_raw.name))
+		return 0;
+	*(uint64_t *)context = offset;
+	return 1;
+}
+
+int ship_check_first(struct shipper *shipper, struct journal_reader *reader, struct error *err)
+{
+	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
+	_cleanup_free_ char *prefix = text_printf("%s-", ship_raw.name);
+	struct marks marks = {.prefix = prefix};
+	uint64_t offset = 0;
+	if (!dir || !prefix)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	int rc = shippers_each(reader, take_raw, &offset, err);
+	if (rc == 0)
+		rc = list_marks(shipper, dir, &marks, err);
+	if (rc < 0 || marks.most == offset || (!marks.most && offset == shipper->begun))
+		return rc;
+	return error_set(err, ERROR_AWAY,
+			 "edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s); "
+			 "nothing is shipped here before these agree",
+			 shipper->target.edge, (unsigned long long)(offset ? offset - 1 : 0),
+			 (unsigned long long)(marks.most ? marks.most - 1 : 0), dir);
+}
+
 int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err)
 {
 	struct warehouse *const warehouse = shipper->target.warehouse;

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import signal
 
 import pytest
@@ -149,6 +150,18 @@ def test_what_would_be_missing_is_refused(edge, shop):
     shop.collect()
     shop.write_config(cluster=edge.cluster)
     assert "has orders in tables of this machine" in shop.ok("collect", "--once", code=2).err
+
+
+def test_another_journal_under_the_same_name(edge):
+    """It is refused, and does not come to the cards either."""
+    edge.put("a.txt", LINES[0] + "\n")
+    edge.collect()
+    before = edge.ok("customer", "1", "--json").out
+    for path in (edge.dir / "data").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    edge.put("b.txt", LINES[0] + "\n")
+    assert "another journal ships under this name" in edge.ok("collect", "--once", code=1).err
+    assert edge.ok("customer", "1", "--json").out == before
 
 
 def test_no_spark(edge):
