@@ -162,10 +162,12 @@ static int put_view(struct cluster_batch *batch, int32_t day, struct error *err)
 		.context = batch->hooks.context,
 	};
 	struct put_report report = {0};
-	/* Before the cells: the version is never used again. */
+	/* Before the cells: whatever becomes of this, the version is never used again, and whose clock is behind takes a greater one. */
 	made->view_day = DAY_MIN;
 	made->view_version = put.version;
-	int rc = cluster_put_states(&put, &report, err);
+	int rc = cluster_made_write(&batch->session, made, err);
+	if (rc == 0)
+		rc = cluster_put_states(&put, &report, err);
 	if (rc < 0)
 		return rc;
 	made->view_day = day;

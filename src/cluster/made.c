@@ -11,6 +11,7 @@
 #define DIR       "batch"
 #define PREFIX    "made-"
 #define HEAD      "punchcard 1\n"
+#define NO_DAY    "none"
 #define BYTES_MAX ((size_t)1024 * 1024)
 
 /* ---- states ---- */
@@ -121,9 +122,10 @@ int cluster_made_format(const struct cluster_made *made, struct buf *out)
 		rc = buf_printf(out, "unfinished %s\n", made->unfinished);
 	for (unsigned i = 0; rc == 0 && i < made->n_states; i++)
 		rc = format_state(&made->states[i], out);
-	if (rc == 0 && made->view_day != DAY_MIN) {
-		char date[11];
-		civil_format(made->view_day, date);
+	if (rc == 0 && made->view_version) {
+		char date[11] = NO_DAY;
+		if (made->view_day != DAY_MIN)
+			civil_format(made->view_day, date);
 		rc = buf_printf(out, "view %s %lld\n", date, (long long)made->view_version);
 	}
 	return rc;
@@ -194,6 +196,16 @@ static bool take_state(struct slice *line, struct cluster_made *made)
 	return good;
 }
 
+static bool take_view(struct slice *line, struct cluster_made *made)
+{
+	struct slice rest = *line;
+	if (slice_is(take_word(&rest), NO_DAY))
+		*line = rest;
+	else if (!take_day(line, &made->view_day))
+		return false;
+	return take_number(line, &made->view_version);
+}
+
 static bool take_line(struct slice line, struct cluster_made *made)
 {
 	const struct slice word = take_word(&line);
@@ -204,7 +216,7 @@ static bool take_line(struct slice line, struct cluster_made *made)
 	if (slice_is(word, "state"))
 		return take_state(&line, made);
 	if (slice_is(word, "view"))
-		return take_day(&line, &made->view_day) && take_number(&line, &made->view_version);
+		return take_view(&line, made);
 	return false;
 }
 
@@ -276,7 +288,7 @@ int cluster_made_read(const struct cluster_session *session, struct cluster_made
 	if (!cluster_made_parse((struct slice){text.data, text.len}, made))
 		return error_set(err, ERROR_CORRUPT,
 				 "%s/%s, which says what the tables were made of, is damaged, or of a later punchcard; "
-				 "remove the directory " DIR " and run `punchcard rebuild`",
+				 "remove that file and run `punchcard rebuild`",
 				 session->deployment->config->cluster.hdfs_path, path);
 	made->number = found.most;
 	return 0;

@@ -7,9 +7,10 @@
  *     programme <hash>                                     of all states
  *     unfinished <hash>                                    a fold of the whole history by this programme was begun, and not finished
  *     state <yyyy-mm-dd> <customers> <edge>=<next> …       days that account_state has: whose events, up to which block of each edge
- *     view <yyyy-mm-dd> <version>                          the state that customers have in HBase, and the version of its cells
+ *     view <yyyy-mm-dd>|none <version>                     the state that customers have in HBase (none: it is being put), and the
+ *                                                          version of its cells
  *
- * It is written when the tables are there. The ledger is that of the newest state.
+ * It is written when the tables are there, before the cells, and when these are there. The ledger is that of the newest state.
  */
 #ifndef PUNCHCARD_CLUSTER_MADE_H
 #define PUNCHCARD_CLUSTER_MADE_H
@@ -34,8 +35,8 @@ struct cluster_made {
 	char unfinished[PROGRAMME_HASH_TEXT];
 	struct made_state states[MADE_MAX]; /* ascending by day */
 	unsigned n_states;
-	int32_t view_day; /* DAY_MIN: none */
-	int64_t view_version;
+	int32_t view_day;     /* DAY_MIN: none */
+	int64_t view_version; /* the greatest that any cells may have; 0: nothing was put yet */
 };
 
 /* Of one that was zeroed. Nothing made yet is fine. ERROR_CORRUPT: no file of ours; errors of the warehouse. cluster_made_release also

@@ -156,6 +156,13 @@ static void test_what_was_made(void **state)
 	assert_int_equal(cluster_made_state(&read, DAY)->edges[1].next_block, 123456);
 	assert_null(cluster_made_state(&read, DAY + 2));
 	assert_true(read.view_day == DAY + 1 && read.view_version == INT64_C(1700000000123));
+	/* Being put: the version is known already. */
+	made.view_day = DAY_MIN;
+	made.view_version++;
+	assert_int_equal(cluster_made_write(session, &made, &err), 0);
+	cluster_made_release(&read);
+	assert_int_equal(cluster_made_read(session, &read, &err), 0);
+	assert_true(read.view_day == DAY_MIN && read.view_version == INT64_C(1700000000124));
 	assert_string_equal(read.programme, made.programme);
 	assert_string_equal(read.unfinished, "");
 	cluster_made_release(&read);
@@ -190,6 +197,7 @@ static void test_a_damaged_note(void **state)
 		"2024-10-05 1\n",
 		"punchcard 1\nprogramme 0123456789abcdef0\n",
 		"punchcard 1\nview 2024-10-04\n",
+		"punchcard 1\nview none\n",
 		"punchcard 1\nfuture x\n",
 	};
 	for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
@@ -202,6 +210,8 @@ static void test_a_damaged_note(void **state)
 		warehouse_put_bytes(place->shops[0].session.warehouse, "batch/made-000000000009", SLICE("x"), &err), 0);
 	assert_int_equal(cluster_made_read(&place->shops[0].session, &made, &err), ERROR_CORRUPT);
 	assert_non_null(strstr(err.message, "/p/batch/made-000000000009"));
+	/* Not the lease beside it. */
+	assert_non_null(strstr(err.message, "; remove that file and run `punchcard rebuild`"));
 	cluster_made_release(&made);
 }
 
