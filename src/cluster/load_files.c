@@ -67,15 +67,6 @@ static int stage(struct cluster_load *load, const char *const *paths, size_t n_p
 		const int rc = landing_stage(load->landing, paths[i], format, &given->index, &given->known, err);
 		if (rc < 0)
 			return rc;
-		/* The same bytes are here. */
-		struct landed_file *const landed = &load->landing->files[given->index];
-		if (!given->known || *landed->path)
-			continue;
-		char *const path = text_printf("%s", paths[i]);
-		if (!path)
-			return error_no_memory(err, LIMIT_PATH_BYTES);
-		free(landed->path);
-		landed->path = path;
 	}
 	return 0;
 }
@@ -228,7 +219,7 @@ static bool has_rows(const struct cluster_load *load, const char *name)
 	return false;
 }
 
-/* The file, here. */
+/* The file, here: of one that has landed a copy of what landed, for the user's file may have changed meanwhile. */
 static int fetch(struct cluster_load *load, size_t index, struct error *err)
 {
 	struct landed_file *const landed = &load->landing->files[index];
@@ -240,6 +231,15 @@ static int fetch(struct cluster_load *load, size_t index, struct error *err)
 	free(landed->path);
 	landed->path = local;
 	return cluster_download(&load->session, landed->name, local, err);
+}
+
+static void drop_copy(struct cluster_load *load, size_t index)
+{
+	struct landed_file *const landed = &load->landing->files[index];
+	if (landed->staged || !*landed->path)
+		return;
+	unlink(landed->path);
+	*landed->path = '\0';
 }
 
 /* Its rows by the engine: one of its own, for the rows of others are of another source. */
@@ -297,6 +297,18 @@ static int read_file(struct cluster_load *load, size_t index, struct error *err)
 		rc = warehouse_put_file(load->session.warehouse, to, path, err);
 	if (path)
 		unlink(path);
+	drop_copy(load, index);
+	return rc;
+}
+
+static int count_file(struct cluster_load *load, size_t index, struct error *err)
+{
+	if (load->all.files[index].is_counted)
+		return 0;
+	int rc = fetch(load, index, err);
+	if (rc == 0)
+		rc = customer_file_count(&load->all, index, err);
+	drop_copy(load, index);
 	return rc;
 }
 
@@ -333,8 +345,7 @@ int load_files_read(struct cluster_load *load, size_t n_paths, struct error *err
 		if (load->landing->files[i].staged || !has_rows(load, load->files[i].rows))
 			rc = read_file(load, i, err);
 	for (size_t i = 0; rc == 0 && i < n_paths; i++)
-		if (!load->all.files[load->given[i].index].is_counted)
-			rc = customer_file_count(&load->all, load->given[i].index, err);
+		rc = count_file(load, load->given[i].index, err);
 	return rc < 0 ? rc : remove_stale(load, err);
 }
 
