@@ -3,6 +3,7 @@
  *
  *     warehouse/customers/format=<name>/<seq>-<hash>.csv[.gz]     the files as they came
  *     warehouse/_customers/rows/<seq>-<hash>-<reading>.parquet    the good lines of each, as it is read now
+ *     warehouse/_customers/profiles-<version>                     the greatest version that cells of profiles have
  *     warehouse/customers_cln/                                    the table: models/customers_cln.sql over all of them, by Spark; beside
  *                                                                 its files _version-<hash>-<customers>, what it was made of, and
  *                                                                 _profiles: they are in HBase

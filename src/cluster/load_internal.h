@@ -57,6 +57,8 @@ int load_table_is_there(struct cluster_load *load, bool *there, struct error *er
 int load_table_make(struct cluster_load *load, struct error *err);
 /* What was made gets its place. */
 int load_table_publish(struct cluster_load *load, struct error *err);
+/* A version for cells of profiles, greater than any before, whatever the clocks of edges say; noted before it is given. With the lease. */
+int load_table_next_version(const struct cluster_session *session, int64_t now_ms, int64_t *version, struct error *err);
 /* Profiles of the table in place, unless HBase has them. */
 int load_table_profiles(struct cluster_load *load, struct error *err);
 

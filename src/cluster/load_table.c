@@ -13,6 +13,7 @@
 
 #define VERSION    "_version-"
 #define PROFILES   LOAD_LIVE "/_profiles"
+#define FLOOR      "profiles-" /* <version>: the greatest that cells of profiles may have */
 #define ENGINE_MIB 256u
 #define HINT       "; models/customers_cln.sql must give one row a customer"
 
@@ -308,14 +309,53 @@ static int feed(struct feeding *feeding, struct error *err)
 	return rc == 0 ? cluster_view_sweep(feeding->view, feeding->version_ms, &swept, err) : rc;
 }
 
+struct versions {
+	int64_t newest;
+	struct buf names; /* each with a NUL */
+};
+
+static int on_floor(void *context, const char *name, const struct warehouse_stat *stat, struct error *err)
+{
+	struct versions *const versions = context;
+	int64_t version;
+	(void)stat;
+	if (strncmp(name, FLOOR, strlen(FLOOR)) != 0 ||
+	    integer_parse(name + strlen(FLOOR), strlen(name + strlen(FLOOR)), &version) < 0)
+		return 0;
+	if (version > versions->newest)
+		versions->newest = version;
+	return buf_append(&versions->names, name, strlen(name) + 1) < 0 ? error_no_memory(err, strlen(name)) : 0;
+}
+
+int load_table_next_version(const struct cluster_session *session, int64_t now_ms, int64_t *version, struct error *err)
+{
+	struct versions versions = {0};
+	int rc = warehouse_list(session->warehouse, LOAD_DIR, on_floor, &versions, err);
+	if (rc == ERROR_NOT_FOUND)
+		rc = 0;
+	*version = now_ms > versions.newest ? now_ms : versions.newest + 1;
+	_cleanup_free_ char *path = text_printf(LOAD_DIR "/" FLOOR "%lld", (long long)*version);
+	if (rc == 0)
+		rc = path ? warehouse_put_bytes(session->warehouse, path, SLICE(""), err)
+			  : error_no_memory(err, LIMIT_PATH_BYTES);
+	for (size_t at = 0; rc == 0 && at < versions.names.len; at += strlen(versions.names.data + at) + 1) {
+		_cleanup_free_ char *old = text_printf(LOAD_DIR "/%s", versions.names.data + at);
+		rc = old ? warehouse_remove(session->warehouse, old, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	}
+	buf_release(&versions.names);
+	return rc;
+}
+
 int load_table_profiles(struct cluster_load *load, struct error *err)
 {
 	struct warehouse_stat stat;
 	int rc = warehouse_stat(load->session.warehouse, PROFILES, &stat, err);
 	if (rc != ERROR_NOT_FOUND)
 		return rc;
-	struct feeding feeding = {.load = load, .version_ms = clock_now_us() / 1000};
-	rc = feed(&feeding, err);
+	struct feeding feeding = {.load = load};
+	rc = load_table_next_version(&load->session, clock_now_us() / 1000, &feeding.version_ms, err);
+	if (rc == 0)
+		rc = feed(&feeding, err);
 	engine_close(feeding.engine);
 	cluster_view_close(feeding.view);
 	cells_close(feeding.cells);
