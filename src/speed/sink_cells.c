@@ -1,6 +1,7 @@
 /*
- * Lines as rows of a table in a cluster's HBase (store/cells.h), as sink_rows makes them on this machine: by the line's place, with the
- * time of its block as the version. What is put again after a crash, or an answer that never came, is the same cell.
+ * Lines as rows of a table in a cluster's HBase (store/cells.h), as sink_rows makes them on this machine: by the line's place, behind the
+ * edge's name, since several may have sources and files of the same names; with the time of its block as the version. What is put again
+ * after a crash, or an answer that never came, is the same cell.
  */
 #include "base/limits.h"
 #include "cluster/open.h"
@@ -100,9 +101,10 @@ static int put_line(struct sink *sink, const struct sink_line *line, struct erro
 {
 	struct rows *const rows = sink->state;
 	/* As the event's source and id: two sources may have files of the same name. */
-	char key[2 * LIMIT_EVENT_ID_BYTES + 32];
-	const int len = snprintf(key, sizeof(key), "%.*s/%.*s:%" PRIu64, (int)line->source.len, line->source.data,
-				 (int)line->file.len, line->file.data, line->line);
+	char key[3 * LIMIT_EVENT_ID_BYTES + 32];
+	const int len =
+		snprintf(key, sizeof(key), "%s/%.*s/%.*s:%" PRIu64, sink->deployment->config->cluster.edge,
+			 (int)line->source.len, line->source.data, (int)line->file.len, line->file.data, line->line);
 	if (len < 0 || (size_t)len >= sizeof(key))
 		return error_set(err, ERROR_CORRUPT, "a block names source and file by more than %zu bytes",
 				 sizeof(key));

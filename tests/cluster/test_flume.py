@@ -48,7 +48,7 @@ def test_the_originals_agents(pc, tmp_path, hdfs, hbase, home):
         (spool / directory).mkdir(parents=True)
     for i in range(40):
         name, line = f"order_{i:03}.txt", classic(i % 7 + 1, "latte", 70, 1_600_000_000 + i)
-        want[f"flume-tier2-src-2/{name}:1"] = line.strip()
+        want[f"e1/flume-tier2-src-2/{name}:1"] = line.strip()
         for directory in ("one", "two"):
             (spool / directory / name).write_text(line)
     for _ in range(2):  # the second time there is nothing new

@@ -522,7 +522,7 @@ def test_the_originals_agents_on_a_cluster(edge, spool, tmp_path):
     rows = cells(tmp_path / "hbase-tables")
     assert b"spooled_table" in rows and b"spool_cf:col1" in rows
     for line in want:
-        assert line.encode() in rows and f"flume-tier2-src-2/order_{line.split('|')[2]}.txt:1".encode() in rows
+        assert line.encode() in rows and f"e1/flume-tier2-src-2/order_{line.split('|')[2]}.txt:1".encode() in rows
     assert not (edge.warehouse / "tmp").exists() and not (edge.dir / "data/rows").exists()
     # Again: nothing comes twice.
     once(edge, spool, *BOTH)
