@@ -6,7 +6,8 @@
  * a crash at any moment leaves either nothing that counts or names that are still to be given, which the next opening does.
  *
  * On a cluster they are staged in data/sinks, and sent to HDFS (store/warehouse.h) instead of renamed: what is there already under this
- * name and with this length was sent before. Names have the edge's and the sink's, so nobody else's can be there.
+ * name and with this length was sent before. Names have the edge's and the sink's, and a number drawn for each batch, which the journal
+ * keeps with them; so nobody else's can be there, nor an older data/'s, whose blocks have the same numbers.
  *
  * What is left to do is as in struct sink_names. Paths are relative to the deployment when they are below it.
  */
@@ -24,6 +25,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -54,6 +56,7 @@ struct files {
 	unsigned n_open;
 	struct buf rest;             /* files that have not their last names yet */
 	struct warehouse *warehouse; /* of a cluster; NULL: of this machine */
+	uint64_t drawn;              /* in the names of the batch on a cluster */
 	size_t root_len;             /* the part of a target that is the warehouse's root, and '/' */
 };
 
@@ -250,9 +253,11 @@ static void close_files(struct sink *sink)
 
 static int begin(struct sink *sink, uint64_t first, uint64_t next, struct error *err)
 {
-	const struct files *const files = sink->state;
+	struct files *const files = sink->state;
 	(void)first;
 	(void)next;
+	if (sink->on_cluster && getrandom(&files->drawn, sizeof(files->drawn), 0) != (ssize_t)sizeof(files->drawn))
+		return error_errno(err, errno, "getrandom");
 	/* Names that could not be given the last time come first. */
 	int rc = settle(sink, err);
 	/* What is there behind that was written by who died before it counted. */
@@ -291,9 +296,12 @@ static int end_part(struct files *files, struct part *part, struct error *err)
 static int name_part(const struct sink *sink, struct files *files, const char *dir, struct part *part,
 		     struct error *err)
 {
-	char number[16] = "";
+	char number[40] = "";
+	int len = 0;
+	if (sink->on_cluster)
+		len = snprintf(number, sizeof(number), ".%016" PRIx64, files->drawn);
 	if (files->n_parts)
-		snprintf(number, sizeof(number), ".%u", files->n_parts);
+		snprintf(number + len, sizeof(number) - (size_t)len, ".%u", files->n_parts);
 	part->staged = text_printf("%s/%u", files->staging, files->n_parts);
 	/* Several edges may write into one directory of a cluster. */
 	const char *const slash = strchr(sink->name, '/');

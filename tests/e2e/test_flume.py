@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import time
@@ -545,6 +546,19 @@ def test_a_killed_agent_on_a_cluster(edge, spool):
     process.wait()
     once(edge, spool, *BOTH[:4])
     assert sorted(sink_lines(edge.lake / "tmp/flume/sink")) == sorted(want)
+
+
+def test_data_made_anew_on_a_cluster(edge, spool, tmp_path):
+    """Its blocks count from 1 again: files of the same blocks and the same length are not the same."""
+    want = []
+    for i in range(2):
+        name, line = order(1_600_000_000 + i, i + 1)
+        want.append(line.strip())
+        put(spool / "one", name, line)
+        once(edge, spool, *BOTH[:4])
+        for directory in (edge.dir / "data", edge.lake / "user", tmp_path / "hbase"):
+            shutil.rmtree(directory, ignore_errors=True)
+    assert sorted(sink_lines(edge.lake / "tmp/flume/sink")) == want
 
 
 def test_hdfs_away(edge, spool):
