@@ -244,7 +244,8 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 	if (!shipper->checked && shipper->driver->in_warehouse)
 		rc = check_warehouse(shipper, err);
 	/* What another journal has shipped under this name must not be mixed with ours, where nothing could tell later. */
-	else if (shipper->target.warehouse && shipper->offset == shipper->begun && shipper->offset < next)
+	else if (!shipper->driver->in_warehouse && shipper->target.warehouse && shipper->offset == shipper->begun &&
+		 shipper->offset < next)
 		rc = ship_check_first(shipper, reader, err);
 	while (rc == 0 && shipper->offset < next) {
 		uint64_t end = shipper->planned;
