@@ -78,8 +78,8 @@ static bool tell_progress(void *context, uint64_t rows, uint64_t total)
 }
 
 static int run_simulation(const struct deployment *deployment, const struct programme *other,
-			  const struct arguments *arguments, bool show_progress, struct simulate_report *report,
-			  struct error *err)
+			  const struct buf *other_text, const struct arguments *arguments, bool show_progress,
+			  struct simulate_report *report, struct error *err)
 {
 	stop_on_signals();
 	char *tmp_dir = NULL;
@@ -98,7 +98,7 @@ static int run_simulation(const struct deployment *deployment, const struct prog
 		const struct cluster_batch_hooks hooks = cluster_progress(show_progress);
 		static bool silent = false; /* its numbers are the cluster's to show */
 		options.progress_context = &silent;
-		rc = cluster_simulate(deployment, other, arguments->programme, &options, &hooks, report, err);
+		rc = cluster_simulate(deployment, other, other_text, &options, &hooks, report, err);
 	} else {
 		rc = simulate_run(deployment, other, &options, report, err);
 	}
@@ -116,10 +116,11 @@ static int simulate(const struct cli *cli, const struct arguments *arguments)
 	struct programme *other = NULL;
 	if (deployment_open(cli->dir, DEPLOYMENT_READ, "simulate", &deployment, &err) < 0)
 		return cli_fail(&err);
+	_cleanup_buf_ struct buf text = {0};
 	struct simulate_report report;
-	int rc = programme_load(arguments->programme, &other, &err);
+	int rc = programme_load_text(arguments->programme, &text, &other, &err);
 	if (rc == 0)
-		rc = run_simulation(deployment, other, arguments, cli->err_is_terminal, &report, &err);
+		rc = run_simulation(deployment, other, &text, arguments, cli->err_is_terminal, &report, &err);
 	if (rc == 0) {
 		struct simulation_shown shown = {.deployment = deployment,
 						 .programmes = {deployment->programme, other},

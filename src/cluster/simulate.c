@@ -370,14 +370,14 @@ static int run_spark(struct run *run, struct error *err)
 	return rc == 0 ? simulate_cost(&run->report, err) : rc;
 }
 
-/* The programme as it was read, whatever happens to the file meanwhile. */
-static int write_programme(const struct run *run, const struct buf *text, char **path, struct error *err)
+/* A programme as it was read, whatever happens to the file meanwhile. */
+static int write_programme(const struct run *run, unsigned side, const struct buf *text, char **path, struct error *err)
 {
-	*path = text_printf("%s/programme-read.yaml", run->options->tmp_dir);
+	*path = text_printf("%s/%s-read.yaml", run->options->tmp_dir, SIDE_NAME[side]);
 	return *path ? file_write_durable(*path, text->data, text->len, err) : error_no_memory(err, LIMIT_PATH_BYTES);
 }
 
-int cluster_simulate(const struct deployment *deployment, const struct programme *other, const char *other_path,
+int cluster_simulate(const struct deployment *deployment, const struct programme *other, const struct buf *other_text,
 		     const struct simulate_options *options, const struct cluster_batch_hooks *hooks,
 		     struct simulate_report *report, struct error *err)
 {
@@ -389,13 +389,16 @@ int cluster_simulate(const struct deployment *deployment, const struct programme
 	};
 	_cleanup_free_ char *fold = NULL;
 	_cleanup_free_ char *programme = NULL;
+	_cleanup_free_ char *other_path = NULL;
 	if (options->parquet)
 		return error_set(err, ERROR_USAGE, "--parquet: on a cluster there is no such file; leave it out");
 	int rc = simulate_begin(deployment->programme, other, options, &run.report, err);
 	if (rc == 0)
 		rc = cluster_find_fold(&fold, err);
 	if (rc == 0)
-		rc = write_programme(&run, &deployment->programme_text, &programme, err);
+		rc = write_programme(&run, SIMULATE_TODAY, &deployment->programme_text, &programme, err);
+	if (rc == 0)
+		rc = write_programme(&run, SIMULATE_OTHER, other_text, &other_path, err);
 	if (rc == 0)
 		rc = cluster_session_open(deployment, "simulate", &run.session, err);
 	if (rc == 0)

@@ -9,9 +9,9 @@
 #include "batch/simulate.h"
 #include "cluster/batch.h"
 
-/* `other_path`: the file that `other` was read from. options->progress is asked whether to go on, its numbers are 0; a Parquet file is
+/* `other_text`: what `other` was read from, to its last byte. options->progress is asked whether to go on, its numbers are 0; a Parquet file is
  * ERROR_USAGE. Errors as simulate_run's and spark_run's. */
-int cluster_simulate(const struct deployment *deployment, const struct programme *other, const char *other_path,
+int cluster_simulate(const struct deployment *deployment, const struct programme *other, const struct buf *other_text,
 		     const struct simulate_options *options, const struct cluster_batch_hooks *hooks,
 		     struct simulate_report *report, struct error *err);
 
