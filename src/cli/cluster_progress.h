@@ -4,7 +4,7 @@
 #ifndef PUNCHCARD_CLI_CLUSTER_PROGRESS_H
 #define PUNCHCARD_CLI_CLUSTER_PROGRESS_H
 
-#include "cluster/batch.h"
+#include "cluster/hooks.h"
 
 #include <stdbool.h>
 

@@ -8,6 +8,7 @@
 #include "cli/day.h"
 #include "cli/drain.h"
 #include "cli/show.h"
+#include "cluster/batch.h"
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] rebuild [--data-dt DATE] [--json]\n"

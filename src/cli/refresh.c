@@ -7,6 +7,7 @@
 #include "cli/day.h"
 #include "cli/drain.h"
 #include "cli/show.h"
+#include "cluster/batch.h"
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] refresh --data-dt DATE [--json]\n"

@@ -10,7 +10,7 @@
 #define PUNCHCARD_CLUSTER_AUDIT_H
 
 #include "batch/audit.h"
-#include "cluster/batch.h"
+#include "cluster/hooks.h"
 
 /* As audit_run; options->progress is asked whether to go on, and told of HBase. ERROR_USAGE: a day that is not the newest. ERROR_LOCKED:
  * tables are being made, or were meanwhile. */

@@ -17,17 +17,10 @@
 
 #include "batch/rebuild.h"
 #include "batch/refresh.h"
-#include "engine/spark.h"
+#include "cluster/hooks.h"
+#include "config/deployment.h"
 
 struct cluster_batch;
-
-struct cluster_batch_hooks {
-	/* Some times a second: how far Spark is. May be NULL. */
-	void (*spark)(void *context, const struct spark_progress *progress);
-	/* Customers whose state is in HBase, so far. May be NULL. */
-	void (*putting)(void *context, uint64_t customers);
-	void *context;
-};
 
 /* Takes the lease. Needs a deployment of mode DEPLOYMENT_WRITE, which outlives it, as hooks do. ERROR_LOCKED: another process makes tables
  * of this cluster. ERROR_CONFIG as cluster_session_open; errors of the warehouse. */

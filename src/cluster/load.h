@@ -19,7 +19,7 @@
 #define PUNCHCARD_CLUSTER_LOAD_H
 
 #include "batch/customers.h"
-#include "cluster/batch.h"
+#include "cluster/hooks.h"
 #include "cluster/session.h"
 
 /* As customers_load; takes the lease. Errors besides: ERROR_LOCKED, those of spark_run, the warehouse, HBase. */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_URL      "file://"
 #define METASTORE_KEY "spark.hadoop.javax.jdo.option.ConnectionURL"
 /* What of cluster.spark.conf says where tables are known. */
 static const char *const METASTORE_KEYS[] = {
@@ -55,12 +54,13 @@ static int fill_settings(struct cluster_session *session, struct error *err)
 		if (!setting->key || !setting->value)
 			return error_no_memory(err, strlen(text));
 	}
-	if (strncmp(cluster->hdfs_url, FILE_URL, strlen(FILE_URL)) != 0 || names_metastore(session))
+	const char *const directory = cluster_directory_of(cluster->hdfs_url);
+	if (!directory || names_metastore(session))
 		return 0;
 	struct spark_setting *const setting = &session->settings[session->spark.n_settings++];
 	setting->key = text_printf("%s", METASTORE_KEY);
-	setting->value = text_printf("jdbc:derby:;databaseName=%s%s/_metastore;create=true",
-				     cluster->hdfs_url + strlen(FILE_URL), cluster->hdfs_path);
+	setting->value =
+		text_printf("jdbc:derby:;databaseName=%s%s/_metastore;create=true", directory, cluster->hdfs_path);
 	return setting->key && setting->value ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 }
 
@@ -68,7 +68,7 @@ static int fill_tables(struct cluster_session *session, struct error *err)
 {
 	const struct config *const config = session->deployment->config;
 	const struct config_cluster *const cluster = &config->cluster;
-	const bool is_directory = strncmp(cluster->hdfs_url, FILE_URL, strlen(FILE_URL)) == 0;
+	const bool is_directory = cluster_directory_of(cluster->hdfs_url) != NULL;
 	const char *const filesystem =
 		is_directory && !cluster->spark_filesystem ? cluster->hdfs_url : cluster->spark_filesystem;
 	if (!filesystem)

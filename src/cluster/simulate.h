@@ -7,7 +7,7 @@
 #define PUNCHCARD_CLUSTER_SIMULATE_H
 
 #include "batch/simulate.h"
-#include "cluster/batch.h"
+#include "cluster/hooks.h"
 
 /* `other_text`: what `other` was read from, to its last byte. options->progress is asked whether to go on, its numbers are 0; a Parquet file is
  * ERROR_USAGE. Errors as simulate_run's and spark_run's. */

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "cluster/open.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,15 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_URL "file://"
-#define SUFFIX   ".parquet"
+#define SUFFIX ".parquet"
 
 int cluster_local_path(const struct cluster_session *session, const char *path, char **out, struct error *err)
 {
 	const struct config_cluster *const cluster = &session->deployment->config->cluster;
-	if (strncmp(cluster->hdfs_url, FILE_URL, strlen(FILE_URL)) != 0)
+	const char *const directory = cluster_directory_of(cluster->hdfs_url);
+	if (!directory)
 		return 0;
-	*out = text_printf("%s%s/%s", cluster->hdfs_url + strlen(FILE_URL), cluster->hdfs_path, path);
+	*out = text_printf("%s%s/%s", directory, cluster->hdfs_path, path);
 	return *out ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
 }
 

@@ -101,7 +101,7 @@ def expected_customers(edge, day, tmp_path):
 
 
 def wait_for_statement(process, what):
-    """Until Spark's statement of that name runs: it is in the script that it was given."""
+    """Until what() is true of what the process has written; it must not end before."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
