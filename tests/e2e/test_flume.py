@@ -552,7 +552,7 @@ def test_data_made_anew_on_a_cluster(edge, spool, tmp_path):
     """Its blocks count from 1 again: files of the same blocks and the same length are not the same."""
     want = []
     for i in range(2):
-        name, line = order(1_600_000_000 + i, i + 1)
+        name, line = order(1_600_000_000 + i * len(MENU), i + 1)
         want.append(line.strip())
         put(spool / "one", name, line)
         once(edge, spool, *BOTH[:4])
