@@ -9,6 +9,10 @@
 #include <string.h>
 
 #define METASTORE_KEY "spark.hadoop.javax.jdo.option.ConnectionURL"
+/* Spark's own 200 are for a cluster; a trial of some thousand rows would wait for 200 tasks a table. */
+#define PARTITIONS_KEY   "spark.sql.shuffle.partitions"
+#define TRIAL_PARTITIONS "8"
+#define TRIAL_SETTINGS   2
 /* What of cluster.spark.conf says where tables are known. */
 static const char *const METASTORE_KEYS[] = {
 	METASTORE_KEY,
@@ -26,21 +30,37 @@ static bool is_interrupted(void *context, const struct spark_progress *progress)
 
 /* ---- what Spark is told ---- */
 
-static bool names_metastore(const struct cluster_session *session)
+static bool names(const struct cluster_session *session, const char *key)
 {
 	for (unsigned i = 0; i < session->spark.n_settings; i++)
-		for (size_t k = 0; k < sizeof(METASTORE_KEYS) / sizeof(METASTORE_KEYS[0]); k++)
-			if (strcmp(session->settings[i].key, METASTORE_KEYS[k]) == 0)
-				return true;
+		if (strcmp(session->settings[i].key, key) == 0)
+			return true;
 	return false;
 }
 
-/* "key=value" of the configuration, each in two texts of its own; and for a directory a metastore, if need be. */
+static bool names_metastore(const struct cluster_session *session)
+{
+	for (size_t k = 0; k < sizeof(METASTORE_KEYS) / sizeof(METASTORE_KEYS[0]); k++)
+		if (names(session, METASTORE_KEYS[k]))
+			return true;
+	return false;
+}
+
+/* Takes the value over; NULL: out of memory. */
+static int add_setting(struct cluster_session *session, const char *key, char *value, struct error *err)
+{
+	struct spark_setting *const setting = &session->settings[session->spark.n_settings++];
+	setting->key = text_printf("%s", key);
+	setting->value = value;
+	return setting->key && value ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
+}
+
+/* "key=value" of the configuration, each in two texts of its own; and for a directory what suits a trial, unless it is set. */
 static int fill_settings(struct cluster_session *session, struct error *err)
 {
 	const struct config_cluster *const cluster = &session->deployment->config->cluster;
 	const unsigned n = cluster->spark_conf.count;
-	session->settings = calloc(n + 1, sizeof(*session->settings));
+	session->settings = calloc(n + TRIAL_SETTINGS, sizeof(*session->settings));
 	if (!session->settings)
 		return error_no_memory(err, n * sizeof(*session->settings));
 	session->spark.settings = session->settings;
@@ -55,13 +75,15 @@ static int fill_settings(struct cluster_session *session, struct error *err)
 			return error_no_memory(err, strlen(text));
 	}
 	const char *const directory = cluster_directory_of(cluster->hdfs_url);
-	if (!directory || names_metastore(session))
-		return 0;
-	struct spark_setting *const setting = &session->settings[session->spark.n_settings++];
-	setting->key = text_printf("%s", METASTORE_KEY);
-	setting->value =
-		text_printf("jdbc:derby:;databaseName=%s%s/_metastore;create=true", directory, cluster->hdfs_path);
-	return setting->key && setting->value ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
+	int rc = 0;
+	if (directory && !names(session, PARTITIONS_KEY))
+		rc = add_setting(session, PARTITIONS_KEY, text_printf("%s", TRIAL_PARTITIONS), err);
+	if (rc == 0 && directory && !names_metastore(session))
+		rc = add_setting(session, METASTORE_KEY,
+				 text_printf("jdbc:derby:;databaseName=%s%s/_metastore;create=true", directory,
+					     cluster->hdfs_path),
+				 err);
+	return rc;
 }
 
 static int fill_tables(struct cluster_session *session, struct error *err)

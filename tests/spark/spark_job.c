@@ -94,7 +94,7 @@ static int make(const char *from_text, int argc, char **argv, struct error *err)
 	};
 	if (from_text) {
 		const struct cut_edge edge = {.name = "",
-						  .next_block = strtoull(strchrnul(from_text, ':') + 1, NULL, 10)};
+					      .next_block = strtoull(strchrnul(from_text, ':') + 1, NULL, 10)};
 		const struct cluster_cut cut = {.edges = &edge, .n_edges = 1};
 		struct cluster_from from = {.cut = &cut};
 		report = (struct cluster_report){0};

@@ -95,7 +95,7 @@ static void test_a_metastore_of_ones_own(void **state)
 	assert_int_equal(
 		open_session(place, url, "  spark: {conf: ['spark.hadoop.hive.metastore.uris=thrift://m:1']}\n", &err),
 		0);
-	assert_int_equal(place->session.spark.n_settings, 1);
+	assert_int_equal(place->session.spark.n_settings, 2);
 }
 
 static void test_of_servers(void **state)
