@@ -282,13 +282,7 @@ static int open_feeding(struct feeding *feeding, struct error *err)
 {
 	const struct deployment *const deployment = feeding->load->session.deployment;
 	const struct engine_options options = {.memory_mib = ENGINE_MIB, .threads = 1, .tmp_dir = deployment->tmp_dir};
-	const enum view_id_type id_type =
-		deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
-	int rc = cluster_open_cells(deployment, &feeding->cells, err);
-	if (rc == 0)
-		rc = cluster_view_open(feeding->cells, id_type, deployment->programme->timezone, &feeding->view, err);
-	if (rc == 0)
-		rc = cluster_view_ensure(feeding->view, err);
+	const int rc = cluster_open_view(deployment, &feeding->cells, &feeding->view, err);
 	return rc == 0 ? engine_open(&options, &feeding->engine, err) : rc;
 }
 

@@ -131,6 +131,17 @@ int cluster_open_cells(const struct deployment *deployment, struct cells **out, 
 	return open_cells(deployment, false, NULL, out, err);
 }
 
+int cluster_open_view(const struct deployment *deployment, struct cells **cells, struct cluster_view **view,
+		      struct error *err)
+{
+	const enum view_id_type id_type =
+		deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
+	int rc = cluster_open_cells(deployment, cells, err);
+	if (rc == 0)
+		rc = cluster_view_open(*cells, id_type, deployment->programme->timezone, view, err);
+	return rc == 0 ? cluster_view_ensure(*view, err) : rc;
+}
+
 int cluster_open_cells_to_read(const struct deployment *deployment, struct cells **out, struct error *err)
 {
 	return open_cells(deployment, true, NULL, out, err);

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/deployment.h"
 #include "store/cells.h"
+#include "store/cluster_view.h"
 #include "store/warehouse.h"
 
 /* `writer`: of what may put at the same time each has another; copied. ERROR_CONFIG, ERROR_IO (a token file), ERROR_NO_MEMORY. */
@@ -19,6 +20,10 @@ int cluster_open_warehouse(const struct deployment *deployment, const char *writ
 int cluster_open_directory(const struct deployment *deployment, const char *root, const char *writer,
 			   struct warehouse **out, struct error *err);
 int cluster_open_cells(const struct deployment *deployment, struct cells **out, struct error *err);
+/* The customer view of a deployment, to be written: its cells, opened, and its table, made if need be. Also after an error both are the
+ * caller's to close, the view first; they may be NULL. */
+int cluster_open_view(const struct deployment *deployment, struct cells **cells, struct cluster_view **view,
+		      struct error *err);
 /* Tables whose names begin with `prefix` ("": any) instead of those of punchcard's own. Where a directory takes HBase's place, they lie
  * beside these ("<directory>-<prefix>tables"), for a process opens one once. */
 int cluster_open_tables(const struct deployment *deployment, const char *prefix, struct cells **out, struct error *err);

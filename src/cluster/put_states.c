@@ -70,13 +70,7 @@ static int open_all(struct putting *putting, struct error *err)
 	const struct deployment *const deployment = putting->put->session->deployment;
 	const struct engine_options options = {
 		.memory_mib = READER_MEMORY_MIB, .threads = 1, .tmp_dir = deployment->tmp_dir};
-	const enum view_id_type id_type =
-		deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
-	int rc = cluster_open_cells(deployment, &putting->cells, err);
-	if (rc == 0)
-		rc = cluster_view_open(putting->cells, id_type, deployment->programme->timezone, &putting->view, err);
-	if (rc == 0)
-		rc = cluster_view_ensure(putting->view, err);
+	const int rc = cluster_open_view(deployment, &putting->cells, &putting->view, err);
 	return rc < 0 ? rc : engine_open(&options, &putting->engine, err);
 }
 
