@@ -45,7 +45,8 @@ struct cluster_load {
 /* Lists what has landed, stages the paths, and opens new files, so that a wrong header is seen before a long work. */
 int load_files_open(struct cluster_load *load, const char *const *paths, size_t n_paths, const char *format,
 		    struct error *err);
-/* Reads files whose rows are not in the warehouse, and puts their bad lines, then these; counts the given ones; removes rows of what is not there any more. */
+/* Reads files whose rows are not in the warehouse, and puts their bad lines, then these; counts the given ones; removes
+ * rows of what is not there any more. */
 int load_files_read(struct cluster_load *load, size_t n_paths, struct error *err);
 /* Gives new files their places; removes the bad lines of what is not there any more. */
 int load_files_land(struct cluster_load *load, struct error *err);
