@@ -388,31 +388,36 @@ static int run_load(struct load *load, const char *const *paths, size_t n_paths,
 	return rc < 0 ? rc : check_view(load, err);
 }
 
+int customers_report_add(struct customers_report *report, const char *path, const struct customer_file *file,
+			 bool known, struct error *err)
+{
+	struct customers_file *const files = realloc(report->files, (report->n_files + 1) * sizeof(*files));
+	if (!files)
+		return error_no_memory(err, (report->n_files + 1) * sizeof(*files));
+	report->files = files;
+	struct customers_file *const to = &files[report->n_files++];
+	*to = (struct customers_file){.path = strdup(path),
+				      .landed = strdup(file->landed->name),
+				      .format = strdup(file->landed->format),
+				      .known = known,
+				      .has_header = file->saw_header};
+	memcpy(to->counts, file->counts, sizeof(to->counts));
+	for (unsigned reason = 0; reason < CUSTOMER_REASONS; reason++)
+		report->counts[reason] += file->counts[reason];
+	return to->path && to->landed && to->format ? 0 : error_no_memory(err, strlen(path));
+}
+
 static int make_report(const struct load *load, const char *const *paths, size_t n_paths, struct customers_report *out,
 		       struct error *err)
 {
-	struct customers_report report = {.customers = load->customers, .changed = load->changed};
-	report.files = calloc(n_paths, sizeof(*report.files));
-	bool complete = report.files != NULL;
-	for (size_t i = 0; i < n_paths && complete; i++) {
-		const struct customer_file *const from = &load->all.files[load->given[i].index];
-		struct customers_file *const to = &report.files[report.n_files++];
-		to->path = strdup(paths[i]);
-		to->landed = strdup(from->landed->name);
-		to->format = strdup(from->landed->format);
-		complete = to->path && to->landed && to->format;
-		to->known = load->given[i].known;
-		to->has_header = from->saw_header;
-		memcpy(to->counts, from->counts, sizeof(to->counts));
-		for (unsigned reason = 0; reason < CUSTOMER_REASONS; reason++)
-			report.counts[reason] += from->counts[reason];
-	}
-	if (!complete) {
-		customers_report_release(&report);
-		return error_no_memory(err, n_paths * sizeof(*report.files));
-	}
-	*out = report;
-	return 0;
+	int rc = 0;
+	*out = (struct customers_report){.customers = load->customers, .changed = load->changed};
+	for (size_t i = 0; i < n_paths && rc == 0; i++)
+		rc = customers_report_add(out, paths[i], &load->all.files[load->given[i].index], load->given[i].known,
+					  err);
+	if (rc < 0)
+		customers_report_release(out);
+	return rc;
 }
 
 int customers_load(const struct deployment *deployment, const char *const *paths, size_t n_paths, const char *format,

@@ -60,6 +60,10 @@ struct customers_report {
  */
 int customers_load(const struct deployment *deployment, const char *const *paths, size_t n_paths, const char *format,
 		   struct customers_report *out, struct error *err);
+/* Adds a file of the command line to a report, and its counts to the sums. ERROR_NO_MEMORY: what is there may be released all the same. */
+struct customer_file;
+int customers_report_add(struct customers_report *report, const char *path, const struct customer_file *file,
+			 bool known, struct error *err);
 void customers_report_release(struct customers_report *report);
 
 #endif

@@ -35,28 +35,14 @@ static int run(struct cluster_load *load, const char *const *paths, size_t n_pat
 static int make_report(const struct cluster_load *load, const char *const *paths, size_t n_paths,
 		       struct customers_report *out, struct error *err)
 {
-	struct customers_report report = {.customers = load->customers, .changed = load->changed};
-	report.files = calloc(n_paths, sizeof(*report.files));
-	bool complete = report.files != NULL;
-	for (size_t i = 0; i < n_paths && complete; i++) {
-		const struct customer_file *const from = &load->all.files[load->given[i].index];
-		struct customers_file *const to = &report.files[report.n_files++];
-		to->path = text_printf("%s", paths[i]);
-		to->landed = text_printf("%s", from->landed->name);
-		to->format = text_printf("%s", from->landed->format);
-		complete = to->path && to->landed && to->format;
-		to->known = load->given[i].known;
-		to->has_header = from->saw_header;
-		memcpy(to->counts, from->counts, sizeof(to->counts));
-		for (unsigned reason = 0; reason < CUSTOMER_REASONS; reason++)
-			report.counts[reason] += from->counts[reason];
-	}
-	if (!complete) {
-		customers_report_release(&report);
-		return error_no_memory(err, n_paths * sizeof(*report.files));
-	}
-	*out = report;
-	return 0;
+	int rc = 0;
+	*out = (struct customers_report){.customers = load->customers, .changed = load->changed};
+	for (size_t i = 0; i < n_paths && rc == 0; i++)
+		rc = customers_report_add(out, paths[i], &load->all.files[load->given[i].index], load->given[i].known,
+					  err);
+	if (rc < 0)
+		customers_report_release(out);
+	return rc;
 }
 
 int cluster_load_customers(const struct deployment *deployment, const struct cluster_batch_hooks *hooks,

@@ -1,37 +1,17 @@
 #include "net/curl.h"
 
-#include <assert.h>
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
+#include "net/library.h"
 
-/* Its interface's name since 2006. */
-#define LIBRARY "libcurl.so.4"
+#include <pthread.h>
 
 struct curl curl;
-static char problem[256];
-
-/* A function's address in a pointer to data, as POSIX's dlsym gives it. */
-static void look_up(void *library, const char *name, void *to)
-{
-	void *const found = dlsym(library, name);
-	if (!found && !problem[0])
-		snprintf(problem, sizeof(problem), LIBRARY " has no %s: it is too old", name);
-	memcpy(to, &found, sizeof(found));
-}
-
-static_assert(sizeof(void *) == sizeof(void (*)(void)), "pointers to functions are no larger than others");
+/* Its interface's name since 2006. */
+static struct library library = {.name = "libcurl.so.4"};
 
 static void load(void)
 {
-	void *const library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
-		const char *const why = dlerror();
-		snprintf(problem, sizeof(problem), "%s", why ? why : LIBRARY " cannot be loaded");
-		return;
-	}
-#define LOOK_UP(name) look_up(library, "curl_" #name, &curl.name);
+	library_open(&library);
+#define LOOK_UP(name) library_find(&library, "curl_" #name, &curl.name);
 	CURL_FUNCTIONS(LOOK_UP)
 #undef LOOK_UP
 }
@@ -40,9 +20,9 @@ int curl_load(struct error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, load);
-	return problem[0]
+	return *library.problem
 		       ? error_set(err, ERROR_CONFIG,
 				   "%s; install libcurl (Debian's package libcurl4), which asks the cluster's servers",
-				   problem)
+				   library.problem)
 		       : 0;
 }
