@@ -37,6 +37,26 @@ static bool is_full(const struct consumer *consumer)
 	return consumer->waiting.lines >= pace->lines || (pace->bytes && consumer->waiting.bytes >= pace->bytes);
 }
 
+/* Tells how far behind it is, whatever it waits for. */
+static int count_ahead(struct consumer *consumer, uint64_t end, struct error *err)
+{
+	struct consumer_waiting *const ahead = &consumer->ahead;
+	if (!consumer->metrics)
+		return 0;
+	for (; ahead->next < end; ahead->next++) {
+		struct slice block = {0};
+		struct block_counts counts = {0};
+		int rc = journal_reader_block(consumer->reader, ahead->next, &block, err);
+		if (rc == 0)
+			rc = block_counts(block, &counts, err);
+		if (rc < 0)
+			return rc;
+		ahead->lines += counts.n_lines + counts.n_quarantined;
+	}
+	metrics_consumer_lag(consumer->metrics, ahead->lines);
+	return 0;
+}
+
 /* Looks on from the last block that was seen, up to a full batch. */
 static int look(struct consumer *consumer, struct error *err)
 {
@@ -46,6 +66,8 @@ static int look(struct consumer *consumer, struct error *err)
 	int rc = journal_reader_renew(consumer->reader, err);
 	if (rc == 0)
 		rc = journal_reader_range(consumer->reader, &first, &end, err);
+	if (rc == 0)
+		rc = count_ahead(consumer, end, err);
 	while (rc == 0 && w->next < end && !is_full(consumer)) {
 		struct slice block = {0};
 		struct block_counts counts = {0};
@@ -92,6 +114,8 @@ static int take(struct consumer *consumer, struct error *err)
 	metrics_consumer_add(consumer->metrics, METRICS_CONSUMER_BATCHES, 1);
 	metrics_consumer_add(consumer->metrics, METRICS_CONSUMER_LINES, taken.lines);
 	metrics_consumer_offset(consumer->metrics, taken.next);
+	consumer->ahead.lines -= consumer->metrics ? taken.lines : 0;
+	metrics_consumer_lag(consumer->metrics, consumer->ahead.lines);
 	consumer->waiting = (struct consumer_waiting){.next = taken.next};
 	consumer->first_seen_ns = 0;
 	pthread_mutex_lock(&all->mutex);
@@ -187,7 +211,7 @@ int consumer_ready(struct consumer *consumer, uint64_t offset, struct error *err
 	}
 	if (rc < 0)
 		return rc;
-	consumer->waiting = (struct consumer_waiting){.next = offset};
+	consumer->waiting = consumer->ahead = (struct consumer_waiting){.next = offset};
 	consumer->first_seen_ns = 0;
 	metrics_consumer_offset(consumer->metrics, offset);
 	pthread_mutex_lock(&consumer->all->mutex);

@@ -102,7 +102,7 @@ class Edge:
     def wait_shipped(self):
         def shipped():
             found = self.consumers()
-            return {len(found), *(consumer["lag_lines"] for consumer in found.values())} == {3, 0}
+            return len(found) == 3 and all(consumer["lag_lines"] == 0 for consumer in found.values())
 
         spools = (self.shop.spool, self.shop.dir / "spool-orders")
         taken = lambda: all(path.name.endswith(".COMPLETED") for spool in spools for path in spool.iterdir())  # noqa: E731

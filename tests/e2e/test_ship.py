@@ -103,6 +103,8 @@ def test_the_daemon_ships_what_it_has_when_it_stops(edge):
     with Daemon(edge):
         edge.put("a.txt", "\n".join(LINES) + "\n")
         wait_for("the file is taken", lambda: "a.txt.COMPLETED" in edge.names())
+        lags = {"hbase": 0, "hdfs-raw": 4, "hdfs-table": 4}
+        wait_for("status says so", lambda: {c["name"]: c["lag_lines"] for c in edge.json("status")["daemon"]["consumers"]} == lags)
         assert not (edge.lake / "p/warehouse").exists()  # an hour is not over
     assert rows(edge) == ["a.txt:1,1", "a.txt:2,2", "a.txt:3,0"]
     assert len(raw(edge)) == 3
