@@ -182,6 +182,8 @@ static void check_hdfs(struct doctor *doctor)
 		tell_clock(doctor, "HDFS clock", health.clock_ahead_ms);
 	check_quota(doctor, warehouse);
 	check_marks(doctor, warehouse);
+	if (health.can_write) /* its directory for files that are being put: the next doctor has another one */
+		(void)warehouse_clean(warehouse, NULL);
 	warehouse_close(warehouse);
 }
 
