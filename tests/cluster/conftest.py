@@ -33,14 +33,12 @@ def take_over_e2e():
 take_over_e2e()
 
 
-# Of two processes (--dist loadgroup) each has servers of its own, so no server is started twice: files of the first need HDFS alone.
-HDFS_FILES = ("test_warehouse", "test_kerberos")
-
-
+# Of two processes (--dist loadgroup) each has servers of its own, and no server is started twice: one has those tests that need HBase or Kafka.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        is_first = item.path.stem in HDFS_FILES or {"hdfs"} == {"hdfs", "hbase", "kafka", "spark"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("hdfs" if is_first else "others"))
+        is_other = {"hbase", "kafka"} & set(item.fixturenames)
+        item.add_marker(pytest.mark.xdist_group("hbase" if is_other else "hdfs"))
 
 
 @pytest.fixture(scope="session")
