@@ -47,7 +47,7 @@ static bool names_metastore(const struct cluster_session *session)
 }
 
 /* Takes the value over; NULL: out of memory. */
-static int add_setting(struct cluster_session *session, const char *key, char *value, struct error *err)
+static int add_setting(struct cluster_session *session, const char *key, const char *value, struct error *err)
 {
 	struct spark_setting *const setting = &session->settings[session->spark.n_settings++];
 	setting->key = text_printf("%s", key);

@@ -68,11 +68,11 @@ def test_spark(spark):
 def test_proxy(hdfs, proxied, kind):
     proxy = proxied(hdfs.url)
     url = f"{proxy.url}/webhdfs/v1/?op=GETFILESTATUS"
-    assert get(url)
+    wait_for("it answers", lambda: get(url))
     proxy.add(Fault(kind, "GET", "GETFILESTATUS"))
     try:
         assert not get(url)
     except Exception as error:  # half an answer is http.client's error
         assert "IncompleteRead" in repr(error)
-    assert get(url)
+    assert get(url, 60)
     assert proxy.happened(kind) == 1 and proxy.happened() == 1
