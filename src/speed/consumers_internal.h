@@ -77,9 +77,9 @@ struct consumer {
 	/* Its thread's. */
 	struct consumer_waiting waiting;
 	struct consumer_waiting ahead; /* all that it has not taken, for metrics; without bytes */
-	int64_t first_seen_ns; /* when the oldest line that it has not taken was seen; 0: there is none */
-	int64_t last_begun_ns; /* when its last batch was begun */
-	unsigned failures;     /* in a row */
+	int64_t first_seen_ns;         /* when the oldest line that it has not taken was seen; 0: there is none */
+	int64_t last_begun_ns;         /* when its last batch was begun */
+	unsigned failures;             /* in a row */
 
 	/* Under all->mutex. */
 	bool ready;      /* the offset is known */

@@ -184,6 +184,9 @@ static void test_what_was_made(void **state)
 static void test_a_damaged_note(void **state)
 {
 	const struct place *const place = *state;
+	static const char MANY[] =
+		"punchcard 1\nstate 2024-10-01 1\nstate 2024-10-02 1\nstate 2024-10-03 1\nstate 2024-10-04 1\n"
+		"state 2024-10-05 1\n";
 	static const char *const TEXTS[] = {
 		"",
 		"punchcard 2\n",
@@ -193,8 +196,7 @@ static void test_a_damaged_note(void **state)
 		"punchcard 1\nstate 2024-10-04 1 a=0\n",
 		"punchcard 1\nstate 2024-10-04 1 =7\n",
 		"punchcard 1\nstate 2024-10-04 1\nstate 2024-10-04 1\n",
-		"punchcard 1\nstate 2024-10-01 1\nstate 2024-10-02 1\nstate 2024-10-03 1\nstate 2024-10-04 1\nstate "
-		"2024-10-05 1\n",
+		MANY,
 		"punchcard 1\nprogramme 0123456789abcdef0\n",
 		"punchcard 1\nview 2024-10-04\n",
 		"punchcard 1\nview none\n",
