@@ -107,7 +107,7 @@ static void make_puts(struct bench *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct cluster_taken taken = taken_of(b, i);
 		struct cluster_key key;
-		must(cluster_order_prefix(VIEW_ID_INTEGER, &taken.record->event.customer, &key, &err) == 0, "key");
+		must(cluster_order_prefix(CUSTOMER_ID_INTEGER, &taken.record->event.customer, &key, &err) == 0, "key");
 		cluster_event_name(taken.source, &taken.record->event, key.bytes + key.len);
 		places[i][0] = b->bytes.len;
 		must(buf_append(&b->bytes, key.bytes, key.len + CLUSTER_EVENT_NAME_BYTES) == 0, "memory");
@@ -241,7 +241,7 @@ int main(int argc, char **argv)
 	options.prefix = PREFIX;
 	must(cells_open_hbase(&options, &b.cells, &err) == 0, "open");
 	must(tz_load("UTC", &b.zone, &err) == 0, "zone");
-	must(cluster_view_open(b.cells, VIEW_ID_INTEGER, b.zone, &b.view, &err) == 0, "view");
+	must(cluster_view_open(b.cells, CUSTOMER_ID_INTEGER, b.zone, &b.view, &err) == 0, "view");
 	must(cluster_view_ensure(b.view, &err) == 0, "tables");
 	make_events(&b);
 	make_puts(&b);

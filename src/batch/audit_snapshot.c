@@ -55,7 +55,7 @@ static int open_view(struct audit *audit, struct error *err)
 {
 	const struct view_options options = {
 		.map_gib = audit->deployment.config->view_map_gib,
-		.id_type = audit->deployment.config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER,
+		.id_type = audit->deployment.config->customer_id,
 		.read_only = true,
 	};
 	struct error missing = {0};

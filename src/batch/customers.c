@@ -67,7 +67,7 @@ static int open_view(struct load *load, struct error *err)
 	const struct config *const config = load->deployment->config;
 	const struct view_options options = {
 		.map_gib = config->view_map_gib,
-		.id_type = config->customer_id == CUSTOMER_ID_INTEGER ? VIEW_ID_INTEGER : VIEW_ID_TEXT,
+		.id_type = config->customer_id,
 	};
 	return view_open(load->deployment->view_dir, &options, &load->view, err);
 }

@@ -210,8 +210,8 @@ int audit_view_compare(struct cluster_auditing *auditing, struct error *err)
 	viewing->is_text = is_text;
 	int rc = cluster_open_cells(deployment, &viewing->cells, err);
 	if (rc == 0)
-		rc = cluster_view_open(viewing->cells, is_text ? VIEW_ID_TEXT : VIEW_ID_INTEGER,
-				       deployment->programme->timezone, &viewing->view, err);
+		rc = cluster_view_open(viewing->cells, deployment->config->customer_id, deployment->programme->timezone,
+				       &viewing->view, err);
 	if (rc == 0)
 		rc = engine_open(&options, &viewing->engine, err);
 	if (rc == 0)

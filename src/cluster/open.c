@@ -134,11 +134,10 @@ int cluster_open_cells(const struct deployment *deployment, struct cells **out, 
 int cluster_open_view(const struct deployment *deployment, struct cells **cells, struct cluster_view **view,
 		      struct error *err)
 {
-	const enum view_id_type id_type =
-		deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
 	int rc = cluster_open_cells(deployment, cells, err);
 	if (rc == 0)
-		rc = cluster_view_open(*cells, id_type, deployment->programme->timezone, view, err);
+		rc = cluster_view_open(*cells, deployment->config->customer_id, deployment->programme->timezone, view,
+				       err);
 	return rc == 0 ? cluster_view_ensure(*view, err) : rc;
 }
 

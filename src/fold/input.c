@@ -6,9 +6,6 @@
 #include <stdio.h>
 
 #define LINE_NO_MAX 10000000
-#define KINDS       4u
-
-static const char *const KIND_NAMES[KINDS] = {"order", "refund", "redeem", "adjust"};
 
 static const char *const COLUMN_NAMES[INPUT_COLUMNS] = {
 	[INPUT_CUSTOMER] = "cust_id",     [INPUT_KIND] = "kind",         [INPUT_TIME_US] = "odr_tms",
@@ -83,13 +80,17 @@ static int customer_of(const struct input *input, struct customer_id *id, struct
 
 static int kind_of(const struct input *input, unsigned *kind, struct error *err)
 {
-	for (unsigned i = 0; i < KINDS; i++) {
-		if (!slice_is(input->fields[INPUT_KIND].text, KIND_NAMES[i]))
-			continue;
-		*kind = i;
-		return 0;
-	}
-	return fail_column(input, INPUT_KIND, err);
+	static const unsigned KINDS[] = {
+		[EVENT_ORDER] = ROW_ORDER,
+		[EVENT_REFUND] = ROW_REFUND,
+		[EVENT_REDEEM] = ROW_REDEEM,
+		[EVENT_ADJUST] = ROW_ADJUST,
+	};
+	enum event_kind of;
+	if (!event_kind_parse(input->fields[INPUT_KIND].text, &of))
+		return fail_column(input, INPUT_KIND, err);
+	*kind = KINDS[of];
+	return 0;
 }
 
 /* Of what is no order; see struct row_values. */

@@ -20,6 +20,11 @@ enum event_kind {
 	EVENT_ADJUST = 3,
 };
 
+/* "order" and so on, as files and tables have it; lives for ever. */
+struct slice event_kind_name(enum event_kind kind);
+/* false: there is no such kind. */
+bool event_kind_parse(struct slice name, enum event_kind *out);
+
 /* What ids customers have: of one kind in a deployment. */
 enum customer_id_type {
 	CUSTOMER_ID_INTEGER = 0,

@@ -25,8 +25,6 @@ static int take_name(void *context, const struct cluster_customer *customer, str
 
 int explain_read_cluster(struct explain *explain, const struct deployment *deployment, struct error *err)
 {
-	const enum view_id_type id_type =
-		deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
 	struct cells *cells = NULL;
 	struct cluster_view *view = NULL;
 	int rc = cluster_open_cells_to_read(deployment, &cells, err);
@@ -34,7 +32,8 @@ int explain_read_cluster(struct explain *explain, const struct deployment *deplo
 	if (rc == ERROR_NOT_FOUND)
 		return 0;
 	if (rc == 0)
-		rc = cluster_view_open(cells, id_type, deployment->programme->timezone, &view, err);
+		rc = cluster_view_open(cells, deployment->config->customer_id, deployment->programme->timezone, &view,
+				       err);
 	if (rc == 0)
 		rc = cluster_view_customers(view, &explain->id, 1, take_name, explain, err);
 	if (rc == 0)

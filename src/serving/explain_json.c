@@ -110,17 +110,6 @@ static void put_tier(struct json *json, const struct explain *explain)
 	json_end_object(json);
 }
 
-static const char *kind_name(enum event_kind kind)
-{
-	static const char *const NAMES[] = {
-		[EVENT_ORDER] = "order",
-		[EVENT_REFUND] = "refund",
-		[EVENT_REDEEM] = "redeem",
-		[EVENT_ADJUST] = "adjust",
-	};
-	return NAMES[kind];
-}
-
 static void put_event(struct json *json, const struct explain_event *event)
 {
 	json_key(json, "event");
@@ -130,7 +119,7 @@ static void put_event(struct json *json, const struct explain_event *event)
 	}
 	json_object(json);
 	json_key(json, "kind");
-	json_text(json, kind_name(event->fact.kind));
+	json_slice(json, event_kind_name(event->fact.kind));
 	put_text_or_null(json, "event_id", event->fact.id);
 	put_text_or_null(json, "source", event->source);
 	put_text_or_null(json, "store", event->store);

@@ -4,35 +4,13 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "serving/catalog.h"
+#include "serving/event_rows.h"
 #include "serving/query.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* One customer's rows; the lines of an event one behind the other. */
-enum column {
-	COLUMN_EVENT_ID,
-	COLUMN_LINE_NO,
-	COLUMN_KIND,
-	COLUMN_MENU,
-	COLUMN_SKU,
-	COLUMN_QTY,
-	COLUMN_PRICE,
-	COLUMN_AMOUNT,
-	COLUMN_TIME,
-	COLUMN_STORE,
-	COLUMN_SOURCE,
-	COLUMN_ORDER_ID,
-	COLUMN_POINTS,
-	COLUMN_LEDGER,
-	COLUMN_REWARD,
-	COLUMN_REASON,
-	COLUMN_DECISION,
-};
-
-static const char SELECT_ROWS[] =
-	"SELECT event_id, line_no, kind, odr_menu, odr_sku, odr_qty, odr_prc, odr_amt, odr_tms, store, source,"
-	" order_id, points, ledger, reward, reason, decision FROM transactions_cln WHERE cust_id = ";
+static const char SELECT_ROWS[] = "SELECT " EVENT_ROWS_COLUMNS " FROM transactions_cln WHERE cust_id = ";
 static const char IN_ORDER[] = " ORDER BY source, event_id, line_no";
 
 static int parse_id(const struct deployment *deployment, const char *text, struct customer_id *id, struct error *err)
@@ -55,92 +33,31 @@ static int parse_id(const struct deployment *deployment, const char *text, struc
 	return 0;
 }
 
-static int64_t int64_at(struct engine_scan *scan, unsigned column, uint32_t row)
-{
-	const int64_t *const values = engine_scan_values(scan, column);
-	return engine_scan_is_null(scan, column, row) ? 0 : values[row];
-}
-
-static struct slice text_at(struct engine_scan *scan, unsigned column, uint32_t row)
-{
-	return engine_scan_is_null(scan, column, row) ? (struct slice){0} : engine_scan_text(scan, column, row);
-}
-
-static bool parse_kind(struct slice text, enum event_kind *out)
-{
-	static const char *const KINDS[] = {
-		[EVENT_ORDER] = "order",
-		[EVENT_REFUND] = "refund",
-		[EVENT_REDEEM] = "redeem",
-		[EVENT_ADJUST] = "adjust",
-	};
-	for (unsigned i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++) {
-		if (!slice_is(text, KINDS[i]))
-			continue;
-		*out = (enum event_kind)i;
-		return true;
-	}
-	return false;
-}
-
-/* Amounts and quantities of a refund stand in the table with the other sign. */
-static int64_t with_sign(enum event_kind kind, int64_t value)
-{
-	return kind == EVENT_REFUND ? -value : value;
-}
-
-static int add_event(struct explain *explain, struct engine_scan *scan, uint32_t row, bool has_lines, struct error *err)
-{
-	struct event event = {
-		.id = text_at(scan, COLUMN_EVENT_ID, row),
-		.customer = explain->id,
-		.time_us = int64_at(scan, COLUMN_TIME, row),
-		.store = text_at(scan, COLUMN_STORE, row),
-		.order_id = text_at(scan, COLUMN_ORDER_ID, row),
-		.points_milli = int64_at(scan, COLUMN_POINTS, row),
-		.ledger = text_at(scan, COLUMN_LEDGER, row),
-		.reward = text_at(scan, COLUMN_REWARD, row),
-		.reason = text_at(scan, COLUMN_REASON, row),
-		.declined = slice_is(text_at(scan, COLUMN_DECISION, row), "declined"),
-	};
-	if (!parse_kind(text_at(scan, COLUMN_KIND, row), &event.kind))
-		return error_set(err, ERROR_CORRUPT, "transactions_cln has an event of kind '%.*s', which there is not",
-				 (int)text_at(scan, COLUMN_KIND, row).len, text_at(scan, COLUMN_KIND, row).data);
-	if (event.kind == EVENT_REFUND && !has_lines)
-		event.amount_minor = with_sign(event.kind, int64_at(scan, COLUMN_AMOUNT, row));
-	return explain_add(explain, &event, text_at(scan, COLUMN_SOURCE, row), err);
-}
-
 static int add_row(struct explain *explain, struct engine_scan *scan, uint32_t row, int32_t *last_line,
 		   struct error *err)
 {
-	const int32_t *const line_nos = engine_scan_values(scan, COLUMN_LINE_NO);
-	const bool has_lines = !engine_scan_is_null(scan, COLUMN_QTY, row);
-	const struct slice id = text_at(scan, COLUMN_EVENT_ID, row);
 	const struct explain_event *const open = explain->n_events ? &explain->events[explain->n_events - 1] : NULL;
-	if (line_nos[row] == 1) {
-		const int rc = add_event(explain, scan, row, has_lines, err);
-		if (rc < 0)
-			return rc;
-	} else if (!open || line_nos[row] != *last_line + 1 || !slice_equal(open->fact.id, id) ||
-		   !slice_equal(open->source, text_at(scan, COLUMN_SOURCE, row))) {
-		return error_set(err, ERROR_CORRUPT,
-				 "transactions_cln has line %" PRId32
-				 " of event %.*s, but not the one before it: a file is missing, or was changed",
-				 line_nos[row], (int)id.len, id.data);
-	}
-	*last_line = line_nos[row];
-	if (!has_lines)
-		return 0;
-	const enum event_kind kind = explain->events[explain->n_events - 1].fact.kind;
-	const struct order_line line = {
-		.menu = text_at(scan, COLUMN_MENU, row),
-		.sku = text_at(scan, COLUMN_SKU, row),
-		.qty_milli = with_sign(kind, int64_at(scan, COLUMN_QTY, row)),
-		.price_minor = int64_at(scan, COLUMN_PRICE, row),
-		.amount_minor = with_sign(kind, int64_at(scan, COLUMN_AMOUNT, row)),
-	};
-	return explain_add_line(explain, &line, err);
+	const int32_t line_no = event_rows_line_no(scan, row);
+	const enum customer_id_type id_type = explain->id.text.len ? CUSTOMER_ID_TEXT : CUSTOMER_ID_INTEGER;
+	struct event event;
+	struct slice source;
+	struct order_line line;
+	int rc = event_rows_event(scan, row, id_type, &event, &source, err);
+	if (rc < 0)
+		return rc;
+	event.customer = explain->id;
+	if (line_no == 1)
+		rc = explain_add(explain, &event, source, err);
+	else if (!open || line_no != *last_line + 1 || !slice_equal(open->fact.id, event.id) ||
+		 !slice_equal(open->source, source))
+		rc = error_set(err, ERROR_CORRUPT,
+			       "transactions_cln has line %" PRId32
+			       " of event %.*s, but not the one before it: a file is missing, or was changed",
+			       line_no, (int)event.id.len, event.id.data);
+	*last_line = line_no;
+	if (rc == 0 && event_rows_line(scan, row, event.kind, &line))
+		rc = explain_add_line(explain, &line, err);
+	return rc;
 }
 
 static int append_id(const struct explain *explain, struct buf *sql)
@@ -179,7 +96,8 @@ static int read_name(struct explain *explain, struct engine *engine, struct erro
 	if (rc == 0)
 		rc = engine_scan_next(scan, &rows, err);
 	if (rc == 0 && rows) {
-		const struct slice name = text_at(scan, 0, 0);
+		const struct slice name =
+			engine_scan_is_null(scan, 0, 0) ? (struct slice){0} : engine_scan_text(scan, 0, 0);
 		explain->has_profile = true;
 		explain->name = name.len ? text_printf("%.*s", (int)name.len, name.data) : NULL;
 		if (name.len && !explain->name)

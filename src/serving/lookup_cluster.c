@@ -59,11 +59,6 @@ struct lookup_cluster {
 	struct lookup *lookup;
 };
 
-static enum view_id_type id_type(const struct lookup *lookup)
-{
-	return lookup->deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
-}
-
 int lookup_cluster_open(struct lookup *lookup, struct error *err)
 {
 	const struct deployment *const deployment = lookup->deployment;
@@ -79,8 +74,8 @@ int lookup_cluster_open(struct lookup *lookup, struct error *err)
 	if (rc == ERROR_NOT_FOUND)
 		return 0;
 	return rc < 0 ? rc
-		      : cluster_view_open(cluster->cells, id_type(lookup), deployment->programme->timezone,
-					  &cluster->view, err);
+		      : cluster_view_open(cluster->cells, deployment->config->customer_id,
+					  deployment->programme->timezone, &cluster->view, err);
 }
 
 static void release_orders(struct orders *orders)

@@ -11,6 +11,7 @@
 #include "batch/customer_tables.h"
 #include "cluster/open.h"
 #include "engine/engine.h"
+#include "serving/event_rows.h"
 #include "store/cluster_view.h"
 
 #include <inttypes.h>
@@ -30,7 +31,7 @@ struct rows {
 	struct engine *engine;
 	struct cells *cells;
 	struct cluster_view *view;
-	enum view_id_type id_type;
+	enum customer_id_type id_type;
 	struct block_writer writer;
 	struct buf bytes; /* key, column and value, to be hashed */
 	struct buf value;
@@ -122,50 +123,16 @@ static int finish_event(struct rows *rows, struct error *err)
 
 /* --- rows of transactions_cln ----------------------------------------------------------------------------------------------- */
 
-enum column {
-	COLUMN_EVENT_ID,
-	COLUMN_LINE_NO,
-	COLUMN_KIND,
-	COLUMN_CUSTOMER,
-	COLUMN_MENU,
-	COLUMN_SKU,
-	COLUMN_QTY,
-	COLUMN_PRICE,
-	COLUMN_AMOUNT,
-	COLUMN_TIME,
-	COLUMN_STORE,
-	COLUMN_SOURCE,
-	COLUMN_ORDER_ID,
-	COLUMN_POINTS,
-	COLUMN_LEDGER,
-	COLUMN_REWARD,
-	COLUMN_REASON,
-	COLUMN_DECISION,
-};
-
 /* A file that has orders alone lacks the columns of other kinds. */
-static const char SELECT_ROWS[] =
-	"SELECT event_id, line_no, kind, cust_id, odr_menu, odr_sku, odr_qty, odr_prc, odr_amt, odr_tms, store, source,"
-	" order_id, points, ledger, reward, reason, decision FROM (SELECT * FROM read_parquet(";
+static const char SELECT_ROWS[] = "SELECT " EVENT_ROWS_COLUMNS " FROM (SELECT * FROM read_parquet(";
 static const char OTHER_COLUMNS[] =
 	") UNION ALL BY NAME SELECT NULL::VARCHAR AS order_id, NULL::DECIMAL(18,3) AS points, NULL::VARCHAR AS ledger, "
 	"NULL::VARCHAR AS reward, NULL::VARCHAR AS reason, NULL::VARCHAR AS decision WHERE false)";
 
-static int64_t int64_at(struct engine_scan *scan, unsigned column, uint32_t row)
+/* Makes a text the event's own, for rows are gone with their batch. */
+static int keep_text(struct rows *rows, struct slice *text, struct error *err)
 {
-	const int64_t *const values = engine_scan_values(scan, column);
-	return engine_scan_is_null(scan, column, row) ? 0 : values[row];
-}
-
-/* A copy, which lives as long as the event; rows are gone with their batch. */
-static int take_text(struct rows *rows, struct engine_scan *scan, unsigned column, uint32_t row, struct slice *out,
-		     struct error *err)
-{
-	*out = (struct slice){0};
-	if (engine_scan_is_null(scan, column, row))
-		return 0;
-	const struct slice text = engine_scan_text(scan, column, row);
-	if (text.len == 0)
+	if (text->len == 0)
 		return 0;
 	if (rows->n_texts == rows->texts_cap) {
 		const size_t cap = rows->texts_cap ? 2 * rows->texts_cap : 64;
@@ -175,75 +142,32 @@ static int take_text(struct rows *rows, struct engine_scan *scan, unsigned colum
 		rows->texts = texts;
 		rows->texts_cap = cap;
 	}
-	char *const copy = slice_dup(text);
+	char *const copy = slice_dup(*text);
 	if (!copy)
-		return error_no_memory(err, text.len);
+		return error_no_memory(err, text->len);
 	rows->texts[rows->n_texts++] = copy;
-	*out = (struct slice){copy, text.len};
+	text->data = copy;
 	return 0;
-}
-
-static bool parse_kind(struct slice text, enum event_kind *out)
-{
-	static const char *const KINDS[] = {[EVENT_ORDER] = "order",
-					    [EVENT_REFUND] = "refund",
-					    [EVENT_REDEEM] = "redeem",
-					    [EVENT_ADJUST] = "adjust"};
-	for (unsigned i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++)
-		if (slice_is(text, KINDS[i])) {
-			*out = (enum event_kind)i;
-			return true;
-		}
-	return false;
 }
 
 static int begin_event(struct rows *rows, struct engine_scan *scan, uint32_t row, struct error *err)
 {
-	struct slice decision;
-	struct slice kind;
 	struct event *const event = &rows->event;
-	event_init(event, EVENT_ORDER);
-	rows->open = true;
-	int rc = take_text(rows, scan, COLUMN_KIND, row, &kind, err);
-	if (rc == 0 && !parse_kind(kind, &event->kind))
-		rc = error_set(err, ERROR_CORRUPT, "transactions_cln has an event of kind '%.*s', which there is not",
-			       (int)kind.len, kind.data);
-	const struct {
-		unsigned column;
-		struct slice *text;
-	} TEXTS[] = {{COLUMN_EVENT_ID, &event->id},   {COLUMN_STORE, &event->store},
-		     {COLUMN_SOURCE, &rows->source},  {COLUMN_ORDER_ID, &event->order_id},
-		     {COLUMN_LEDGER, &event->ledger}, {COLUMN_REWARD, &event->reward},
-		     {COLUMN_REASON, &event->reason}, {COLUMN_DECISION, &decision}};
-	for (size_t i = 0; rc == 0 && i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++)
-		rc = take_text(rows, scan, TEXTS[i].column, row, TEXTS[i].text, err);
-	if (rc < 0)
-		return rc;
-	event->customer = (struct customer_id){.guest = engine_scan_is_null(scan, COLUMN_CUSTOMER, row)};
-	if (!event->customer.guest && rows->id_type == VIEW_ID_TEXT)
-		rc = take_text(rows, scan, COLUMN_CUSTOMER, row, &event->customer.text, err);
-	else if (!event->customer.guest)
-		event->customer.number = int64_at(scan, COLUMN_CUSTOMER, row);
-	event->time_us = int64_at(scan, COLUMN_TIME, row);
-	event->points_milli = int64_at(scan, COLUMN_POINTS, row);
-	event->declined = slice_is(decision, "declined");
+	struct slice *const texts[] = {&event->id,     &event->store,  &rows->source,  &event->order_id,
+				       &event->ledger, &event->reward, &event->reason, &event->customer.text};
+	int rc = event_rows_event(scan, row, rows->id_type, event, &rows->source, err);
+	for (size_t i = 0; rc == 0 && i < sizeof(texts) / sizeof(texts[0]); i++)
+		rc = keep_text(rows, texts[i], err);
+	rows->open = rc == 0;
 	return rc;
-}
-
-/* Lines of a refund have their signs in the table. */
-static int64_t without_sign(const struct event *event, int64_t value)
-{
-	return event->kind == EVENT_REFUND ? -value : value;
 }
 
 static int add_line(struct rows *rows, struct engine_scan *scan, uint32_t row, struct error *err)
 {
 	struct event *const event = &rows->event;
-	if (engine_scan_is_null(scan, COLUMN_QTY, row)) {
-		if (event->kind == EVENT_REFUND)
-			event->amount_minor = without_sign(event, int64_at(scan, COLUMN_AMOUNT, row));
+	struct order_line line;
+	if (!event_rows_line(scan, row, event->kind, &line))
 		return 0;
-	}
 	if (event->n_lines == rows->lines_cap) {
 		const size_t cap = rows->lines_cap ? 2 * rows->lines_cap : 16;
 		struct order_line *const lines = realloc(rows->lines, cap * sizeof(*lines));
@@ -252,17 +176,16 @@ static int add_line(struct rows *rows, struct engine_scan *scan, uint32_t row, s
 		rows->lines = lines;
 		rows->lines_cap = cap;
 	}
-	struct order_line *const line = &rows->lines[event->n_lines++];
-	*line = (struct order_line){.qty_milli = without_sign(event, int64_at(scan, COLUMN_QTY, row)),
-				    .price_minor = int64_at(scan, COLUMN_PRICE, row),
-				    .amount_minor = without_sign(event, int64_at(scan, COLUMN_AMOUNT, row))};
-	const int rc = take_text(rows, scan, COLUMN_MENU, row, &line->menu, err);
-	return rc < 0 ? rc : take_text(rows, scan, COLUMN_SKU, row, &line->sku, err);
+	int rc = keep_text(rows, &line.menu, err);
+	if (rc == 0)
+		rc = keep_text(rows, &line.sku, err);
+	rows->lines[event->n_lines++] = line;
+	return rc;
 }
 
 static int take_row(struct rows *rows, struct engine_scan *scan, uint32_t row, int32_t *last_line, struct error *err)
 {
-	const int32_t line_no = ((const int32_t *)engine_scan_values(scan, COLUMN_LINE_NO))[row];
+	const int32_t line_no = event_rows_line_no(scan, row);
 	int rc = 0;
 	if (line_no == 1) {
 		rc = finish_event(rows, err);
@@ -382,11 +305,7 @@ static int open_systems(struct rows *rows, struct error *err)
 {
 	const struct deployment *const to = rows->migrate->to;
 	const struct engine_options options = {.memory_mib = ENGINE_MIB, .threads = 1, .tmp_dir = to->tmp_dir};
-	int rc = cluster_open_cells(to, &rows->cells, err);
-	if (rc == 0)
-		rc = cluster_view_open(rows->cells, rows->id_type, to->programme->timezone, &rows->view, err);
-	if (rc == 0)
-		rc = cluster_view_ensure(rows->view, err);
+	const int rc = cluster_open_view(to, &rows->cells, &rows->view, err);
 	return rc < 0 ? rc : engine_open(&options, &rows->engine, err);
 }
 
@@ -409,9 +328,7 @@ static int put_rows(struct rows *rows, struct error *err)
 
 int migrate_rows(struct migrate *migrate, struct error *err)
 {
-	struct rows rows = {.migrate = migrate,
-			    .id_type = migrate->to->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT
-											    : VIEW_ID_INTEGER};
+	struct rows rows = {.migrate = migrate, .id_type = migrate->to->config->customer_id};
 	int rc = open_systems(&rows, err);
 	if (rc == 0)
 		rc = put_rows(&rows, err);

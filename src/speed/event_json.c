@@ -96,18 +96,6 @@ static const struct member LINE_MEMBERS[N_LINE_MEMBERS] = {
 	[LINE_PRICE] = {"price", ALL_KINDS}, [LINE_AMOUNT] = {"amount", ALL_KINDS},
 };
 
-static const char *const KINDS[] = {
-	[EVENT_ORDER] = "order",
-	[EVENT_REFUND] = "refund",
-	[EVENT_REDEEM] = "redeem",
-	[EVENT_ADJUST] = "adjust",
-};
-
-const char *event_json_kind(enum event_kind kind)
-{
-	return KINDS[kind];
-}
-
 /* A value that is there, and may be null. */
 struct value {
 	bool there;
@@ -175,13 +163,7 @@ static int read_kind(const struct value *value, enum event_kind *out)
 	struct slice text = {0};
 	if (read_text(value, SIZE_MAX, REASON_KIND, &text) != 0)
 		return REASON_KIND;
-	for (unsigned i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++) {
-		if (slice_is(text, KINDS[i])) {
-			*out = (enum event_kind)i;
-			return 0;
-		}
-	}
-	return REASON_KIND;
+	return event_kind_parse(text, out) ? 0 : REASON_KIND;
 }
 
 static int read_customer(const struct event_json *json, const struct value *value, struct customer_id *out)

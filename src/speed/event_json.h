@@ -46,9 +46,6 @@ void event_json_free(struct event_json *json);
  */
 int event_json_read(struct event_json *json, struct slice line, int64_t latest_us, struct event *event);
 
-/* "order" and so on. Lives for ever. */
-const char *event_json_kind(enum event_kind kind);
-
 /* In event_json_write.c. Writes an event as one object, without a line feed: event_json_read makes the same event of it, down to block_event_payload. A line
  * has its quantity, price and amount; what else is empty is left out. Errors are the writer's (json_finish). */
 void event_json_write(struct json *json, const struct event *event);

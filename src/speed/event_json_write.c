@@ -89,7 +89,7 @@ void event_json_write(struct json *json, const struct event *event)
 	json_key(json, "event_id");
 	json_slice(json, event->id);
 	json_key(json, "kind");
-	json_text(json, event_json_kind(event->kind));
+	json_slice(json, event_kind_name(event->kind));
 	write_customer(json, &event->customer);
 	json_key(json, "time");
 	write_time(json, event->time_us);

@@ -51,13 +51,6 @@ static const struct engine_column QUARANTINE[] = {
 	{"quarantined_at", ENGINE_TIMESTAMP},
 };
 
-static const struct slice KINDS[] = {
-	[EVENT_ORDER] = {"order", 5},
-	[EVENT_REFUND] = {"refund", 6},
-	[EVENT_REDEEM] = {"redeem", 6},
-	[EVENT_ADJUST] = {"adjust", 6},
-};
-
 /* One scan: goes from record to record, and within an event from row to row. */
 struct scan {
 	const struct journal_rows *rows;
@@ -247,7 +240,7 @@ static void put_transaction(const struct scan *scan, struct engine_batch *batch,
 {
 	const struct event *const event = &scan->record.event;
 	engine_batch_text(batch, COLUMN_EVENT_ID, row, event->id);
-	engine_batch_text(batch, COLUMN_KIND, row, KINDS[event->kind]);
+	engine_batch_text(batch, COLUMN_KIND, row, event_kind_name(event->kind));
 	if (event->customer.guest)
 		engine_batch_null(batch, COLUMN_CUST_ID, row);
 	else if (values->cust_id)

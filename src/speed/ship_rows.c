@@ -8,10 +8,9 @@
 static int open_rows(struct shipper *shipper, struct error *err)
 {
 	const struct deployment *const deployment = shipper->target.deployment;
-	const enum view_id_type id_type =
-		deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER;
 	struct cluster_view *view = NULL;
-	int rc = cluster_view_open(shipper->target.cells, id_type, deployment->programme->timezone, &view, err);
+	int rc = cluster_view_open(shipper->target.cells, deployment->config->customer_id,
+				   deployment->programme->timezone, &view, err);
 	shipper->state = view;
 	return rc;
 }

@@ -24,7 +24,7 @@ int view_writer_open_view(const struct deployment *deployment, bool read_only, s
 {
 	const struct view_options options = {
 		.map_gib = deployment->config->view_map_gib,
-		.id_type = deployment->config->customer_id == CUSTOMER_ID_TEXT ? VIEW_ID_TEXT : VIEW_ID_INTEGER,
+		.id_type = deployment->config->customer_id,
 		.read_only = read_only,
 	};
 	return view_open(deployment->view_dir, &options, out, err);

@@ -66,12 +66,12 @@ static void put_hash(char *p, struct slice customer)
 	p[1] = (char)hash;
 }
 
-int cluster_key_of(enum view_id_type type, const struct customer_id *id, struct cluster_key *key, struct error *err)
+int cluster_key_of(enum customer_id_type type, const struct customer_id *id, struct cluster_key *key, struct error *err)
 {
 	char *const customer = key->bytes + CLUSTER_PREFIX_BYTES;
 	if (id->guest)
 		return error_set(err, ERROR_INPUT, "a guest has no account");
-	if (type == VIEW_ID_INTEGER) {
+	if (type == CUSTOMER_ID_INTEGER) {
 		key->len = (size_t)(put_ordered(customer, id->number) - key->bytes);
 	} else {
 		if (id->text.len == 0 || id->text.len > LIMIT_CUSTOMER_ID_BYTES ||
@@ -86,14 +86,14 @@ int cluster_key_of(enum view_id_type type, const struct customer_id *id, struct 
 	return 0;
 }
 
-int cluster_key_read(enum view_id_type type, struct slice key, struct customer_id *id, struct error *err)
+int cluster_key_read(enum customer_id_type type, struct slice key, struct customer_id *id, struct error *err)
 {
 	struct cluster_key again = {0};
 	struct customer_id found = {0};
 	const struct slice customer = {key.data + CLUSTER_PREFIX_BYTES, key.len - CLUSTER_PREFIX_BYTES};
-	if (key.len <= CLUSTER_PREFIX_BYTES || (type == VIEW_ID_INTEGER && customer.len != 8))
+	if (key.len <= CLUSTER_PREFIX_BYTES || (type == CUSTOMER_ID_INTEGER && customer.len != 8))
 		return error_set(err, ERROR_CORRUPT, "a key of %zu bytes is none of a customer", key.len);
-	if (type == VIEW_ID_INTEGER) {
+	if (type == CUSTOMER_ID_INTEGER) {
 		uint64_t flipped = 0;
 		for (unsigned i = 0; i < 8; i++)
 			flipped = flipped << 8 | (unsigned char)customer.data[i];
@@ -111,11 +111,11 @@ int cluster_key_read(enum view_id_type type, struct slice key, struct customer_i
 	return 0;
 }
 
-int cluster_order_prefix(enum view_id_type type, const struct customer_id *id, struct cluster_key *key,
+int cluster_order_prefix(enum customer_id_type type, const struct customer_id *id, struct cluster_key *key,
 			 struct error *err)
 {
 	const int rc = cluster_key_of(type, id, key, err);
-	if (rc == 0 && type == VIEW_ID_TEXT)
+	if (rc == 0 && type == CUSTOMER_ID_TEXT)
 		key->bytes[key->len++] = '\0';
 	return rc;
 }

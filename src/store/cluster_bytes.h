@@ -26,11 +26,12 @@ struct cluster_key {
 };
 
 /* The key of a customer's row in `accounts`. ERROR_INPUT: a guest, or an id that cannot be. */
-int cluster_key_of(enum view_id_type type, const struct customer_id *id, struct cluster_key *key, struct error *err);
+int cluster_key_of(enum customer_id_type type, const struct customer_id *id, struct cluster_key *key,
+		   struct error *err);
 /* The other way. ERROR_CORRUPT: it is none; the hash is checked. The text of an id is that of the key. */
-int cluster_key_read(enum view_id_type type, struct slice key, struct customer_id *id, struct error *err);
+int cluster_key_read(enum customer_id_type type, struct slice key, struct customer_id *id, struct error *err);
 /* How the keys of a customer's rows in `orders` begin, each with the event's name behind it. */
-int cluster_order_prefix(enum view_id_type type, const struct customer_id *id, struct cluster_key *key,
+int cluster_order_prefix(enum customer_id_type type, const struct customer_id *id, struct cluster_key *key,
 			 struct error *err);
 
 /* The name of an event among those of its customer: its time, and a hash of source and id. In the order of time. */

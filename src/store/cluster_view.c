@@ -14,8 +14,8 @@ static const char *const orders_families[] = {"o", NULL};
 
 /* --- opening ---------------------------------------------------------------------------------------------------------------- */
 
-int cluster_view_open(struct cells *cells, enum view_id_type id_type, const struct tz *zone, struct cluster_view **out,
-		      struct error *err)
+int cluster_view_open(struct cells *cells, enum customer_id_type id_type, const struct tz *zone,
+		      struct cluster_view **out, struct error *err)
 {
 	struct cluster_view *const view = calloc(1, sizeof(*view));
 	if (!view)

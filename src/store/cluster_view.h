@@ -1,7 +1,7 @@
 /*
  * The customer view of a cluster: profiles, states and events of customers in cells (store/cells.h), that is, in HBase.
  *
- *     rc = cluster_view_open(cells, VIEW_ID_INTEGER, programme->timezone, &view, err);
+ *     rc = cluster_view_open(cells, CUSTOMER_ID_INTEGER, programme->timezone, &view, err);
  *     rc = cluster_view_ensure(view, err);
  *     rc = cluster_view_put_event(view, &taken, err);            // and so on, a shipper's
  *     rc = cluster_view_flush(view, err);                        // all are durable
@@ -33,8 +33,8 @@
 struct cluster_view;
 
 /* The cells stay the caller's; they and the programme's time zone outlive the view. */
-int cluster_view_open(struct cells *cells, enum view_id_type id_type, const struct tz *zone, struct cluster_view **out,
-		      struct error *err);
+int cluster_view_open(struct cells *cells, enum customer_id_type id_type, const struct tz *zone,
+		      struct cluster_view **out, struct error *err);
 /* NULL is fine. What is not flushed is lost. */
 void cluster_view_close(struct cluster_view *view);
 

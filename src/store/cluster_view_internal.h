@@ -29,7 +29,7 @@ struct pending {
 
 struct cluster_view {
 	struct cells *cells;
-	enum view_id_type id_type;
+	enum customer_id_type id_type;
 	const struct tz *zone;
 	struct pending accounts;
 	struct pending orders;

@@ -34,7 +34,7 @@ struct view {
 	MDB_dbi marked;
 	MDB_dbi meta;
 	bool has_marked; /* the database is there; always, when it is written to */
-	enum view_id_type id_type;
+	enum customer_id_type id_type;
 	MDB_txn *read;
 	MDB_txn *write;
 	MDB_cursor *accounts_cursor; /* of the write transaction; NULL: none was needed yet */
@@ -57,7 +57,7 @@ static int key_of(const struct view *view, const struct customer_id *id, struct 
 {
 	if (id->guest)
 		return error_set(err, ERROR_INPUT, "a guest has no account");
-	if (view->id_type == VIEW_ID_INTEGER) {
+	if (view->id_type == CUSTOMER_ID_INTEGER) {
 		const uint64_t flipped = (uint64_t)id->number ^ (UINT64_C(1) << 63);
 		for (unsigned i = 0; i < 8; i++)
 			key->bytes[i] = (char)(flipped >> (56 - 8 * i));
@@ -75,7 +75,7 @@ static int key_of(const struct view *view, const struct customer_id *id, struct 
 static int id_of_key(const struct view *view, struct slice key, struct customer_id *id)
 {
 	*id = (struct customer_id){0};
-	if (view->id_type == VIEW_ID_TEXT) {
+	if (view->id_type == CUSTOMER_ID_TEXT) {
 		id->text = key;
 		return key.len ? 0 : ERROR_CORRUPT;
 	}
@@ -216,7 +216,7 @@ static MDB_txn *any_txn(const struct view *view)
 
 static int not_found(const struct view *view, const struct customer_id *id, struct error *err)
 {
-	if (view->id_type == VIEW_ID_INTEGER)
+	if (view->id_type == CUSTOMER_ID_INTEGER)
 		return error_set(err, ERROR_NOT_FOUND, "there is no customer %lld", (long long)id->number);
 	return error_set(err, ERROR_NOT_FOUND, "there is no customer '%.*s'", (int)id->text.len, id->text.data);
 }

@@ -2,7 +2,7 @@
  * The customer view: what the till asks for, by customer id. An LMDB environment in data/view/.
  *
  *     struct view *view = NULL;
- *     rc = view_open(dir, &(struct view_options){.map_gib = 64, .id_type = VIEW_ID_INTEGER, .read_only = true}, &view, err);
+ *     rc = view_open(dir, &(struct view_options){.map_gib = 64, .id_type = CUSTOMER_ID_INTEGER, .read_only = true}, &view, err);
  *     rc = view_read_begin(view, err);
  *     rc = view_profile(view, &id, &profile, err);      // ERROR_NOT_FOUND: no such customer
  *     view_read_end(view);
@@ -28,14 +28,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum view_id_type {
-	VIEW_ID_INTEGER = 0,
-	VIEW_ID_TEXT = 1,
-};
-
 struct view_options {
 	uint32_t map_gib; /* the most it may grow to; sparse */
-	enum view_id_type id_type;
+	enum customer_id_type id_type;
 	bool read_only;
 };
 

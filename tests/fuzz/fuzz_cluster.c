@@ -22,7 +22,7 @@ static void same(const struct buf *out, struct slice in)
 	require(slice_equal((struct slice){out->data, out->len}, in));
 }
 
-static void read_key(enum view_id_type type, struct slice in)
+static void read_key(enum customer_id_type type, struct slice in)
 {
 	struct customer_id id;
 	struct cluster_key again;
@@ -124,10 +124,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct slice in = {(const char *)data + 1, size - 1};
 	switch (data[0] % 7) {
 	case 0:
-		read_key(VIEW_ID_INTEGER, in);
+		read_key(CUSTOMER_ID_INTEGER, in);
 		break;
 	case 1:
-		read_key(VIEW_ID_TEXT, in);
+		read_key(CUSTOMER_ID_TEXT, in);
 		break;
 	case 2:
 		read_profile(in);

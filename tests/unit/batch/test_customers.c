@@ -186,7 +186,7 @@ static unsigned count_entries(const char *dir)
 }
 
 /* The profiles of the view are the table's rows, in its version. */
-static void check_view(enum view_id_type id_type)
+static void check_view(enum customer_id_type id_type)
 {
 	struct view *view = NULL;
 	struct error err;
@@ -203,7 +203,7 @@ static void check_view(enum view_id_type id_type)
 	for (char *save = NULL, *row = strtok_r(rows, "\n", &save); row; row = strtok_r(NULL, "\n", &save), n++) {
 		const size_t id_len = strcspn(row, "|");
 		struct customer_id id = {0};
-		if (id_type == VIEW_ID_INTEGER)
+		if (id_type == CUSTOMER_ID_INTEGER)
 			id.number = strtoll(row, NULL, 10);
 		else
 			id.text = (struct slice){row, id_len};
@@ -248,7 +248,7 @@ static void test_coffee_customers(void **state)
 	_cleanup_free_ char *genders = query("cust_gender || ' ' || count(*)", "warehouse/customers_cln/*.parquet",
 					     "GROUP BY cust_gender ORDER BY 1");
 	assert_string_equal(genders, "FEMALE 977\nMALE 726\nNA 543\n");
-	check_view(VIEW_ID_INTEGER);
+	check_view(CUSTOMER_ID_INTEGER);
 	assert_int_equal(count_entries("quarantine"), 0);
 	assert_int_equal(count_entries("tmp"), 0);
 }
@@ -263,7 +263,7 @@ static void test_newest_row_wins(void **state)
 	load_and_check("b.csv", NULL, 2, 0, 4);
 	check_table("1|third|-|-|-|2000-02-29|2000|NA\n2|B of a|-|-|-|-|-|NA\n3|three|-|-|-|-|-|NA\n"
 		    "10|ten|-|-|-|-|-|NA\n");
-	check_view(VIEW_ID_INTEGER);
+	check_view(CUSTOMER_ID_INTEGER);
 	/* Loading the first again changes nothing: it is older. */
 	struct customers_report report = load("a.csv", NULL);
 	assert_true(report.files[0].known);
@@ -382,7 +382,7 @@ static void test_mapping_that_changes(void **state)
 	check_table("1|A|-|2019-04-01|-|-|-|FEMALE\n");
 	check_quarantine("3|since|2;B;13.1.2019;w\n4|since|3;C;2019-01-01;w\n");
 	assert_int_equal(count_entries("quarantine"), 1);
-	check_view(VIEW_ID_INTEGER);
+	check_view(CUSTOMER_ID_INTEGER);
 	/* And the mapping taken away: told, not guessed. */
 	_cleanup_free_ char *other = path_of("other");
 	assert_int_equal(deployment_init(other, NULL), 0);
@@ -428,7 +428,7 @@ static void test_text_ids(void **state)
 	load_and_check("a.csv", NULL, 6, 1, 5);
 	check_table("10|ten|-|-|-|-|-|NA\n9|nine|-|-|-|-|-|NA\nB|b again|-|-|-|-|-|NA\na|small a|-|-|-|-|-|NA\n"
 		    "\xC3\x84|umlaut|-|-|-|-|-|NA\n");
-	check_view(VIEW_ID_TEXT);
+	check_view(CUSTOMER_ID_TEXT);
 }
 
 static void write_model(const char *select)
@@ -453,7 +453,7 @@ static void test_models(void **state)
 		"1;\n");
 	load_and_check("a.csv", NULL, 3, 0, 2);
 	check_table("1|SECOND 1 2 .csv|-|-|-|-|-|F\n2|OTHER 1 3 .csv|-|-|-|-|-\n");
-	check_view(VIEW_ID_INTEGER);
+	check_view(CUSTOMER_ID_INTEGER);
 	/* Wrong ones: a clear error each, and the table stays. */
 	write_model("SELECT cust_id, name AS cust_nm\n  FROM customer\n");
 	load_fails("a.csv", NULL, ERROR_SQL, "models/customers_cln.sql:2: ");
@@ -464,7 +464,7 @@ static void test_models(void **state)
 	write_model("SELECT NULL AS cust_id, " GOOD_COLUMNS " FROM customers");
 	load_fails("a.csv", NULL, ERROR_SQL, "without a cust_id");
 	check_table("1|SECOND 1 2 .csv|-|-|-|-|-|F\n2|OTHER 1 3 .csv|-|-|-|-|-\n");
-	check_view(VIEW_ID_INTEGER);
+	check_view(CUSTOMER_ID_INTEGER);
 	/* A new file does not land with a wrong model. */
 	write_text("b.csv", "3,,third,,,,,,\n");
 	load_fails("b.csv", NULL, ERROR_SQL, "without a cust_id");
@@ -506,7 +506,7 @@ static void test_mends(void **state)
 		load_and_check("a.csv b.csv", NULL, 2, 2, 2);
 		check_table("1|one|-|-|-|-|-|NA\n2|two|-|-|-|-|-|NA\n");
 		check_quarantine("2|column_count|bad\n2|column_count|0\n");
-		check_view(VIEW_ID_INTEGER);
+		check_view(CUSTOMER_ID_INTEGER);
 	}
 	/* A landed file that is taken away is as if it had never been there. */
 	_cleanup_free_ char *command = text_printf("rm %s/data/warehouse/customers/format=classic/000001-*", shop);
@@ -514,7 +514,7 @@ static void test_mends(void **state)
 	load_and_check("b.csv", NULL, 1, 1, 1);
 	check_table("2|two|-|-|-|-|-|NA\n");
 	check_quarantine("2|column_count|0\n");
-	check_view(VIEW_ID_INTEGER);
+	check_view(CUSTOMER_ID_INTEGER);
 }
 
 /* Loads two files in a child that is killed after `us` microseconds. True when it came to its end. */
@@ -552,7 +552,7 @@ static void test_killed_at_any_moment(void **state)
 		for (int i = 0; i < 2; i++)
 			finished += load_and_kill(1000 + (unsigned)rand() % 150000);
 		load_and_check("a.csv b.csv", NULL, 2701, 301, 2700);
-		check_view(VIEW_ID_INTEGER);
+		check_view(CUSTOMER_ID_INTEGER);
 		assert_int_equal(count_entries("warehouse/customers"), 2);
 		assert_int_equal(count_entries("quarantine"), 2);
 		assert_int_equal(count_entries("tmp"), 0);

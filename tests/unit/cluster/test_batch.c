@@ -270,9 +270,9 @@ static void test_states_into_the_view(void **state)
 	struct cluster_view *view = NULL;
 	int seen = 0;
 	assert_int_equal(cluster_open_cells(place->shops[0].deployment, &cells, &err), 0);
-	assert_int_equal(
-		cluster_view_open(cells, VIEW_ID_INTEGER, place->shops[0].deployment->programme->timezone, &view, &err),
-		0);
+	assert_int_equal(cluster_view_open(cells, CUSTOMER_ID_INTEGER, place->shops[0].deployment->programme->timezone,
+					   &view, &err),
+			 0);
 	assert_int_equal(cluster_view_walk(view, NULL, 0, check_customer, &seen, &err), 0);
 	assert_int_equal(seen, CUSTOMERS);
 	cluster_view_close(view);

@@ -118,7 +118,7 @@ static void fill_view(const struct programme *other)
 	struct cluster_view *view = NULL;
 	struct cluster_sweep swept;
 	assert_int_equal(cluster_open_cells(shop, &cells, &err), 0);
-	assert_int_equal(cluster_view_open(cells, VIEW_ID_INTEGER, shop->programme->timezone, &view, &err), 0);
+	assert_int_equal(cluster_view_open(cells, CUSTOMER_ID_INTEGER, shop->programme->timezone, &view, &err), 0);
 	assert_int_equal(cluster_view_ensure(view, &err), 0);
 	for (int64_t customer = 1; customer <= 4; customer++)
 		for (int i = 0; i < ORDERS; i++)

@@ -325,7 +325,7 @@ static void test_rows(void **state)
 	}
 	struct cluster_view *view = NULL;
 	((struct faulty_cells *)cells)->percent = 0;
-	assert_int_equal(cluster_view_open(cells, VIEW_ID_INTEGER, shop->programme->timezone, &view, NULL), 0);
+	assert_int_equal(cluster_view_open(cells, CUSTOMER_ID_INTEGER, shop->programme->timezone, &view, NULL), 0);
 	/* Blocks begin with customers 1, 2, 3, 1 … and the same orders: of customer 3 there are those of three blocks. */
 	const struct customer_id three = {.number = 3};
 	struct tally tally = {0};

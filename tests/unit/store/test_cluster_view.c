@@ -28,32 +28,34 @@ static void test_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
 		assert_int_equal(
-			cluster_key_of(VIEW_ID_INTEGER, &(struct customer_id){.number = numbers[i]}, &key, &err), 0);
+			cluster_key_of(CUSTOMER_ID_INTEGER, &(struct customer_id){.number = numbers[i]}, &key, &err),
+			0);
 		assert_int_equal(key.len, 10);
 		assert_true(i == 0 || memcmp(before, key.bytes + 2, 8) < 0);
 		memcpy(before, key.bytes + 2, 8);
-		assert_int_equal(cluster_key_read(VIEW_ID_INTEGER, (struct slice){key.bytes, key.len}, &id, &err), 0);
+		assert_int_equal(cluster_key_read(CUSTOMER_ID_INTEGER, (struct slice){key.bytes, key.len}, &id, &err),
+				 0);
 		assert_true(id.number == numbers[i] && !id.guest && !id.text.len);
 		key.bytes[0] ^= 1;
-		assert_int_equal(cluster_key_read(VIEW_ID_INTEGER, (struct slice){key.bytes, key.len}, &id, &err),
+		assert_int_equal(cluster_key_read(CUSTOMER_ID_INTEGER, (struct slice){key.bytes, key.len}, &id, &err),
 				 ERROR_CORRUPT);
 	}
 	/* What is stored in the field stays: bytes by hand. */
-	assert_int_equal(cluster_key_of(VIEW_ID_INTEGER, &(struct customer_id){.number = 42}, &key, &err), 0);
+	assert_int_equal(cluster_key_of(CUSTOMER_ID_INTEGER, &(struct customer_id){.number = 42}, &key, &err), 0);
 	assert_memory_equal(key.bytes + 2, "\x80\0\0\0\0\0\0\x2a", 8);
-	assert_int_equal(cluster_key_of(VIEW_ID_TEXT, &(struct customer_id){.text = SLICE("C-1")}, &key, &err), 0);
+	assert_int_equal(cluster_key_of(CUSTOMER_ID_TEXT, &(struct customer_id){.text = SLICE("C-1")}, &key, &err), 0);
 	assert_int_equal(key.len, 5);
 	assert_memory_equal(key.bytes + 2, "C-1", 3);
-	assert_int_equal(cluster_key_read(VIEW_ID_TEXT, (struct slice){key.bytes, key.len}, &id, &err), 0);
+	assert_int_equal(cluster_key_read(CUSTOMER_ID_TEXT, (struct slice){key.bytes, key.len}, &id, &err), 0);
 	assert_true(slice_is(id.text, "C-1"));
-	assert_int_equal(cluster_order_prefix(VIEW_ID_TEXT, &(struct customer_id){.text = SLICE("C-1")}, &key, &err),
-			 0);
+	assert_int_equal(
+		cluster_order_prefix(CUSTOMER_ID_TEXT, &(struct customer_id){.text = SLICE("C-1")}, &key, &err), 0);
 	assert_int_equal(key.len, 6);
 	assert_int_equal(key.bytes[5], 0);
-	assert_int_equal(cluster_key_of(VIEW_ID_TEXT, &(struct customer_id){.text = SLICE("a\0b")}, &key, &err),
+	assert_int_equal(cluster_key_of(CUSTOMER_ID_TEXT, &(struct customer_id){.text = SLICE("a\0b")}, &key, &err),
 			 ERROR_INPUT);
-	assert_int_equal(cluster_key_of(VIEW_ID_TEXT, &(struct customer_id){0}, &key, &err), ERROR_INPUT);
-	assert_int_equal(cluster_key_of(VIEW_ID_INTEGER, &(struct customer_id){.guest = true}, &key, &err),
+	assert_int_equal(cluster_key_of(CUSTOMER_ID_TEXT, &(struct customer_id){0}, &key, &err), ERROR_INPUT);
+	assert_int_equal(cluster_key_of(CUSTOMER_ID_INTEGER, &(struct customer_id){.guest = true}, &key, &err),
 			 ERROR_INPUT);
 }
 
@@ -533,7 +535,7 @@ static void test_profiles(void **state)
 static int put_damage_once(struct town *town)
 {
 	struct cluster_key key;
-	assert_int_equal(cluster_key_of(VIEW_ID_INTEGER, &(struct customer_id){.number = 999}, &key, &err), 0);
+	assert_int_equal(cluster_key_of(CUSTOMER_ID_INTEGER, &(struct customer_id){.number = 999}, &key, &err), 0);
 	const struct cells_put put = {
 		.key = {key.bytes, key.len}, .column = SLICE("s:state"), .version = 1, .value = SLICE("\2damage")};
 	return cells_put(town->cells, CLUSTER_ACCOUNTS, &put, 1, &err);
@@ -608,7 +610,8 @@ static int open_town(void **state, struct cells *cells, uint64_t seed)
 	town->cells = cells;
 	town->version = 1000;
 	town->programme = coffee();
-	assert_int_equal(cluster_view_open(cells, VIEW_ID_INTEGER, town->programme->timezone, &town->view, &err), 0);
+	assert_int_equal(cluster_view_open(cells, CUSTOMER_ID_INTEGER, town->programme->timezone, &town->view, &err),
+			 0);
 	AGAIN(cluster_view_ensure(town->view, &err));
 	*state = town;
 	return 0;

@@ -33,7 +33,7 @@ static int remove_dir(void **state)
 	return file_remove_tree(base, NULL);
 }
 
-static struct view *open_it(enum view_id_type id_type, bool read_only)
+static struct view *open_it(enum customer_id_type id_type, bool read_only)
 {
 	struct view *view = NULL;
 	struct error err = {0};
@@ -79,7 +79,7 @@ static void assert_walk(struct view *view, const struct customer_id *expected, s
 static void test_integers(void **state)
 {
 	(void)state;
-	struct view *view = open_it(VIEW_ID_INTEGER, false);
+	struct view *view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id ordered[] = {
 		number(INT64_MIN), number(INT64_MIN + 1), number(-256), number(-1),    number(0),
 		number(1),         number(255),           number(256),  number(65536), number(INT64_MAX - 1),
@@ -124,7 +124,7 @@ static void test_integers(void **state)
 		assert_int_equal(accounts, n);
 		view_read_end(view);
 		view_close(view);
-		view = open_it(VIEW_ID_INTEGER, true);
+		view = open_it(CUSTOMER_ID_INTEGER, true);
 	}
 	view_close(view);
 	view_close(NULL);
@@ -133,7 +133,7 @@ static void test_integers(void **state)
 static void test_texts(void **state)
 {
 	(void)state;
-	struct view *const view = open_it(VIEW_ID_TEXT, false);
+	struct view *const view = open_it(CUSTOMER_ID_TEXT, false);
 	char longest[LIMIT_CUSTOMER_ID_BYTES + 2];
 	memset(longest, 'z', sizeof(longest));
 	longest[LIMIT_CUSTOMER_ID_BYTES + 1] = '\0';
@@ -161,7 +161,7 @@ static void test_texts(void **state)
 static void test_abort_and_clear(void **state)
 {
 	(void)state;
-	struct view *const view = open_it(VIEW_ID_INTEGER, false);
+	struct view *const view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id one = number(1);
 	const struct customer_id two = number(2);
 	const struct profile profile = {.name = SLICE("Ann")};
@@ -228,7 +228,7 @@ static void assert_marked(struct view *view, const struct customer_id *expected,
 static void test_marks(void **state)
 {
 	(void)state;
-	struct view *view = open_it(VIEW_ID_INTEGER, false);
+	struct view *view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id ids[] = {number(-7), number(1), number(300)};
 	assert_int_equal(view_write_begin(view, NULL), 0);
 	assert_marked(view, NULL, 0);
@@ -245,12 +245,12 @@ static void test_marks(void **state)
 	view_write_abort(view);
 	view_close(view);
 
-	view = open_it(VIEW_ID_INTEGER, true);
+	view = open_it(CUSTOMER_ID_INTEGER, true);
 	assert_int_equal(view_read_begin(view, NULL), 0);
 	assert_marked(view, ids, 3);
 	view_close(view);
 
-	view = open_it(VIEW_ID_INTEGER, false);
+	view = open_it(CUSTOMER_ID_INTEGER, false);
 	assert_int_equal(view_write_begin(view, NULL), 0);
 	assert_int_equal(view_unmark(view, &ids[0], NULL), 0);
 	assert_int_equal(view_unmark(view, &ids[0], NULL), 0); /* it is not */
@@ -273,7 +273,7 @@ static void test_marks(void **state)
 static void test_marks_of_texts(void **state)
 {
 	(void)state;
-	struct view *const view = open_it(VIEW_ID_TEXT, false);
+	struct view *const view = open_it(CUSTOMER_ID_TEXT, false);
 	const struct customer_id ids[] = {text("10"), text("2"), text("B-7")};
 	assert_int_equal(view_write_begin(view, NULL), 0);
 	for (size_t i = 0; i < 3; i++)
@@ -286,7 +286,7 @@ static void test_marks_of_texts(void **state)
 static void test_a_view_without_marks(void **state)
 {
 	(void)state;
-	struct view *view = open_it(VIEW_ID_INTEGER, false);
+	struct view *view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id one = number(1);
 	assert_int_equal(view_write_begin(view, NULL), 0);
 	assert_int_equal(view_account_put(view, &one, SLICE("r"), NULL), 0);
@@ -307,13 +307,13 @@ static void test_a_view_without_marks(void **state)
 	mdb_env_close(env);
 
 	for (int read_only = 1; read_only >= 0; read_only--) {
-		view = open_it(VIEW_ID_INTEGER, read_only);
+		view = open_it(CUSTOMER_ID_INTEGER, read_only);
 		assert_int_equal(view_read_begin(view, NULL), 0);
 		assert_walk(view, &one, 1);
 		assert_marked(view, NULL, 0);
 		view_close(view);
 	}
-	view = open_it(VIEW_ID_INTEGER, false);
+	view = open_it(CUSTOMER_ID_INTEGER, false);
 	assert_int_equal(view_write_begin(view, NULL), 0);
 	assert_int_equal(view_mark(view, &one, NULL), 0);
 	assert_marked(view, &one, 1);
@@ -324,7 +324,7 @@ static void test_a_view_without_marks(void **state)
 static void test_append(void **state)
 {
 	(void)state;
-	struct view *const view = open_it(VIEW_ID_INTEGER, false);
+	struct view *const view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id ids[] = {number(INT64_MIN), number(-1), number(0), number(70000)};
 	struct error err = {0};
 	assert_int_equal(view_accounts_clear(view, NULL), 0);
@@ -341,7 +341,7 @@ static void test_append(void **state)
 static void test_snapshot(void **state)
 {
 	(void)state;
-	struct view *const view = open_it(VIEW_ID_INTEGER, false);
+	struct view *const view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id one = number(1);
 	struct slice record;
 	assert_int_equal(view_read_begin(view, NULL), 0);
@@ -358,7 +358,7 @@ static void test_snapshot(void **state)
 static void test_profiles(void **state)
 {
 	(void)state;
-	struct view *const view = open_it(VIEW_ID_INTEGER, false);
+	struct view *const view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct profile full = {
 		.name = SLICE("Ann Å"),
 		.email = SLICE("ann@x.org"),
@@ -413,7 +413,7 @@ static void test_profiles(void **state)
 	view_close(view);
 }
 
-static int try_open(enum view_id_type id_type, bool read_only, struct error *err)
+static int try_open(enum customer_id_type id_type, bool read_only, struct error *err)
 {
 	struct view *view = NULL;
 	const struct view_options options = {.map_gib = 1, .id_type = id_type, .read_only = read_only};
@@ -427,19 +427,19 @@ static void test_what_is_no_view(void **state)
 {
 	(void)state;
 	struct error err = {0};
-	assert_int_equal(try_open(VIEW_ID_TEXT, true, &err), ERROR_NOT_FOUND);
+	assert_int_equal(try_open(CUSTOMER_ID_TEXT, true, &err), ERROR_NOT_FOUND);
 	assert_false(file_exists(dir));
-	assert_int_equal(try_open(VIEW_ID_TEXT, false, &err), 0);
+	assert_int_equal(try_open(CUSTOMER_ID_TEXT, false, &err), 0);
 	for (int read_only = 0; read_only < 2; read_only++) {
-		assert_int_equal(try_open(VIEW_ID_TEXT, read_only, &err), 0);
-		assert_int_equal(try_open(VIEW_ID_INTEGER, read_only, &err), ERROR_CORRUPT);
+		assert_int_equal(try_open(CUSTOMER_ID_TEXT, read_only, &err), 0);
+		assert_int_equal(try_open(CUSTOMER_ID_INTEGER, read_only, &err), ERROR_CORRUPT);
 		assert_non_null(strstr(err.message, "customer_id"));
 	}
 	char file[128];
 	snprintf(file, sizeof(file), "%s/data.mdb", dir);
 	assert_int_equal(file_write_durable(file, "this is no view", 15, NULL), 0);
 	for (int read_only = 0; read_only < 2; read_only++)
-		assert_int_equal(try_open(VIEW_ID_TEXT, read_only, &err), ERROR_CORRUPT);
+		assert_int_equal(try_open(CUSTOMER_ID_TEXT, read_only, &err), ERROR_CORRUPT);
 }
 
 /* Finds the bytes in the file and flips one; true when they were there. */
@@ -463,7 +463,7 @@ static bool damage(const char *bytes, size_t at)
 static void test_damaged_record(void **state)
 {
 	(void)state;
-	struct view *view = open_it(VIEW_ID_INTEGER, false);
+	struct view *view = open_it(CUSTOMER_ID_INTEGER, false);
 	const struct customer_id ids[] = {number(1), number(2)};
 	const struct profile profile = {.name = SLICE("a name that is easily found")};
 	assert_int_equal(view_profiles_begin(view, NULL), 0);
@@ -476,7 +476,7 @@ static void test_damaged_record(void **state)
 	view_close(view);
 	assert_true(damage("record that is damaged", 5));
 	assert_true(damage("name that is easily", 5));
-	view = open_it(VIEW_ID_INTEGER, true);
+	view = open_it(CUSTOMER_ID_INTEGER, true);
 	assert_int_equal(view_read_begin(view, NULL), 0);
 	struct slice record;
 	struct profile have;
