@@ -36,7 +36,7 @@ static const char USAGE[] =
 	"\n"
 	"On a cluster Spark folds and compares, the newest day alone; of HBase the states are compared, not the "
 	"events\n"
-	"since; and what journals counted is not known there.\n"
+	"since; what journals counted is not known there; and there is no --reserve.\n"
 	"\n"
 	"exit codes: 0 all agree, or there is nothing yet; 1 something differs, or could not be read; 2 usage or\n"
 	"configuration; 4 a refresh changed the tables meanwhile: run it again; 130 interrupted\n";

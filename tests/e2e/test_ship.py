@@ -194,8 +194,8 @@ def test_no_spark(edge):
     assert "HDFS http://127.0.0.1:9" in other.ok("rebuild", code=1).err
 
 
-def test_one_makes_tables_at_a_time(edge):
-    """Spark hangs (a program in its place does); another edge is told who makes tables, and that of a killed one is taken over."""
+def rebuild_that_hangs(edge):
+    """In Spark, of which a program that sleeps takes the place: the process, and the file with that program's id."""
     hangs = edge.dir / "spark-sql"
     hangs.write_text("#!/bin/sh\necho $$ > ../../../../../spark.pid\nexec sleep 1000\n")
     hangs.chmod(0o755)
@@ -203,6 +203,12 @@ def test_one_makes_tables_at_a_time(edge):
     process = edge.start("rebuild")
     pid = edge.dir.parent / "spark.pid"
     wait_for("Spark", lambda: pid.exists() and pid.read_text().strip() != "")
+    return process, pid
+
+
+def test_one_makes_tables_at_a_time(edge):
+    """Spark hangs (a program in its place does); another edge is told who makes tables, and that of a killed one is taken over."""
+    process, pid = rebuild_that_hangs(edge)
     assert edge.pc("init", edge.dir.parent / "other").code == 0
     other = Shop(edge.pc, edge.dir.parent / "other")
     other.write_config(cluster={**edge.cluster, "edge": "e2"})
@@ -222,13 +228,7 @@ def test_one_makes_tables_at_a_time(edge):
 
 def test_interrupted_spark(edge):
     """Ctrl-C ends Spark, and gives the lease back."""
-    hangs = edge.dir / "spark-sql"
-    hangs.write_text("#!/bin/sh\necho $$ > ../../../../../spark.pid\nexec sleep 1000\n")
-    hangs.chmod(0o755)
-    edge.write_config(cluster={**edge.cluster, "spark": {"command": [str(hangs)]}})
-    process = edge.start("rebuild")
-    pid = edge.dir.parent / "spark.pid"
-    wait_for("Spark", lambda: pid.exists() and pid.read_text().strip() != "")
+    process, pid = rebuild_that_hangs(edge)
     process.send_signal(signal.SIGINT)
     result = edge.pc.end(process)
     assert result.code == 130, result
