@@ -108,6 +108,8 @@ def constants(line, word):
     value = int(word)
     if line.strip() == "return 0;":
         return ["-1"]
+    if line.strip() == "return -1;":
+        return ["0"]
     return {0: ["1"], 1: ["0", "2"]}.get(value, [str(value + 1), str(value - 1)])
 
 

@@ -137,6 +137,24 @@ static void test_refunds_of_all_ledgers(void **state)
 	finish(&s);
 }
 
+static void test_refunds_of_as_many_ledgers_as_there_may_be(void **state)
+{
+	(void)state;
+	struct story s = begin("UTC");
+	static const char *const NAMES[] = {"b", "c", "d", "e", "f", "g", "h"};
+	while (s.p->n_ledgers < PROGRAMME_LEDGERS_MAX)
+		add_ledger(s.p, NAMES[s.p->n_ledgers - 1]);
+	add_rule(s.p, "last", RULE_PER_VISIT, 1000, 0)->ledger = PROGRAMME_LEDGERS_MAX - 1;
+	start(&s);
+	buy(&s, "a", "2024-01-01", 100);
+	bring_back(&s, "b", "2024-01-02", "a", 100);
+	expect(&s, "2024-01-01 earn 1000 never =1000\n"
+		   "2024-01-01 earn/7 1000 never =1000\n"
+		   "2024-01-02 reverse -1000 never =0\n"
+		   "2024-01-02 reverse/7 -1000 never =0\n");
+	finish(&s);
+}
+
 static void test_unknown_orders(void **state)
 {
 	(void)state;
@@ -715,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_a_refund_of_other_items),
 		cmocka_unit_test(test_a_refund_by_totals),
 		cmocka_unit_test(test_refunds_of_all_ledgers),
+		cmocka_unit_test(test_refunds_of_as_many_ledgers_as_there_may_be),
 		cmocka_unit_test(test_unknown_orders),
 		cmocka_unit_test(test_orders_of_one_id),
 		cmocka_unit_test(test_many_orders),

@@ -311,6 +311,23 @@ static void test_tiers_and_promotions_multiply_before_rounding(void **state)
 	programme_free(p);
 }
 
+/* 3/2 and 10/9 are told as 5/3. */
+static void test_multipliers_of_promotions_are_reduced(void **state)
+{
+	(void)state;
+	struct programme *const p = make_programme("UTC");
+	add_rule(p, "base", RULE_PER_AMOUNT, 1000, 100);
+	add_promotion(p, "half more", 3, 2);
+	add_promotion(p, "a ninth more", 10, 9);
+	make_ready(p);
+	const struct fact order = order_of(300, 0);
+	struct earning_detail d;
+	assert_int_equal(earn_detail(p, &order, 0, 0, &d), 0);
+	assert_true(d.promotion_multiplier.num == 5 && d.promotion_multiplier.den == 3);
+	assert_int_equal(earned_by(p, &order, 0, 0), 5000);
+	programme_free(p);
+}
+
 static void test_groups(void **state)
 {
 	(void)state;
@@ -659,6 +676,7 @@ int main(void)
 		cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_cap),
 		cmocka_unit_test(test_tiers_and_promotions_multiply_before_rounding),
+		cmocka_unit_test(test_multipliers_of_promotions_are_reduced),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_weekdays),
 		cmocka_unit_test(test_ledgers),

@@ -233,6 +233,7 @@ static void test_names(void **state)
 	struct programme *const p = make_programme("UTC");
 	add_ledger(p, "stamps");
 	add_reward(p, "latte", 1, 10000);
+	add_reward(p, "cake", 1, 8000);
 	add_item(p, "Latte", 1, false);
 	add_item(p, "Latte macchiato", 2, true);
 	make_ready(p);
@@ -241,6 +242,7 @@ static void test_names(void **state)
 	assert_int_equal(programme_ledger(p, SLICE("stamp")), -1);
 	assert_int_equal(programme_ledger(p, SLICE("")), -1);
 	assert_ptr_equal(programme_reward(p, SLICE("latte")), p->rewards);
+	assert_ptr_equal(programme_reward(p, SLICE("cake")), p->rewards + 1);
 	assert_null(programme_reward(p, SLICE("Latte")));
 	assert_null(programme_reward(p, SLICE("")));
 	assert_ptr_equal(programme_item(p, SLICE("Latte")), &p->items[0]);

@@ -622,6 +622,33 @@ static void test_days_of_version_1(void **state)
 	shelf_release(&s);
 }
 
+/* Of their words, the first and the last have days, those between may have none. */
+static void test_words_of_days_of_version_1(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t words[3];
+		int expected;
+	} CASES[] = {{{1, 0, 1}, 0}, {{1, 1, 0}, ERROR_CORRUPT}, {{0, 1, 1}, ERROR_CORRUPT}};
+	struct shelf s = shelf_of(64, 7 * DAY_US);
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		char bytes[128];
+		char *p = bytes;
+		*p++ = 1;
+		p = put_varint(p, 3);
+		for (int zero = 0; zero < 4; zero++)
+			p = put_signed(p, 0);
+		p = put_varint(p, 0);
+		p = put_signed(p, 0);
+		p = put_varint(p, 3);
+		for (int word = 0; word < 3; word++)
+			p = put_u64(p, CASES[i].words[word]);
+		assert_int_equal(record_decode(s.record, (struct slice){bytes, (size_t)(p - bytes)}, NULL),
+				 CASES[i].expected);
+	}
+	shelf_release(&s);
+}
+
 /* Of rules by item, only those that the programme has. */
 static void test_as_many_rules_as_there_may_be(void **state)
 {
@@ -665,6 +692,7 @@ int main(void)
 		cmocka_unit_test(test_records_of_others),
 		cmocka_unit_test(test_version_1),
 		cmocka_unit_test(test_days_of_version_1),
+		cmocka_unit_test(test_words_of_days_of_version_1),
 		cmocka_unit_test(test_as_many_rules_as_there_may_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
