@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NS_PER_S        INT64_C(1000000000)
 #define BROKEN_FAILURES 3u
@@ -13,6 +16,10 @@
 #define PAUSE_MOST_S 32
 /* After a batch of so many lines memory is given back to the system, so that a daemon that caught up is small again. */
 #define TRIM_MEMORY_LINES 100000u
+
+/* For what may wait so long nobody waits: it leaves the processor to others, which get three times as much of a busy one. */
+#define PATIENT_NS   NS_PER_S
+#define PATIENT_NICE 5
 
 int64_t consumer_now_ns(void)
 {
@@ -251,11 +258,19 @@ static void do_job(struct consumer *consumer, struct consumer_job *job)
 	pthread_mutex_unlock(&all->mutex);
 }
 
+void consumers_yield_cpu(void)
+{
+	const pid_t self = (pid_t)syscall(SYS_gettid);
+	(void)setpriority(PRIO_PROCESS, (id_t)self, PATIENT_NICE); /* where it is refused, it goes on as it was */
+}
+
 static void *run(void *argument)
 {
 	struct consumer *const consumer = argument;
 	struct consumers *const all = consumer->all;
 	bool failed = false;
+	if (all->continuous && consumer->pace.delay_ns >= PATIENT_NS)
+		consumers_yield_cpu();
 	for (;;) {
 		pthread_mutex_lock(&all->mutex);
 		const bool finishing = all->finishing;

@@ -131,6 +131,8 @@ struct consumers {
 
 /* consumer_thread.c */
 
+/* The calling thread, and those it starts, get less of a busy processor than those that somebody waits for. */
+void consumers_yield_cpu(void);
 int64_t consumer_now_ns(void);
 /* With the mutex: waits for a broadcast, or until then by consumer_now_ns; INT64_MAX: for ever. */
 void consumers_wait(struct consumers *all, pthread_cond_t *condition, int64_t until_ns);

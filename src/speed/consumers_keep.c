@@ -254,6 +254,7 @@ void *consumers_keep(void *consumers)
 				/* On a cluster the shipper's files are large. */
 				.compact_ns = all->table ? now_ns + COMPACT_EVERY_S * NS_PER_S : INT64_MAX,
 				.mend_ns = now_ns};
+	consumers_yield_cpu();
 	while (!atomic_load(&all->ending)) {
 		if (consumer_now_ns() >= keeper.trim_ns)
 			do_trim(&keeper);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import random
 import signal
 import socket
@@ -118,6 +119,17 @@ def test_refresh_and_load_beside_it(shop):
         other = shop.run("collect", "--once")
         assert other.code == 4
         assert "run" in other.err
+
+
+def test_who_waits_for_nobody_yields(shop):
+    """The table's writer and the keeper have a lower priority than sources and the view."""
+    with Daemon(shop) as daemon:
+        shop.put("orders.txt", lines(20))
+        wait_for("in the view", lambda: orders_of(shop, 1) == 4)
+        threads = pathlib.Path(f"/proc/{daemon.process.pid}/task").glob("*/stat")
+        nice = sorted(int(thread.read_text().rpartition(")")[2].split()[16]) for thread in threads)
+    assert nice[0] == os.getpriority(os.PRIO_PROCESS, 0)
+    assert nice.count(nice[0] + 5) == 2, nice
 
 
 def test_a_second_daemon_is_refused(shop):
