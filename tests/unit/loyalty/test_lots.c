@@ -422,6 +422,20 @@ static void test_many_lots(void **state)
 }
 
 /* With one expiry, lots are told apart by the day they are available from: those of one day become one. */
+/* Points that come and go for years take no more room than those that are there at once. */
+static void test_room_of_spent_lots_is_used_again(void **state)
+{
+	(void)state;
+	struct lots lots = {0};
+	for (int32_t day = 0; day < 10000; day++) {
+		assert_int_equal(lots_add(&lots, day + 3, DAY_MIN, 1), 0);
+		assert_int_equal(lots_expire(&lots, day), day < 3 ? 0 : 1);
+	}
+	assert_int_equal(lots.spendable.n, 3);
+	assert_true(lots.spendable.cap <= 16);
+	lots_release(&lots);
+}
+
 static void test_moving_merges(void **state)
 {
 	(void)state;
@@ -464,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_forgive_takes_what_is_there),
 		cmocka_unit_test(test_earliest_expiry_first),
 		cmocka_unit_test(test_many_lots),
+		cmocka_unit_test(test_room_of_spent_lots_is_used_again),
 		cmocka_unit_test(test_moving_merges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
