@@ -453,6 +453,22 @@ static void test_damaged_records(void **state)
 	}
 }
 
+static void test_an_event_twice_is_damage(void **state)
+{
+	(void)state;
+	struct shelf s = shelf_of(64, 7 * DAY_US);
+	assert_int_equal(add_order(&s, "event-a", 10), RECORD_ADDED);
+	assert_int_equal(add_order(&s, "event-b", 10), RECORD_ADDED);
+	_cleanup_buf_ struct buf bytes = {0};
+	encode(s.record, &bytes);
+	assert_int_equal(record_decode(s.record, (struct slice){bytes.data, bytes.len}, NULL), 0);
+	char *const second = memmem(bytes.data, bytes.len, "event-b", 7);
+	assert_non_null(second);
+	second[6] = 'a';
+	assert_int_equal(record_decode(s.record, (struct slice){bytes.data, bytes.len}, NULL), ERROR_CORRUPT);
+	shelf_release(&s);
+}
+
 /* Where the calendar begins and ends, there are timezones in which it has not begun yet, or has ended. */
 static void test_times_at_the_ends_of_the_calendar(void **state)
 {
@@ -688,6 +704,7 @@ int main(void)
 		cmocka_unit_test(test_long_ids),
 		cmocka_unit_test(test_many_refunds_of_settled_orders),
 		cmocka_unit_test(test_damaged_records),
+		cmocka_unit_test(test_an_event_twice_is_damage),
 		cmocka_unit_test(test_times_at_the_ends_of_the_calendar),
 		cmocka_unit_test(test_records_of_others),
 		cmocka_unit_test(test_version_1),
