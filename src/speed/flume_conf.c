@@ -231,6 +231,15 @@ static int channel_index(const struct flume_agent *agent, struct slice name)
 	return -1;
 }
 
+/* Another sink of its channel, which would compete with it for the channel's lines; NULL: there is none before it. */
+static const struct flume_component *find_rival(const struct flume_agent *agent, const struct flume_component *sink)
+{
+	for (const struct flume_component *c = agent->components; c < sink; c++)
+		if (c->part == FLUME_SINK && (c->channels & sink->channels))
+			return c;
+	return NULL;
+}
+
 static int connect(struct flume_agent *agent, struct flume_component *component, struct error *err)
 {
 	const char *const key = component->part == FLUME_SOURCE ? "channels" : "channel";
@@ -248,6 +257,12 @@ static int connect(struct flume_agent *agent, struct flume_component *component,
 					       : "%.*s is no channel that the agent has",
 				       (int)name.len, name.data);
 	}
+	const struct flume_component *const rival = component->part == FLUME_SINK ? find_rival(agent, component) : NULL;
+	if (rc == 0 && rival)
+		return flume_say(agent, FLUME_REFUSED, component, item, err,
+				 "sink %s has this channel, too: Flume shares its lines out between them; here one sink is "
+				 "as fast as several, so take one away, or give each a channel of its own, which gets every line",
+				 rival->name);
 	if (rc == 0 && item && component->channels)
 		return flume_say(agent, FLUME_TAKEN, component, item, err, NULL);
 	if (rc < 0 || item)

@@ -161,10 +161,10 @@ def test_killed_again_and_again(shop, spool, tmp_path):
 
 ALL_SINKS = """
 a.sources = s
-a.channels = c d
+a.channels = c d e f g
 a.sinks = roll packed log nothing table
 a.sources.s.type = SPOOLDIR
-a.sources.s.channels = c d
+a.sources.s.channels = c d e f g
 a.sources.s.spoolDir = {spool}/one
 a.sources.s.ignorePattern = ^.*\\\\.bak$
 a.sources.s.interceptors = i
@@ -173,6 +173,9 @@ a.sources.s.interceptors.i.key = where
 a.sources.s.interceptors.i.value = bangkok
 a.channels.c.type = memory
 a.channels.d.type = file
+a.channels.e.type = memory
+a.channels.f.type = memory
+a.channels.g.type = file
 a.sinks.roll.type = file_roll
 a.sinks.roll.channel = c
 a.sinks.roll.sink.directory = {spool}/out
@@ -183,11 +186,11 @@ a.sinks.packed.hdfs.useLocalTimeStamp = true
 a.sinks.packed.hdfs.fileType = CompressedStream
 a.sinks.packed.hdfs.codeC = gzip
 a.sinks.log.type = logger
-a.sinks.log.channel = c
+a.sinks.log.channel = e
 a.sinks.nothing.type = null
-a.sinks.nothing.channel = c
+a.sinks.nothing.channel = f
 a.sinks.table.type = asynchbase
-a.sinks.table.channel = d
+a.sinks.table.channel = g
 a.sinks.table.table = raw
 a.sinks.table.columnFamily = f
 """
@@ -228,6 +231,7 @@ REFUSED = [
     ("a.sources.s.includePattern = (?i).*", "f.conf:12", "only Java's"),
     ("a.sources.s.deserializer = AVRO", "f.conf:12", "expected LINE"),
     ("a.sinks.k.channel = x", "f.conf:12", "no channel that the agent has"),
+    ("a.sinks = k m\na.sinks.m.type = logger\na.sinks.m.channel = c", "f.conf:14", "Flume shares its lines out"),
     ("a.sinks.k.hdfs.fileType = SequenceFile", "f.conf:12", "only text is written"),
     ("a.sinks.k.hdfs.path = /transactions_cln", "f.conf:12", "a table of that name"),
     ("a.sinks.k.hdfs.path = /x/../y", "f.conf:12", "without '..'"),
@@ -356,29 +360,30 @@ a.sinks.l.columnFamily = f
 
 
 PORTS = """a.sources = n h b
-a.channels = c
+a.channels = c d
 a.sinks = k r
 a.sources.n.type = netcat
 a.sources.n.bind = 127.0.0.1
 a.sources.n.port = {n}
 a.sources.n.max-line-length = 100
-a.sources.n.channels = c
+a.sources.n.channels = c d
 a.sources.h.type = org.apache.flume.source.http.HTTPSource
 a.sources.h.bind = 127.0.0.1
 a.sources.h.port = {h}
-a.sources.h.channels = c
+a.sources.h.channels = c d
 a.sources.b.type = http
 a.sources.b.bind = 127.0.0.1
 a.sources.b.port = {b}
 a.sources.b.handler = org.apache.flume.source.http.BLOBHandler
-a.sources.b.channels = c
+a.sources.b.channels = c d
 a.channels.c.type = memory
+a.channels.d.type = memory
 a.sinks.k.type = file_roll
 a.sinks.k.channel = c
 a.sinks.k.sink.directory = {out}
 a.sinks.k.sink.rollInterval = 1
 a.sinks.r.type = hbase
-a.sinks.r.channel = c
+a.sinks.r.channel = d
 a.sinks.r.table = ports
 a.sinks.r.columnFamily = f
 """

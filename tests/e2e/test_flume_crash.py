@@ -15,13 +15,14 @@ from test_flume import sink_lines
 
 DRAWN = 8
 CONF = """a.sources = s
-a.channels = c d
+a.channels = c d e
 a.sinks = h f t
 a.sources.s.type = spooldir
-a.sources.s.channels = c d
+a.sources.s.channels = c d e
 a.sources.s.spoolDir = spool
 a.channels.c.type = memory
 a.channels.d.type = file
+a.channels.e.type = file
 a.sinks.h.type = hdfs
 a.sinks.h.channel = c
 a.sinks.h.hdfs.path = /lake/%Y
@@ -32,7 +33,7 @@ a.sinks.f.type = file_roll
 a.sinks.f.channel = d
 a.sinks.f.sink.directory = rolled
 a.sinks.t.type = hbase
-a.sinks.t.channel = d
+a.sinks.t.channel = e
 a.sinks.t.table = raw
 a.sinks.t.columnFamily = f
 """
