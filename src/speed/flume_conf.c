@@ -259,10 +259,12 @@ static int connect(struct flume_agent *agent, struct flume_component *component,
 	}
 	const struct flume_component *const rival = component->part == FLUME_SINK ? find_rival(agent, component) : NULL;
 	if (rc == 0 && rival)
-		return flume_say(agent, FLUME_REFUSED, component, item, err,
-				 "sink %s has this channel, too: Flume shares its lines out between them; here one sink is "
-				 "as fast as several, so take one away, or give each a channel of its own, which gets every line",
-				 rival->name);
+		return flume_say(
+			agent, FLUME_REFUSED, component, item, err,
+			"sink %s has this channel, too: Flume shares its lines out between them; here one sink is "
+			"as fast as several, so take one away, or give each a channel of its own, which gets every "
+			"line",
+			rival->name);
 	if (rc == 0 && item && component->channels)
 		return flume_say(agent, FLUME_TAKEN, component, item, err, NULL);
 	if (rc < 0 || item)

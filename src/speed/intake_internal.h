@@ -48,7 +48,7 @@ struct mark {
 	struct intake_counts counts;
 };
 
-/* Where the pending order begins: in the file, and in the block, which holds the bad lines that came between its lines. */
+/* Where the pending order begins: in the file, and in the block, which holds the bad lines that came among its lines. */
 struct order_start {
 	struct mark mark;
 	struct block_writer_mark block;

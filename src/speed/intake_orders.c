@@ -114,8 +114,10 @@ static int quarantine_pending(struct intake *intake, enum quarantine_reason reas
 int intake_flush_pending(struct intake *intake, struct error *err)
 {
 	struct pending *const pending = &intake->pending;
-	if (pending->n_lines == 0)
+	if (pending->n_lines == 0) {
+		pending_clear(pending); /* a spoiled one: its lines are set aside already */
 		return 0;
+	}
 	struct event event;
 	pending_event(pending, &event);
 	int reason;
@@ -128,7 +130,7 @@ int intake_flush_pending(struct intake *intake, struct error *err)
 
 void intake_give_up_pending(struct intake *intake)
 {
-	if (intake->pending.n_lines == 0)
+	if (!pending_any(&intake->pending))
 		return;
 	block_writer_rewind(&intake->block, &intake->order_start.block);
 	intake->label_written = intake->order_start.label_written;
@@ -137,19 +139,39 @@ void intake_give_up_pending(struct intake *intake)
 	pending_clear(&intake->pending);
 }
 
+/* An order begins with the row that was just counted. */
+static void start_order(struct intake *intake)
+{
+	struct order_start *const start = &intake->order_start;
+	intake_mark_here(intake, &start->mark);
+	start->mark.counts.lines--;
+	start->block = block_writer_mark(&intake->block);
+	start->label_written = intake->label_written;
+	start->bad_lines = 0;
+}
+
+/* A bad line that says whose it is: the order would be booked short without it, and could not be sent again. So all its lines are set
+ * aside, those before and those behind, too. */
+static int spoil_order(struct intake *intake, struct slice id, struct error *err)
+{
+	if (!pending_any(&intake->pending))
+		start_order(intake);
+	const int rc = quarantine_pending(intake, REASON_ORDER_LINES, err);
+	if (rc < 0)
+		return rc;
+	return pending_spoil(&intake->pending, id) < 0 ? error_no_memory(err, id.len) : 0;
+}
+
 static int take_row_with_id(struct intake *intake, const struct order_row *row, uint64_t line, struct error *err)
 {
 	if (!pending_is(&intake->pending, row->id)) {
-		struct order_start *const start = &intake->order_start;
-		intake_mark_here(intake, &start->mark);
-		start->mark.counts.lines--; /* this row is counted already */
-		start->block = block_writer_mark(&intake->block);
-		start->label_written = intake->label_written;
-		start->bad_lines = 0;
+		start_order(intake);
 		if (pending_start(&intake->pending, row, intake->csv.raw, line) < 0)
 			return error_no_memory(err, intake->csv.raw.len);
 		return 0;
 	}
+	if (intake->pending.spoiled)
+		return quarantine(intake, intake->csv.raw, line, REASON_ORDER_LINES, err);
 	switch (pending_add(&intake->pending, row, intake->csv.raw, line)) {
 	case PENDING_ADDED:
 		return 0;
@@ -213,23 +235,26 @@ static int take_order_line(struct intake *intake, int reason, struct error *err)
 	const struct csv *const csv = &intake->csv;
 	const uint64_t line = intake->line + 1;
 	struct order_row row;
+	row.id = (struct slice){0};
 	if (reason == 0)
 		reason = order_format_row(intake->format, csv->fields, csv->n_fields, intake->latest_us, &row);
 	if (reason < 0)
 		return error_no_memory(err, csv->raw.len);
 	int rc = 0;
 	/* The record is not consumed yet: here the position stands between two orders. */
-	if (reason == 0 ? row.id.len && !pending_is(&intake->pending, row.id)
-			: intake->pending.n_lines && intake->order_start.bad_lines++ == BAD_LINES_IN_ORDER)
+	if ((row.id.len && !pending_is(&intake->pending, row.id)) ||
+	    (reason && pending_any(&intake->pending) && intake->order_start.bad_lines++ == BAD_LINES_IN_ORDER))
 		rc = intake_flush_pending(intake, err);
-	if (rc == 0 && intake->pending.n_lines == 0)
+	if (rc == 0 && !pending_any(&intake->pending))
 		rc = between_orders(intake, err);
 	if (rc != 0)
 		return rc;
 	intake->counts.lines++;
 	intake->lines++;
-	if (reason)
-		return quarantine(intake, csv->raw, line, (enum quarantine_reason)reason, err);
+	if (reason) {
+		rc = row.id.len ? spoil_order(intake, row.id, err) : 0;
+		return rc < 0 ? rc : quarantine(intake, csv->raw, line, (enum quarantine_reason)reason, err);
+	}
 	if (row.id.len)
 		return take_row_with_id(intake, &row, line, err);
 	struct event event;

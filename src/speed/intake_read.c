@@ -53,7 +53,7 @@ enum step { STEP_RECORD, STEP_AGAIN, STEP_END, STEP_UNSETTLED, STEP_FAULT };
 static enum step end_here(const struct intake *intake)
 {
 	const bool must_settle =
-		intake->pending.n_lines || intake->hold || intake->source->when_done != WHEN_DONE_RENAME;
+		pending_any(&intake->pending) || intake->hold || intake->source->when_done != WHEN_DONE_RENAME;
 	return must_settle && !intake_has_settled(intake) ? STEP_UNSETTLED : STEP_END;
 }
 
@@ -110,7 +110,7 @@ int intake_take_records(struct intake *intake, struct mark *mark, enum ending *e
 			consume_record(intake, used);
 	} while (step == STEP_RECORD || step == STEP_AGAIN);
 	*ending = step == STEP_END ? ENDING_WHOLE : step == STEP_UNSETTLED ? ENDING_UNSETTLED : ENDING_FAULT;
-	if (intake->pending.n_lines)
+	if (pending_any(&intake->pending))
 		*mark = intake->order_start.mark;
 	else
 		intake_mark_here(intake, mark);

@@ -342,7 +342,7 @@ static int take(struct lines *lines, struct lines_stream *stream, struct cursor 
 /* Says where the stream goes on behind what was taken. */
 static int set_next(struct lines_stream *stream, struct intake *intake, const struct cursor *cursor, struct error *err)
 {
-	const struct mark *const order = intake->pending.n_lines ? &intake->order_start.mark : NULL;
+	const struct mark *const order = pending_any(&intake->pending) ? &intake->order_start.mark : NULL;
 	stream->next_skipping = !order && intake->csv.skipping;
 	stream->next_at = order ? order->offset : stream->at + cursor->at;
 	stream->next.bytes = stream->next_at;

@@ -190,11 +190,11 @@ static int read_price(struct slice text, char mark, int64_t *out, int reason)
 static int classic_row(struct order_format *format, const struct slice *fields, unsigned n_fields, int64_t latest_us,
 		       struct order_row *row)
 {
-	if (n_fields != 3)
-		return REASON_COLUMN_COUNT;
 	/* One by one, as in event_init. */
 	const struct slice nothing = {NULL, 0};
 	row->id = row->line_id = row->store = row->line.sku = nothing;
+	if (n_fields != 3)
+		return REASON_COLUMN_COUNT;
 	row->customer = (struct customer_id){0};
 	row->line.qty_milli = 1000;
 	const struct slice customer = slice_trim(fields[0]);
@@ -319,17 +319,20 @@ static int read_amounts(const struct order_format *format, const struct slice *f
 static int mapped_row(struct order_format *format, const struct slice *fields, unsigned n_fields, int64_t latest_us,
 		      struct order_row *row)
 {
+	*row = (struct order_row){0};
 	if (n_fields != format->n_header)
 		return REASON_COLUMN_COUNT;
-	*row = (struct order_row){0};
 	const struct slice customer = column(format, fields, COLUMN_CUSTOMER);
 	int rc = 0;
 	if (is_guest(format, customer))
 		row->customer.guest = true;
 	else
 		rc = read_customer(format, customer, &row->customer);
-	if (rc == 0 && format->mapping->event_id.count)
-		rc = read_id(format, fields, row);
+	/* Of a bad row, too: the rest of its order must not be taken without it. */
+	const int id_rc = format->mapping->event_id.count ? read_id(format, fields, row) : 0;
+	rc = rc == 0 || id_rc < 0 ? id_rc : rc;
+	if (id_rc)
+		row->id = (struct slice){0};
 	if (rc == 0)
 		rc = read_time(format, fields, latest_us, &row->time_us);
 	if (rc == 0)

@@ -13,6 +13,11 @@ bool pending_is(const struct pending *pending, struct slice id)
 	return pending->id_len && slice_equal((struct slice){pending->texts.data, pending->id_len}, id);
 }
 
+bool pending_any(const struct pending *pending)
+{
+	return pending->id_len != 0;
+}
+
 static int keep(struct pending *pending, struct slice text, size_t *at, size_t *len)
 {
 	*at = pending->texts.len;
@@ -83,6 +88,21 @@ int pending_start(struct pending *pending, const struct order_row *row, struct s
 	return 0;
 }
 
+int pending_spoil(struct pending *pending, struct slice id)
+{
+	if (pending_is(pending, id)) {
+		pending->texts.len = pending->id_len;
+	} else {
+		pending_clear(pending);
+		if (buf_append(&pending->texts, id.data, id.len) < 0)
+			return ERROR_NO_MEMORY;
+		pending->id_len = id.len;
+	}
+	pending->n_lines = 0;
+	pending->spoiled = true;
+	return 0;
+}
+
 static struct slice text_at(const struct pending *pending, size_t at, size_t len)
 {
 	return (struct slice){pending->texts.data + at, len};
@@ -139,6 +159,7 @@ void pending_clear(struct pending *pending)
 	buf_clear(&pending->texts);
 	pending->id_len = 0;
 	pending->n_lines = 0;
+	pending->spoiled = false;
 }
 
 void pending_release(struct pending *pending)

@@ -19,6 +19,7 @@ struct pending_line {
 struct pending {
 	struct buf texts; /* what all slices point into, once pending_event has been called */
 	size_t id_len;    /* the id is at 0; 0: nothing is pending */
+	bool spoiled;     /* a line of it is bad: none is taken, and there are none */
 	size_t customer_at;
 	size_t customer_len;
 	size_t store_at;
@@ -38,9 +39,12 @@ enum pending_added {
 };
 
 bool pending_is(const struct pending *pending, struct slice id);
+bool pending_any(const struct pending *pending);
 /* Starts an order with its first row. 0 or ERROR_NO_MEMORY. */
 int pending_start(struct pending *pending, const struct order_row *row, struct slice raw, uint64_t line);
-/* Adds a row with the same id. An enum pending_added, or ERROR_NO_MEMORY. */
+/* The order has a bad line: starts it, or forgets the lines that it has. 0 or ERROR_NO_MEMORY. */
+int pending_spoil(struct pending *pending, struct slice id);
+/* Adds a row with the same id, of an order that is not spoiled. An enum pending_added, or ERROR_NO_MEMORY. */
 int pending_add(struct pending *pending, const struct order_row *row, struct slice raw, uint64_t line);
 /* The order as an event. Its slices live until the next start; call it once, when all lines are there. */
 void pending_event(struct pending *pending, struct event *event);

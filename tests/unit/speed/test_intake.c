@@ -241,6 +241,36 @@ static void test_orders_by_id(void **state)
 		       "! b.csv:3 id_conflict\nr3/1 5 tea 200 @4\n! b.csv:8 order_lines\n");
 }
 
+/* An order is never booked short: with a bad line none of it is taken, and it can be sent again whole. */
+static void test_an_order_with_a_bad_line(void **state)
+{
+	(void)state;
+	shop_open(RECEIPTS_SOURCE);
+	shop_put("a.csv", RECEIPTS_HEADER "r0,1,5,1700000000,tea,2.00\n"
+					  "r1,1,5,1700000000,tea,2.00\n"
+					  "r1,2,5,1700000000,cake,x\n"
+					  "r1,3,5,1700000000,bun,3.00\n"
+					  "r2,1,nobody,1700000000,tea,2.00\n" /* the first is bad */
+					  "r2,2,5,1700000000,cake,3.00\n"
+					  "r3,1,5,1700000000,tea,2.00\n"
+					  "r3,2,5,never,tea,2.00\n" /* the last */
+					  "r4,1,5,1700000000,tea,2.00\n");
+	take_well();
+	assert_counts(9, 2, 0, 7);
+	assert_int_equal(seen.sum.events, 2);
+	assert_int_equal(seen.sum.by_reason[REASON_ORDER_LINES], 4);
+	shop_put("b.csv", RECEIPTS_HEADER "r1,1,5,1700000000,tea,2.00\n"
+					  "r1,2,5,1700000000,cake,4.00\n"
+					  "r1,3,5,1700000000,bun,3.00\n"
+					  "r2,1,5,1700000000,tea,2.00\n");
+	take_well();
+	assert_counts(4, 4, 0, 0);
+	assert_journal("r0/1 5 tea 200 @2\n! a.csv:3 order_lines\n! a.csv:4 amount\n! a.csv:5 order_lines\n"
+		       "! a.csv:6 customer_id\n! a.csv:7 order_lines\n! a.csv:8 order_lines\n! a.csv:9 time\n"
+		       "r4/1 5 tea 200 @10\n"
+		       "r1/1 5 tea 200 @2\nr1/2 5 cake 400 @2\nr1/3 5 bun 300 @2\nr2/1 5 tea 200 @5\n");
+}
+
 static void test_bad_lines_do_not_end_an_order(void **state)
 {
 	(void)state;
@@ -294,6 +324,7 @@ int main(void)
 		TEST(test_nothing_was_taken_of_the_first),
 		TEST(test_header_only),
 		TEST(test_orders_by_id),
+		TEST(test_an_order_with_a_bad_line),
 		TEST(test_bad_lines_do_not_end_an_order),
 		TEST(test_amounts_of_an_order),
 	};
