@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SAME_BLOCK_BYTES ((size_t)1 << 18)
+
 void cleanup_close(int *fd)
 {
 	if (*fd >= 0)
@@ -169,6 +171,45 @@ int file_write_durable(const char *path, const void *data, size_t len, struct er
 	if (rc < 0)
 		unlink(tmp);
 	return rc;
+}
+
+/* As many bytes as fit, fewer at the end of the file only; below 0: an error. */
+static ssize_t read_block(int fd, char *block, size_t bytes, const char *path, struct error *err)
+{
+	size_t len = 0;
+	while (len < bytes) {
+		const ssize_t n = read(fd, block + len, bytes - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(err, errno, "cannot read %s", path);
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+int file_same(const char *a, const char *b, bool *same, struct error *err)
+{
+	_cleanup_close_ int fd_a = open(a, O_RDONLY | O_CLOEXEC);
+	if (fd_a < 0)
+		return error_errno(err, errno, "cannot open %s", a);
+	_cleanup_close_ int fd_b = open(b, O_RDONLY | O_CLOEXEC);
+	if (fd_b < 0)
+		return error_errno(err, errno, "cannot open %s", b);
+	_cleanup_free_ char *block = malloc(2 * SAME_BLOCK_BYTES);
+	if (!block)
+		return error_no_memory(err, 2 * SAME_BLOCK_BYTES);
+	for (;;) {
+		const ssize_t n = read_block(fd_a, block, SAME_BLOCK_BYTES, a, err);
+		const ssize_t m = n < 0 ? n : read_block(fd_b, block + SAME_BLOCK_BYTES, SAME_BLOCK_BYTES, b, err);
+		if (m < 0)
+			return (int)m;
+		*same = n == m && memcmp(block, block + SAME_BLOCK_BYTES, (size_t)n) == 0;
+		if (!*same || n == 0)
+			return 0;
+	}
 }
 
 int file_read_all(const char *path, size_t limit, struct buf *out, struct error *err)

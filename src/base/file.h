@@ -43,6 +43,8 @@ int file_read_all(const char *path, size_t limit, struct buf *out, struct error 
 int file_remove_tree(const char *path, struct error *err);
 /* Whether the path exists (any type). */
 bool file_exists(const char *path);
+/* Whether two files have the same bytes. One that cannot be opened or read is an error; a directory is one, too. */
+int file_same(const char *a, const char *b, bool *same, struct error *err);
 
 /* `_cleanup_close_ int fd = -1;` closes on leaving the scope. */
 void cleanup_close(int *fd);

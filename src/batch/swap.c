@@ -258,12 +258,11 @@ int swap_partition(struct swap *swap, const char *table, int32_t day, char **dir
 struct comparing {
 	const char *live; /* NULL: names are only counted */
 	unsigned n;
-	bool missing; /* one of the names is not in live */
+	bool differs; /* one of the names is not in live, or there it has other bytes */
 };
 
 static int compare_name(void *context, const char *dir, const char *name, struct error *err)
 {
-	(void)dir;
 	struct comparing *const comparing = context;
 	comparing->n++;
 	if (!comparing->live)
@@ -271,13 +270,19 @@ static int compare_name(void *context, const char *dir, const char *name, struct
 	_cleanup_free_ char *path = text_printf("%s/%s", comparing->live, name);
 	if (!path)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	bool is_there = false;
-	const int rc = look_for(path, &is_there, err);
-	comparing->missing = comparing->missing || !is_there;
+	bool same = false;
+	int rc = look_for(path, &same, err);
+	_cleanup_free_ char *staged = text_printf("%s/%s", dir, name);
+	if (!staged)
+		return error_no_memory(err, LIMIT_PATH_BYTES);
+	/* Names are made of contents; but a file may have been damaged since. */
+	if (rc == 0 && same)
+		rc = file_same(staged, path, &same, err);
+	comparing->differs = comparing->differs || !same;
 	return rc;
 }
 
-/* Whether two directories have files of the same names, hidden ones left out. */
+/* Whether two directories have the same files, hidden ones left out. */
 static int compare_dirs(const char *staged, const char *live, bool *same, struct error *err)
 {
 	struct comparing of_staged = {.live = live};
@@ -286,7 +291,7 @@ static int compare_dirs(const char *staged, const char *live, bool *same, struct
 	if (rc == 0)
 		rc = each_name(live, compare_name, &of_live, err);
 	if (rc == 0)
-		*same = !of_staged.missing && of_staged.n == of_live.n;
+		*same = !of_staged.differs && of_staged.n == of_live.n;
 	return rc;
 }
 

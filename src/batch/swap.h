@@ -31,12 +31,12 @@ int swap_finish(const struct deployment *deployment, struct error *err);
 /* The directory to fill; it is there and empty. The caller frees *dir. The name of a table is a file's name. */
 int swap_table(struct swap *swap, const char *table, char **dir, struct error *err);
 int swap_partition(struct swap *swap, const char *table, int32_t day, char **dir, struct error *err);
-/* Whether what was staged for a partition has the names of the files that serve. Names are made of contents. */
+/* Whether what was staged for a partition are the files that serve: names and bytes. */
 int swap_is_same(const struct swap *swap, const char *table, int32_t day, bool *same, struct error *err);
-/* What is done with a partition whose files have the names of those that serve. */
+/* What is done with a partition whose files are those that serve. */
 enum swap_same {
-	SWAP_KEEP_SAME,    /* it stays: names are made of contents */
-	SWAP_REPLACE_SAME, /* it is exchanged as all others are: who changed a file by hand left its name as it was */
+	SWAP_KEEP_SAME,    /* it stays: readers keep their files */
+	SWAP_REPLACE_SAME, /* it is exchanged as all others are, without a look */
 };
 /* Whole tables are always exchanged. */
 int swap_commit(struct swap *swap, enum swap_same same, struct error *err);

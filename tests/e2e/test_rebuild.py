@@ -385,6 +385,21 @@ def test_a_damaged_state_is_no_loss(shop):
     assert tree(shop, "ledger") == {path: name for path, name in before.items() if path.startswith("ledger")}
 
 
+@pytest.mark.parametrize("table", ["loyalty", "balances", "ledger", "account_state"])
+def test_a_refresh_mends_a_damaged_file(shop, table):
+    shop.put("a.txt", lines(50, step=7200))
+    shop.collect()
+    refresh(shop, "2023-11-16")
+    good = tree(shop)
+    (path,) = (shop.warehouse / table / "data_dt=2023-11-16").glob("*.parquet")
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    assert not refresh(shop, "2023-11-16")["unchanged"] or table != "loyalty"
+    assert path.read_bytes() == content
+    assert tree(shop) == good
+    assert refresh(shop, "2023-11-16")["unchanged"]
+
+
 def test_models_are_there(shop):
     """Names come from customers_cln, by an edited model, in a rebuild too."""
     shop.customers('1,3,Anna,a@x.org,2019-01-04,"111",1990-05-29,F,1990\n')
