@@ -469,6 +469,22 @@ static void test_an_event_twice_is_damage(void **state)
 	shelf_release(&s);
 }
 
+/* Only a redemption is declined. In front of an id are its length and the byte that has the kind; its bit 5 says declined. */
+static void test_a_declined_order_is_damage(void **state)
+{
+	(void)state;
+	struct shelf s = shelf_of(64, 7 * DAY_US);
+	assert_int_equal(add_order(&s, "event-a", 10), RECORD_ADDED);
+	_cleanup_buf_ struct buf bytes = {0};
+	encode(s.record, &bytes);
+	char *const id = memmem(bytes.data, bytes.len, "event-a", 7);
+	assert_non_null(id);
+	assert_int_equal(id[-1], 7);
+	id[-2] = (char)(id[-2] ^ (1 << 5));
+	assert_int_equal(record_decode(s.record, (struct slice){bytes.data, bytes.len}, NULL), ERROR_CORRUPT);
+	shelf_release(&s);
+}
+
 /* Where the calendar begins and ends, there are timezones in which it has not begun yet, or has ended. */
 static void test_times_at_the_ends_of_the_calendar(void **state)
 {
@@ -705,6 +721,7 @@ int main(void)
 		cmocka_unit_test(test_many_refunds_of_settled_orders),
 		cmocka_unit_test(test_damaged_records),
 		cmocka_unit_test(test_an_event_twice_is_damage),
+		cmocka_unit_test(test_a_declined_order_is_damage),
 		cmocka_unit_test(test_times_at_the_ends_of_the_calendar),
 		cmocka_unit_test(test_records_of_others),
 		cmocka_unit_test(test_version_1),
