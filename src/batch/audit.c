@@ -280,14 +280,18 @@ static int compare_folds(struct audit *audit, struct plan *plan, struct error *e
 static int compare_all(struct audit *audit, struct plan *plan, struct error *err)
 {
 	bool comparable = false;
-	int rc = audit_rows_of_events(audit, err);
+	bool readable = true;
+	int rc = audit_rows_of_events(audit, &readable, err);
 	if (rc == 0)
 		rc = look_at_view(audit, &comparable, err);
 	if (rc < 0)
 		return rc;
 	plan->view_done = !comparable;
 	/* What the history does not give need not be compared with it; the ledger can still be added up. */
-	rc = audit_unreadable(audit, AUDIT_TRANSACTIONS, DAY_MIN, compare_folds(audit, plan, err), err);
+	rc = compare_folds(audit, plan, err);
+	if (!readable && (rc == ERROR_CORRUPT || rc == ERROR_SQL))
+		rc = 0; /* it was told */
+	rc = audit_unreadable(audit, AUDIT_TRANSACTIONS, DAY_MIN, rc, err);
 	if (rc < 0 || !audit->report.refreshed)
 		return rc;
 	if (plan->newest < DAY_MAX)

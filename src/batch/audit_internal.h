@@ -122,10 +122,16 @@ int audit_ledger(struct audit *audit, const struct folding *folding, int32_t fir
 /* Balances, loyalty and account_state of the folding's day. */
 int audit_day_tables(struct audit *audit, const struct folding *folding, struct error *err);
 
+/* ---- rows of events (audit_events.c) ---- */
+
+/* transactions_cln: all of it can be read, and it has as many rows as the journal counted. What cannot be read is told, by file;
+ * *readable is false then. */
+int audit_rows_of_events(struct audit *audit, bool *readable, struct error *err);
+
 /* ---- sums (audit_sums.c) ---- */
 
-/* transactions_cln against the journal. */
-int audit_rows_of_events(struct audit *audit, struct error *err);
+/* A statement that takes long: run beside this thread, which asks the caller whether to go on. */
+int audit_statement(struct audit *audit, struct engine *engine, const char *sql, const char *doing, struct error *err);
 /* The ledger's rows up to the audited day against themselves and, unless `alone`, the day's balances. */
 int audit_sums(struct audit *audit, int32_t day, bool alone, struct error *err);
 

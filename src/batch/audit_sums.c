@@ -1,6 +1,5 @@
 /*
- * What must add up: rows of transactions_cln with what the journal counted; the ledger's rows with each other, and with the
- * balances. By the engine, which spills what does not fit: the rows of all days, by customer and ledger.
+ * What must add up: the ledger's rows with each other, and with the balances. By the engine, which spills what does not fit: the rows of all days, by customer and ledger.
  */
 #include "batch/audit_internal.h"
 
@@ -21,54 +20,6 @@
 #define NS_PER_MS     INT64_C(1000000)
 #define NS_PER_SECOND INT64_C(1000000000)
 #define NUMBER_BYTES  32
-
-/* ---- rows of events ---- */
-
-static void tell_numbers(struct audit *audit, enum audit_table table, const char *column, uint64_t is, uint64_t should)
-{
-	char is_text[NUMBER_BYTES];
-	char should_text[NUMBER_BYTES];
-	snprintf(is_text, sizeof(is_text), "%" PRIu64, is);
-	snprintf(should_text, sizeof(should_text), "%" PRIu64, should);
-	const struct audit_cell cell = {column, slice_of(is_text), slice_of(should_text)};
-	audit_tell(audit, &(struct audit_finding){
-				  .table = table, .kind = AUDIT_SUMS, .day = DAY_MIN, .cells = &cell, .n_cells = 1});
-}
-
-static int count_committed(struct audit *audit, uint64_t *n, struct error *err)
-{
-	_cleanup_buf_ struct buf files = {0};
-	_cleanup_buf_ struct buf sql = {0};
-	unsigned n_files = 0;
-	int64_t rows = 0;
-	int rc = committed_transactions(&audit->deployment, audit->offset, &files, &n_files, err);
-	*n = 0;
-	if (rc < 0 || n_files == 0)
-		return rc;
-	if (!buf_text(&files) ||
-	    buf_printf(&sql, "SELECT count(*) FROM read_parquet(%s, hive_partitioning = false)", files.data) < 0 ||
-	    !buf_text(&sql))
-		return error_no_memory(err, files.len);
-	struct engine *engine = NULL;
-	rc = engine_open(&(struct engine_options){.memory_mib = 128}, &engine, err);
-	if (rc == 0)
-		rc = engine_run_int64(engine, sql.data, &rows, err);
-	engine_close(engine);
-	*n = (uint64_t)rows;
-	return rc;
-}
-
-int audit_rows_of_events(struct audit *audit, struct error *err)
-{
-	uint64_t rows = 0;
-	int rc = count_committed(audit, &rows, err);
-	if (rc < 0)
-		return audit_unreadable(audit, AUDIT_TRANSACTIONS, DAY_MIN, rc, err);
-	audit->report.rows = rows + audit->tail.n_lines;
-	if (audit->report.rows != audit->totals.lines)
-		tell_numbers(audit, AUDIT_TRANSACTIONS, "rows", audit->report.rows, audit->totals.lines);
-	return 0;
-}
 
 /* ---- statements that take long ---- */
 
@@ -124,9 +75,7 @@ static int wait_for(struct audit *audit, struct statement *statement, const char
 	return rc;
 }
 
-/* Runs it beside this thread, which asks the caller whether to go on. */
-static int run_watched(struct audit *audit, struct engine *engine, const char *sql, const char *doing,
-		       struct error *err)
+int audit_statement(struct audit *audit, struct engine *engine, const char *sql, const char *doing, struct error *err)
 {
 	struct statement statement = {.engine = engine, .sql = sql};
 	pthread_t thread;
@@ -213,7 +162,8 @@ static const char *id_type_sql(const struct audit *audit)
 static int make_sums(struct audit *audit, struct engine *engine, const char *ledger, struct error *err)
 {
 	_cleanup_free_ char *sql = text_printf(SUMS, id_type_sql(audit), ledger);
-	return sql ? run_watched(audit, engine, sql, "adding up the ledger", err) : error_no_memory(err, sizeof(SUMS));
+	return sql ? audit_statement(audit, engine, sql, "adding up the ledger", err)
+		   : error_no_memory(err, sizeof(SUMS));
 }
 
 static int make_balances(const struct audit *audit, struct engine *engine, const char *balances, struct error *err)

@@ -427,6 +427,23 @@ def test_doubled_orders(copy, story):
     assert {one["kind"] for one in found(report, "transactions_cln")} == {"sums", "unreadable"}
 
 
+@pytest.mark.parametrize("share", [0.1, 0.33, 0.6, 0.75, 1])
+def test_a_damaged_file_of_events_is_named(copy, story, share):
+    """Wherever it cannot be read, also in a column that no fold reads."""
+    day = history.date_text(story.days()[15])
+    path = sorted((copy.warehouse / f"transactions_cln/data_dt={day}").glob("orders-*.parquet"))[0]
+    content = bytearray(path.read_bytes())
+    if share == 1:
+        del content[-20:]
+    else:
+        at = int(len(content) * share)
+        content[at : at + 40] = bytes(byte ^ 255 for byte in content[at : at + 40])
+    path.write_bytes(content)
+    result = copy.run("audit")
+    assert result.code == 1, result
+    assert result.out.count(str(path)) == 1, result.out
+
+
 def test_the_tail_counts(shop):
     """Events that are in the journal only, for the table cannot be written, are on their way."""
     shop.put("a.txt", lines(100))
