@@ -510,14 +510,17 @@ static void test_sums_out_of_range(void **state)
 {
 	(void)state;
 	struct programme *const p = make_programme("UTC");
+	add_ledger(p, "stamps");
 	add_rule(p, "base", RULE_PER_AMOUNT, 1000, 100);
 	make_ready(p);
 	struct earning e = {.rules = {77}};
 	struct earning_detail d = {.rules = 77};
-	struct fact orders[4] = {order_of(-1, 0), order_of(LIMIT_AMOUNT_MINOR + 1, 0), order_of(1, 0), order_of(1, 0)};
+	struct fact orders[] = {order_of(-1, 0), order_of(LIMIT_AMOUNT_MINOR + 1, 0), order_of(1, 0), order_of(1, 0),
+				order_of(1, 0)};
 	orders[2].items[0] = -1;
 	orders[3].items[0] = LIMIT_POINTS_MILLI * 1000 + 1;
-	for (size_t i = 0; i < 4; i++) {
+	orders[4].items[1] = LIMIT_POINTS_MILLI * 1000 + 1;
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
 		assert_int_equal(earn_order(p, &orders[i], 0, &e), ERROR_OVERFLOW);
 		assert_int_equal(earn_detail(p, &orders[i], 0, 0, &d), ERROR_OVERFLOW);
 	}

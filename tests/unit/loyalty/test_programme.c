@@ -368,6 +368,7 @@ static void test_the_hash_covers_nothing_else(void **state)
 	add_item(p, "Espresso", 0, false); /* in a category that nothing looks at */
 	p->items[p->n_items - 1].categories = 1;
 	p->categories[p->n_categories++] = copy_text("coffee");
+	p->categories[p->n_categories++] = copy_text("cake");
 	const struct item_rules first = p->items[0];
 	p->items[0] = p->items[1];
 	p->items[1] = first;
