@@ -220,6 +220,11 @@ static int make_exec(struct flume_agent *agent, const struct flume_component *co
 	if (rc == 0 && !flume_is_true(agent, component, "restart"))
 		rc = flume_say(agent, FLUME_WARNED, component, flume_get(agent, component, "restart"), err,
 			       "punchcard starts a program that has ended again; Flume would leave the source dead");
+	if (rc == 0 && strcmp(source->format, "classic") == 0)
+		rc = flume_say(
+			agent, FLUME_WARNED, component, command, err,
+			"its lines have no ids: what it prints again when it is started again counts again; let it "
+			"print only what is new (tail -n 0 -F), or read the file itself (TAILDIR)");
 	return rc;
 }
 

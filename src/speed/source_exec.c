@@ -72,6 +72,9 @@ static int open_state(struct source *source, struct error *err)
 		return rc;
 	}
 	source->state = exec;
+	if (strcmp(source->config->format, "classic") == 0)
+		LOG_WARNING("lines without ids: what the program prints again when it is started again counts again",
+			    log_text("source", source->config->name));
 	return 0;
 }
 

@@ -176,6 +176,11 @@ static void test_exec(void **state)
 	assert_string_equal(shell->command.items[2], "for i in *; do cat $i; done");
 	assert_int_equal(shell->restart_s, 5);
 	assert_int_equal(agent->sinks[0].log_bytes, 16);
+	unsigned n_counts_again = 0;
+	for (unsigned i = 0; i < agent->n_remarks; i++)
+		n_counts_again += agent->remarks[i].verdict == FLUME_WARNED && agent->remarks[i].text &&
+				  strstr(agent->remarks[i].text, "counts again") != NULL;
+	assert_int_equal(n_counts_again, 2);
 }
 
 static void test_ports(void **state)
