@@ -1,9 +1,9 @@
 /*
  * The source "exec": what a program prints.
  *
- * The program leads a process group of its own, so that what it has started can be stopped with it. It is started again when it
- * ends. What it wrote is taken whatever happens: it waits in the pipe, in the window, or, when this process dies, is written to
- * nobody.
+ * The program leads a process group of its own, so that what it has started can be stopped with it; when this process is killed, so
+ * is the program. It is started again when it ends. What it wrote is taken whatever happens: it waits in the pipe, in the window, or,
+ * when this process dies, is written to nobody.
  */
 #include "speed/metrics.h"
 #include "speed/piped.h"
@@ -118,7 +118,8 @@ static int try_to_start(struct exec *exec, struct error *err)
 	if (!argv)
 		return error_no_memory(err, command->count * sizeof(char *));
 	memcpy(argv, command->items, command->count * sizeof(char *));
-	const int rc = child_start(argv, NULL, exec->piped.source->deployment->dir, &exec->child, err);
+	/* The source's thread starts it, which goes on until close_state: what it is bound to is this process. */
+	const int rc = child_start_bound(argv, NULL, exec->piped.source->deployment->dir, &exec->child, err);
 	free(argv);
 	if (rc < 0)
 		return rc;
