@@ -11,16 +11,18 @@
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] status [--json]\n"
 	"\n"
-	"Shows what came in from each source, what the tables hold, and how far each consumer of the journal is. A lag "
-	"is\n"
-	"what is durable but not yet in the table or the view: the daemon (`punchcard run`), or `punchcard collect "
-	"--once`,\n"
-	"catches up. What the daemon does at this moment, `punchcard top` shows. On a cluster it tells of this edge "
-	"alone.\n"
+	"Shows what came in from each source, what the tables hold, and how far each consumer of the journal\n"
+	"is. Sources that the journal knows and punchcard.yaml does not, such as a Flume agent's, stand behind\n"
+	"the others. A lag is what is durable but not yet in the table or the view: the daemon (`punchcard run`),\n"
+	"or `punchcard collect --once`, catches up. What the daemon does at this moment, `punchcard top` shows.\n"
+	"On a cluster it tells of this edge alone.\n"
 	"\n"
 	"exit codes: 0 shown; 1 it could not be read; 2 usage or configuration\n";
 
 enum { OPTION_JSON = 256 };
+/* Flume agents' sources are called so: flume_source_name. */
+#define FLUME_PREFIX "flume-"
+
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -41,9 +43,16 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void print_source_name(const struct config_source *source)
+static void print_source_name(const struct status_source *s)
 {
 	const char *const where = source->type == SOURCE_SPOOL  ? source->dir
+	const struct config_source *const source = s->source;
+	if (s->own) {
+		printf("  %s (%s%snot in punchcard.yaml%s)\n", source->name, s->type ? s->type : "",
+		       s->type ? ", " : "",
+		       strncmp(source->name, FLUME_PREFIX, strlen(FLUME_PREFIX)) == 0 ? ": a Flume agent's" : "");
+		return;
+	}
 				  : source->type == SOURCE_TAIL ? source->path
 				  : source->type == SOURCE_EXEC ? source->command.items[0]
 				  : source->listen              ? source->listen
@@ -54,19 +63,28 @@ static void print_source_name(const struct config_source *source)
 }
 
 static void print_sources(const struct deployment *deployment, const struct status *status)
+static bool has_files(const struct status_source *s)
+{
+	return s->type && (strcmp(s->type, config_source_type_name(SOURCE_SPOOL)) == 0 ||
+			   strcmp(s->type, config_source_type_name(SOURCE_TAIL)) == 0);
+}
+
 {
 	char n[5][NUMBER_TEXT_MAX];
 	char when[20];
 	puts("sources");
 	for (unsigned i = 0; i < status->n_sources; i++) {
 		const struct status_source *const s = &status->sources[i];
-		print_source_name(s->source);
+		print_source_name(s);
 		if (s->unreadable)
 			puts("    the directory cannot be listed: make it, or correct sources in punchcard.yaml");
-		if (s->source->type == SOURCE_SPOOL || s->source->type == SOURCE_TAIL)
+		if (has_files(s))
 			printf("    files    %s taken, %s begun, %s waiting; last taken %s\n",
 			       number_text(s->files, n[0]), number_text(s->files_open, n[1]),
-			       number_text(s->files_waiting, n[2]), time_text(deployment, s->last_us, when));
+			       s->own ? "?" : number_text(s->files_waiting, n[2]),
+			       time_text(deployment, s->last_us, when));
+		else
+			printf("    last taken %s\n", time_text(deployment, s->last_us, when));
 		printf("    lines    %s read = %s taken + %s had already + %s quarantined\n",
 		       number_text(s->counts.lines, n[0]), number_text(intake_taken(&s->counts), n[1]),
 		       number_text(s->counts.duplicates, n[2]), number_text(s->counts.quarantined, n[3]));
@@ -153,8 +171,9 @@ static void json_sources(struct json *out, const struct status *status)
 		json_object(out);
 		json_key(out, "name");
 		json_text(out, s->source->name);
-		json_key(out, "type");
-		json_text(out, config_source_type_name(s->source->type));
+		key_text(out, "type", s->type);
+		json_key(out, "configured");
+		json_bool(out, !s->own);
 		key_uint(out, "files", s->files);
 		key_uint(out, "files_open", s->files_open);
 		key_uint(out, "files_waiting", s->files_waiting);

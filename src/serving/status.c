@@ -21,20 +21,75 @@
 /* Positions. */
 
 struct position_walk {
-	struct status_source *source;
-	bool damaged;
+	struct status *status;
+	struct status_source *last; /* that one was of */
+	int rc;
+	struct error *err;
 };
+
+/* What the key of a position tells of its source's type; NULL: nothing. */
+static const char *type_by_key(struct slice behind_name)
+{
+	/* S NUL NUL and a letter where it is no file of a spool. */
+	if (behind_name.len < 2 || behind_name.data[0])
+		return config_source_type_name(SOURCE_SPOOL);
+	return behind_name.data[1] == 't'   ? config_source_type_name(SOURCE_TAIL)
+	       : behind_name.data[1] == 'k' ? config_source_type_name(SOURCE_KAFKA)
+					    : NULL;
+}
+
+static struct status_source *add_source(struct status *status, struct slice name, const char *type)
+{
+	struct status_source *const sources =
+		reallocarray(status->sources, status->n_sources + 1u, sizeof(*status->sources));
+	struct config_source *const own = calloc(1, sizeof(*own));
+	if (sources)
+		status->sources = sources;
+	if (own)
+		own->name = slice_dup(name);
+	if (!sources || !own || !own->name) {
+		free(own);
+		return NULL;
+	}
+	struct status_source *const source = &sources[status->n_sources++];
+	*source = (struct status_source){.source = own, .own = own, .type = type};
+	return source;
+}
+
+static struct status_source *source_of(struct position_walk *walk, struct slice key)
+{
+	struct status *const status = walk->status;
+	const struct slice name = {key.data, strnlen(key.data, key.len)};
+	if (walk->last && slice_is(name, walk->last->source->name))
+		return walk->last;
+	walk->last = NULL;
+	for (unsigned i = 0; !walk->last && i < status->n_sources; i++)
+		if (slice_is(name, status->sources[i].source->name))
+			walk->last = &status->sources[i];
+	if (!walk->last) {
+		const size_t len = name.len < key.len ? name.len + 1 : key.len;
+		walk->last = add_source(status, name, type_by_key((struct slice){key.data + len, key.len - len}));
+	}
+	if (!walk->last)
+		walk->rc = error_no_memory(walk->err, sizeof(*walk->last));
+	return walk->last;
+}
 
 static int add_position(void *context, struct slice key, struct slice stored)
 {
-	(void)key;
 	struct position_walk *const walk = context;
-	struct status_source *const s = walk->source;
 	struct intake_position position;
 	struct kafka_position kafka;
 	unsigned char digest[INPUT_DIGEST_BYTES];
+	/* Of a sink, a shipper, or how often a text's name was had. */
+	if (!key.len || key.data[0] < ' ')
+		return 0;
+	struct status_source *const s = source_of(walk, key);
+	if (!s)
+		return 1;
 	if (intake_position_decode(stored, &position, digest) < 0) {
-		walk->damaged = true;
+		walk->rc = error_set(walk->err, ERROR_CORRUPT, "a position of source %s in the journal is damaged",
+				     s->source->name);
 		return 1;
 	}
 	if (kafka_position_decode(stored, &kafka) == 0)
@@ -44,26 +99,17 @@ static int add_position(void *context, struct slice key, struct slice stored)
 	else
 		s->files_open++;
 	s->bytes += position.bytes;
-	s->counts.lines += position.counts.lines;
-	s->counts.rows += position.counts.rows;
-	s->counts.events += position.counts.events;
-	s->counts.duplicates += position.counts.duplicates;
-	s->counts.quarantined += position.counts.quarantined;
+	intake_counts_add(&s->counts, &position.counts);
 	if (position.time_us > s->last_us)
 		s->last_us = position.time_us;
 	return 0;
 }
 
-static int read_positions(struct journal_reader *reader, struct status_source *s, struct error *err)
+static int read_positions(struct journal_reader *reader, struct status *status, struct error *err)
 {
-	struct position_walk walk = {.source = s};
-	/* The NUL behind the name belongs to the key. */
-	const struct slice prefix = {s->source->name, strlen(s->source->name) + 1};
-	const int rc = journal_reader_positions(reader, prefix, add_position, &walk, err);
-	if (rc == 0 && walk.damaged)
-		return error_set(err, ERROR_CORRUPT, "a position of source %s in the journal is damaged",
-				 s->source->name);
-	return rc;
+	struct position_walk walk = {.status = status, .err = err};
+	const int rc = journal_reader_positions(reader, (struct slice){NULL, 0}, add_position, &walk, err);
+	return rc < 0 ? rc : walk.rc;
 }
 
 struct waiting {
@@ -220,8 +266,8 @@ static int read_journal(const struct deployment *deployment, struct status *stat
 			 &status->consumers[i].lag_lines, err);
 	if (rc == 0)
 		rc = backlog(reader, status, first, &status->backlog_bytes, err);
-	for (unsigned i = 0; rc == 0 && i < status->n_sources; i++)
-		rc = read_positions(reader, &status->sources[i], err);
+	if (rc == 0)
+		rc = read_positions(reader, status, err);
 	if (rc == 0) {
 		status->blocks = status->next_block - first;
 		status->transactions = totals.lines;
@@ -291,6 +337,7 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < config->n_sources; i++) {
 		status.sources[i].source = &config->sources[i];
+		status.sources[i].type = config_source_type_name(config->sources[i].type);
 		rc = count_waiting(deployment, &status.sources[i], err);
 	}
 	if (rc == 0 && !status.on_cluster)
@@ -311,6 +358,12 @@ int status_read(const struct deployment *deployment, struct status *out, struct 
 
 void status_release(struct status *status)
 {
+	for (unsigned i = 0; status->sources && i < status->n_sources; i++) {
+		if (!status->sources[i].own)
+			continue;
+		free(status->sources[i].own->name);
+		free(status->sources[i].own);
+	}
 	free(status->sources);
 	for (unsigned i = 0; i < status->n_consumers; i++)
 		free(status->consumers[i].name);

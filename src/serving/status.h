@@ -17,8 +17,11 @@
 
 struct status_source {
 	const struct config_source *source;
-	uint64_t files;         /* read to their end */
-	uint64_t files_open;    /* begun */
+	struct config_source
+		*own;        /* the same, where punchcard.yaml has no such source: of it only its name is known … */
+	const char *type;    /* … and sometimes its type: config_source_type_name; else NULL */
+	uint64_t files;      /* read to their end */
+	uint64_t files_open; /* begun */
 	uint64_t files_waiting; /* in the directory (or those below it), not begun */
 	bool unreadable;        /* the directory, or one below it, cannot be listed */
 	uint64_t bytes;         /* of text taken */
@@ -34,7 +37,8 @@ struct status_consumer {
 };
 
 struct status {
-	struct status_source *sources; /* as in the configuration */
+	/* As in the configuration; behind these others that the journal knows (a Flume agent's, removed ones), by name. */
+	struct status_source *sources;
 	unsigned n_sources;
 	uint64_t next_block;
 	uint64_t blocks;             /* kept */

@@ -104,6 +104,13 @@ def test_the_original_agents_run(shop, spool):
     ]
     assert shop.json("customer", "1")["orders"] == 8
     assert waiting(spool / "one") == [] and waiting(spool / "two") == []
+    own, *agents = shop.json("status")["sources"]
+    assert (own["name"], own["configured"]) == ("till", True)
+    assert [(s["name"], s["type"], s["configured"], s["files"], s["lines"]) for s in agents] == [
+        ("flume-tier1-src-1", "spool", False, 20, 20),
+        ("flume-tier2-src-2", "spool", False, 20, 20),
+    ]
+    assert "flume-tier1-src-1 (spool, not in punchcard.yaml: a Flume agent's)" in shop.ok("status").out
     # Again: nothing comes twice, and the deployment's own sources are as before.
     once(shop, spool, *BOTH)
     assert len(sink_lines(sink)) == 20
