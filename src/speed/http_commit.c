@@ -114,6 +114,23 @@ static void count(struct source_counts *counts, const struct taking *taking)
 		counts->first_us = request->read_us;
 }
 
+/* What `status` counts. Requests are known by the ids of their events, so nothing is ever read on from there. */
+static int set_position(struct source *source, const struct source_counts *counts, uint64_t rows,
+			struct stream_position *position, struct error *err)
+{
+	struct intake_position *const common = &position->common;
+	if (counts->lines == 0)
+		return 0;
+	common->bytes += counts->bytes;
+	common->line += counts->lines;
+	common->counts.lines += counts->lines;
+	common->counts.rows += rows;
+	common->counts.events += counts->events;
+	common->counts.duplicates += counts->duplicates;
+	common->time_us = clock_now_us();
+	return stream_position_set_pipe(source->journal, source->config->name, position, err);
+}
+
 static int append_block(struct http_commit *commit, struct source *source, struct error *err)
 {
 	uint64_t seq;
@@ -126,6 +143,7 @@ static int commit_some(struct http_commit *commit, struct source *source, struct
 		       struct http_request **behind, struct error *err)
 {
 	struct source_counts counts = {0};
+	struct stream_position next = commit->position;
 	struct taking taking = {.commit = commit, .source = source, .name = slice_of(source->config->name)};
 	int rc = journal_begin(source->journal, err);
 	if (rc < 0)
@@ -141,6 +159,8 @@ static int commit_some(struct http_commit *commit, struct source *source, struct
 	}
 	if (rc == 0)
 		rc = append_block(commit, source, err);
+	if (rc == 0)
+		rc = set_position(source, &counts, commit->block.n_lines, &next, err);
 	if (rc < 0) {
 		journal_abort(source->journal);
 		return rc;
@@ -148,6 +168,7 @@ static int commit_some(struct http_commit *commit, struct source *source, struct
 	rc = journal_commit(source->journal, err);
 	if (rc < 0)
 		return rc;
+	commit->position = next;
 	source_committed(source, &counts);
 	*behind = at;
 	return 0;
@@ -172,9 +193,14 @@ void http_refuse_all(struct http_queue *queue, struct http_request *list, int co
 int http_commit_all(struct http_commit *commit, struct source *source, struct http_queue *queue,
 		    struct http_request *list, struct error *err)
 {
+	int rc = commit->known
+			 ? 0
+			 : stream_position_read_pipe(source->journal, source->config->name, &commit->position, err);
+	commit->known = rc == 0;
 	while (list) {
 		struct http_request *behind = NULL;
-		const int rc = commit_some(commit, source, list, &behind, err);
+		if (rc == 0)
+			rc = commit_some(commit, source, list, &behind, err);
 		if (rc < 0) {
 			http_refuse_all(queue, list, rc);
 			return rc;

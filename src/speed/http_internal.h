@@ -180,6 +180,8 @@ struct http_commit {
 	struct buf scratch;
 	struct buf states; /* a byte an event of the request: whether it is new */
 	struct http_problems problems;
+	bool known; /* position was read from the journal */
+	struct stream_position position;
 };
 
 void http_commit_release(struct http_commit *commit);

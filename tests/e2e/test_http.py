@@ -83,6 +83,10 @@ def test_requests_are_seen_and_outlive_a_kill(web):
         assert send(web, event(102), Authorization="Bearer x")[0] == 401
     assert count(web) == 102
     assert web.value("SELECT count(DISTINCT event_id) FROM transactions_cln") == 102
+    (source,) = web.json("status")["sources"]
+    assert (source["type"], source["configured"], source["lines"], source["rows"]) == ("http", True, 202, 102)
+    assert (source["orders"], source["duplicates"], bool(source["last_taken"])) == (102, 100, True)
+    assert "202 read = 102 taken + 100 had already" in web.ok("status").out
     web.ok("audit")
 
 
