@@ -17,8 +17,15 @@ static int log_line(struct sink *sink, const struct sink_line *line, struct erro
 	(void)err;
 	if (text.len > sink->log_bytes)
 		text.len = (size_t)sink->log_bytes;
-	LOG_INFO("event", log_text("sink", sink->name), log_slice("file", line->file), log_uint("line", line->line),
-		 log_slice("text", text));
+	const struct log_field fields[] = {log_text("sink", sink->name),
+					   log_slice("file", line->file),
+					   log_uint("line", line->line),
+					   log_slice("text", text),
+					   {0}};
+	/* Each line is a message of its own: what is left out of one that repeats itself is not left out here. */
+	struct log_site site = {0};
+	if (log_enabled(LOG_LEVEL_INFO))
+		log_write(&site, LOG_LEVEL_INFO, "event", fields);
 	return 0;
 }
 

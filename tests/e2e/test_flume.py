@@ -227,6 +227,10 @@ def test_every_sink_and_any_bytes(shop, spool):
     once(shop, spool, "--flume-conf", conf, "--agent", "a", "--format", "lines")
     assert shop.value("SELECT count(*) FROM raw") == 8
     assert sorted(sink_files(spool / "out").values()) == sorted([ODD + b"\n", b"other\n"])
+    # Each line stands in the log, however many a minute.
+    put(spool / "one", "many", "".join(f"line {i} of many\n" for i in range(200)))
+    result = once(shop, spool, "--flume-conf", conf, "--agent", "a", "--format", "lines")
+    assert result.err.count(" of many") == 200 and "repeated" not in result.err
 
 
 REFUSED = [
