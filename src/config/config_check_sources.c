@@ -51,6 +51,43 @@ static bool is_own_dir(const char *dir)
 	return false;
 }
 
+/* Whether no name can match both patterns, as far as what stands before their first and behind their last wildcard tells. */
+static bool names_differ(const char *a, const char *b)
+{
+	static const char WILD[] = "*?[]\\";
+	const size_t head_a = strcspn(a, WILD);
+	const size_t head_b = strcspn(b, WILD);
+	if (!a[head_a] && !b[head_b])
+		return strcmp(a, b) != 0;
+	if (strncmp(a, b, head_a < head_b ? head_a : head_b) != 0)
+		return true;
+	for (size_t n = 1; n <= strlen(a) && n <= strlen(b); n++) {
+		const char last_a = a[strlen(a) - n];
+		const char last_b = b[strlen(b) - n];
+		if (strchr(WILD, last_a) || strchr(WILD, last_b))
+			return false;
+		if (last_a != last_b)
+			return true;
+	}
+	return false;
+}
+
+/* Whether files that `tail` follows may be files that `spool` takes: each line would be two events. */
+static bool tails_a_spool(const struct config_source *tail, const struct config_source *spool)
+{
+	if (tail->type != SOURCE_TAIL || spool->type != SOURCE_SPOOL)
+		return false;
+	const char *const slash = strrchr(tail->path, '/');
+	_cleanup_free_ char *path = strndup(tail->path, slash ? (size_t)(slash - tail->path) : 0);
+	if (!path) /* then two sources are not compared */
+		return false;
+	const struct slice in = slash == tail->path ? SLICE("/") : plain_dir(path);
+	const struct slice dir = plain_dir(spool->dir);
+	const bool below = spool->recursive && in.len > dir.len && memcmp(in.data, dir.data, dir.len) == 0 &&
+			   in.data[dir.len] == '/';
+	return (below || slice_equal(in, dir)) && !names_differ(slash ? slash + 1 : tail->path, spool->pattern);
+}
+
 static int check_source_dir(const struct check *check, unsigned i)
 {
 	const struct config_source *const source = &check->config->sources[i];
@@ -69,6 +106,11 @@ static int check_source_dir(const struct check *check, unsigned i)
 			return FAIL(check, key,
 				    "source %s takes the same files of '%s' already; expected another dir or pattern",
 				    other->name, source->dir);
+		if (tails_a_spool(other, source))
+			return FAIL(check, key,
+				    "source %s follows the same files ('%s') already, and each line would count twice; "
+				    "expected another dir or pattern",
+				    other->name, other->path);
 	}
 	return 0;
 }
@@ -191,6 +233,11 @@ static int check_tail(const struct check *check, unsigned i)
 		if (other->type == SOURCE_TAIL && strcmp(other->path, source->path) == 0)
 			return FAIL(check, key, "source %s follows '%s' already; expected another path", other->name,
 				    source->path);
+		if (tails_a_spool(source, other))
+			return FAIL(check, key,
+				    "source %s takes the same files of '%s' already, and each line would count twice; "
+				    "expected files of another directory",
+				    other->name, other->dir);
 	}
 	return check_source_format(check, i);
 }

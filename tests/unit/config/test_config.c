@@ -279,6 +279,13 @@ static void test_sources(void **state)
 		{SOURCE("  - {name: b, dir: ./spool/, format: classic}\n"),
 		 "p.yaml:6: sources[1].dir: source till takes the same files of './spool/' already; expected another "
 		 "dir or pattern"},
+		{SOURCE("  - {name: b, type: tail, path: ./spool/till-*.log, format: classic}\n"),
+		 "p.yaml:6: sources[1].path: source till takes the same files of 'spool' already, and each line would "
+		 "count twice; expected files of another directory"},
+		{"version: 1\nsources:\n  - {name: a, type: tail, path: in/2026/x.log, format: classic}\n"
+		 "  - {name: b, dir: in, recursive: true, pattern: '*.log', format: classic}\n",
+		 "p.yaml:4: sources[1].dir: source a follows the same files ('in/2026/x.log') already, and each line "
+		 "would count twice; expected another dir or pattern"},
 		{"version: 1\nsources:\n  - name: a\n    dir: ''\n    format: classic\n",
 		 "p.yaml:4: sources[0].dir: '' is empty; expected a directory, such as spool"},
 		{"version: 1\nsources:\n  - name: a\n    dir: ./\n    format: classic\n",
