@@ -3,6 +3,7 @@
 #include "base/decimal.h"
 #include "cli/command.h"
 #include "cli/customer_show.h"
+#include "cli/reader.h"
 #include "cli/show.h"
 
 #include <errno.h>
@@ -346,7 +347,7 @@ static int show_customers(const struct cli *cli, const char *const *ids, size_t 
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct lookup *lookup = NULL;
-	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "customer", &deployment, &err);
+	int rc = reader_open(cli, "customer", &deployment, &err);
 	if (rc == 0)
 		rc = lookup_open(deployment, clock_now_us(), &lookup, &err);
 	if (rc == 0 && showing->with_items)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/tz.h"
 #include "cli/command.h"
+#include "cli/reader.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static int explain(const struct cli *cli, const char *customer, struct explain_o
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct explain *explain = NULL;
-	if (deployment_open(cli->dir, DEPLOYMENT_READ, "explain", &deployment, &err) < 0)
+	if (reader_open(cli, "explain", &deployment, &err) < 0)
 		return cli_fail(&err);
 	/* On a cluster a signal ends it at once, as it should. */
 	int rc = deployment->config->cluster.on ? 0 : watch_start(0, &options->watch, &err);

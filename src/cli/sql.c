@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/reader.h"
 #include "serving/query_cluster.h"
 
 #include <errno.h>
@@ -156,7 +157,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 		return code;
 	struct error err = {0};
 	struct deployment *deployment = NULL;
-	if (deployment_open(cli->dir, DEPLOYMENT_READ, "sql", &deployment, &err) < 0)
+	if (reader_open(cli, "sql", &deployment, &err) < 0)
 		return cli_fail(&err);
 	_cleanup_buf_ struct buf input = {0};
 	int result;

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/json_keys.h"
+#include "cli/reader.h"
 #include "cli/show.h"
 #include "cli/top_show.h"
 
@@ -298,7 +299,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 	struct error err = {0};
 	struct deployment *deployment = NULL;
 	struct status status = {0};
-	int rc = deployment_open(cli->dir, DEPLOYMENT_READ, "status", &deployment, &err);
+	int rc = reader_open(cli, "status", &deployment, &err);
 	if (rc == 0)
 		rc = status_read(deployment, &status, &err);
 	if (rc < 0) {

@@ -1,5 +1,6 @@
 #include "base/decimal.h"
 #include "cli/command.h"
+#include "cli/reader.h"
 #include "cli/screen.h"
 #include "cli/stop.h"
 #include "cli/top_show.h"
@@ -218,7 +219,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 		top.once = true;
 	struct error err = {0};
 	struct deployment *deployment = NULL;
-	if (deployment_open(cli->dir, DEPLOYMENT_READ, "top", &deployment, &err) < 0)
+	if (reader_open(cli, "top", &deployment, &err) < 0)
 		return cli_fail(&err);
 	top.deployment = deployment;
 	const int code = top.once || top.as_json ? run_plain(&top) : run_screen(&top);

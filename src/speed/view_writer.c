@@ -69,21 +69,29 @@ static bool has_hash(struct slice rules)
 	return true;
 }
 
+int view_writer_hash(struct view *view, char out[PROGRAMME_HASH_TEXT], struct error *err)
+{
+	struct slice rules = {0};
+	const int rc = view_rules(view, &rules, err);
+	if (rc < 0)
+		return rc;
+	const bool has = has_hash(rules);
+	if (has)
+		memcpy(out, rules.data, HASH_BYTES);
+	out[has ? HASH_BYTES : 0] = '\0';
+	return 0;
+}
+
 int view_writer_other_hash(struct view *view, const struct programme *programme, char out[PROGRAMME_HASH_TEXT],
 			   struct error *err)
 {
-	struct slice rules = {0};
 	bool current = false;
 	int rc = view_writer_is_current(view, programme, &current, err);
 	if (rc == 0)
-		rc = view_rules(view, &rules, err);
-	if (rc < 0)
-		return rc;
-	const bool other = rules.data && !current && has_hash(rules);
-	if (other)
-		memcpy(out, rules.data, HASH_BYTES);
-	out[other ? HASH_BYTES : 0] = '\0';
-	return 0;
+		rc = view_writer_hash(view, out, err);
+	if (rc == 0 && current)
+		out[0] = '\0';
+	return rc;
 }
 
 int view_writer_programme(struct view *view, const struct deployment *deployment, struct programme **kept,

@@ -27,6 +27,9 @@ int view_writer_open_view(const struct deployment *deployment, bool read_only, s
 /* Whether the accounts that are there were made by this programme: otherwise they must be made again. In a read
  * transaction. */
 int view_writer_is_current(struct view *view, const struct programme *programme, bool *current, struct error *err);
+/* Of which programme they are: its hash's text; "" when there are none, or a version wrote them that kept no programmes. In a read
+ * transaction. */
+int view_writer_hash(struct view *view, char out[PROGRAMME_HASH_TEXT], struct error *err);
 /* Of which programme they are, when it is another one: its hash's text. "" when it is this one, or there are no accounts yet. In a
  * read transaction. */
 int view_writer_other_hash(struct view *view, const struct programme *programme, char out[PROGRAMME_HASH_TEXT],

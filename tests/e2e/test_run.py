@@ -156,6 +156,13 @@ def test_programme_changes_while_it_runs(shop):
         replace(programme, text.replace('"timezone"', '"timezoned"'))
         refused = daemon.wait_log("the new configuration is not taken, all goes on with the old one")
         assert "timezoned" in refused["error"]
+        # Who only reads goes on with it, too, and says so; who computes does not.
+        for args in (["customer", 1], ["sql", "SELECT 1"], ["status"], ["top", "--once"], ["explain", 1]):
+            result = shop.ok(*args)
+            assert "programme.yaml:" in result.err and "the programme of before serves" in result.err, result
+        assert card(shop, 1)["points"] == before
+        shop.ok("audit", code=2)
+        shop.ok("simulate", "--programme", programme, code=2)
         replace(programme, text.replace('"points": "1"', '"points": "2"'))
         daemon.wait_log("the new configuration is taken")
         wait_for("twice the points", lambda: card(shop, 1)["points"] == 2 * before)
