@@ -112,6 +112,14 @@ static char *lock_path(const struct deployment *d, enum deployment_mode mode)
 	return text_printf("%s/%s", d->data_dir, mode == DEPLOYMENT_COLLECT ? "collect.lock" : "lock");
 }
 
+/* Whether reading needs a right, too, that is missing. On a file system that nobody can write to it does not. */
+static bool readers_are_refused(const struct deployment *d)
+{
+	_cleanup_free_ char *journal = text_printf("%s/lock.mdb", d->journal_dir);
+	_cleanup_free_ char *view = text_printf("%s/lock.mdb", d->view_dir);
+	return (is_refused(journal) || is_refused(view)) && errno != EROFS;
+}
+
 /* A writer that cannot write: say what it needs, where the system only says no. */
 static int explain_refusal(const struct deployment *d, struct error *err)
 {
@@ -121,11 +129,12 @@ static int explain_refusal(const struct deployment *d, struct error *err)
 	const int errnum = errno;
 	return error_set(
 		err, ERROR_IO,
-		"cannot write to the deployment %s: %s; this command writes: %s (customer, sql and status only "
-		"read, and work)",
+		"cannot write to the deployment %s: %s; this command writes: %s (customer, sql and status only read%s)",
 		d->shown_dir, strerror(errnum),
 		errnum == EROFS ? "mount it writable, or work on a copy"
-				: "run it as the owner of the directory, or give yourself the right to write");
+				: "run it as the owner of the directory, or give yourself the right to write",
+		readers_are_refused(d) ? "; they work for who may write data/journal/lock.mdb and data/view/lock.mdb"
+				       : ", and work");
 }
 
 static bool is_writers_tmp(const char *name)
