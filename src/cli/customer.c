@@ -173,14 +173,13 @@ static void print_rewards(const struct programme *programme, const struct accoun
 }
 
 static void print_account(const struct programme *programme, const struct customer_card *card, const char *other,
-			  bool on_cluster)
+			  const char *maker, bool on_cluster)
 {
 	char n[NUMBER_TEXT_MAX];
 	char line[3 * NUMBER_TEXT_MAX];
 	char when[20];
 	if (other)
-		printf("  (by the programme before its last change (%s); the next %s makes it again)\n\n", other,
-		       on_cluster ? "refresh" : "collect");
+		printf("  (by the programme before its last change (%s); %s)\n\n", other, maker);
 	if (card->marked && on_cluster)
 		puts("  (being recomputed: something came too late to be counted at once. `punchcard refresh` counts "
 		     "it; until\n"
@@ -244,7 +243,7 @@ static void print_orders(const struct programme *programme, const struct custome
 }
 
 static void print_card(const struct lookup *lookup, const struct customer_card *card, const char *id,
-		       const struct customer_orders *shown, bool on_cluster)
+		       const struct customer_orders *shown, const char *maker, bool on_cluster)
 {
 	const struct profile *const p = &card->profile;
 	if (card->has_profile && p->name.len) {
@@ -262,10 +261,21 @@ static void print_card(const struct lookup *lookup, const struct customer_card *
 	row("born", p->birth_date);
 	putchar('\n');
 	if (card->account) {
-		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup), on_cluster);
+		print_account(lookup_programme(lookup), card, lookup_other_programme(lookup), maker, on_cluster);
 		print_orders(lookup_programme(lookup), shown);
 	} else
 		puts("  no orders yet");
+}
+
+/* Who makes accounts again that another programme made. */
+static const char *maker_of(const struct deployment *deployment)
+{
+	struct deployment_holder holder;
+	if (deployment->config->cluster.on)
+		return "the next refresh makes it again";
+	if (!deployment_holder(deployment, DEPLOYMENT_COLLECT, &holder))
+		return "the next collect makes it again";
+	return strcmp(holder.command, "run") == 0 ? "the daemon is making it again" : "collect is making it again";
 }
 
 struct showing {
@@ -274,6 +284,7 @@ struct showing {
 	bool with_items;
 	struct card_items *items; /* NULL: not asked for */
 	bool as_json;
+	const char *maker; /* who makes an account again that another programme made */
 	bool on_cluster;
 	bool several; /* cards have an empty line between them */
 	int code;
@@ -296,7 +307,7 @@ static int show(void *context, const char *id, const struct customer_card *card,
 		return customer_print_json(showing->lookup, card, &shown, err);
 	if (showing->several)
 		putchar('\n');
-	print_card(showing->lookup, card, id, &shown, showing->on_cluster);
+	print_card(showing->lookup, card, id, &shown, showing->maker, showing->on_cluster);
 	showing->several = true;
 	return 0;
 }
@@ -355,6 +366,7 @@ static int show_customers(const struct cli *cli, const char *const *ids, size_t 
 	if (rc == 0) {
 		showing->lookup = lookup;
 		showing->on_cluster = deployment->config->cluster.on;
+		showing->maker = maker_of(deployment);
 		rc = lookup_customers(lookup, ids, n, showing->orders, show, showing, &err);
 	}
 	if (rc < 0)

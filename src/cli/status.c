@@ -20,10 +20,10 @@ static const char USAGE[] =
 	"\n"
 	"exit codes: 0 shown; 1 it could not be read; 2 usage or configuration\n";
 
-enum { OPTION_JSON = 256 };
 /* Flume agents' sources are called so: flume_source_name. */
 #define FLUME_PREFIX "flume-"
 
+enum { OPTION_JSON = 256 };
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -46,7 +46,6 @@ static const char *plural(uint64_t n)
 
 static void print_source_name(const struct status_source *s)
 {
-	const char *const where = source->type == SOURCE_SPOOL  ? source->dir
 	const struct config_source *const source = s->source;
 	if (s->own) {
 		printf("  %s (%s%snot in punchcard.yaml%s)\n", source->name, s->type ? s->type : "",
@@ -54,6 +53,7 @@ static void print_source_name(const struct status_source *s)
 		       strncmp(source->name, FLUME_PREFIX, strlen(FLUME_PREFIX)) == 0 ? ": a Flume agent's" : "");
 		return;
 	}
+	const char *const where = source->type == SOURCE_SPOOL  ? source->dir
 				  : source->type == SOURCE_TAIL ? source->path
 				  : source->type == SOURCE_EXEC ? source->command.items[0]
 				  : source->listen              ? source->listen
@@ -63,13 +63,13 @@ static void print_source_name(const struct status_source *s)
 	       *where ? " " : "", where);
 }
 
-static void print_sources(const struct deployment *deployment, const struct status *status)
 static bool has_files(const struct status_source *s)
 {
 	return s->type && (strcmp(s->type, config_source_type_name(SOURCE_SPOOL)) == 0 ||
 			   strcmp(s->type, config_source_type_name(SOURCE_TAIL)) == 0);
 }
 
+static void print_sources(const struct deployment *deployment, const struct status *status)
 {
 	char n[5][NUMBER_TEXT_MAX];
 	char when[20];
@@ -124,11 +124,12 @@ static void print_tables(const struct deployment *deployment, const struct statu
 	       plural(status->transactions), number_text(status->orders, n[1]), plural(status->orders));
 	printf("  accounts          %15s customer%s with orders or other events\n", number_text(status->accounts, n[0]),
 	       plural(status->accounts));
+	struct deployment_holder holder;
 	if (status->accounts && status->other_programme[0])
-		printf("                    %15s by the programme before its last change (%s): punchcard collect "
-		       "--once makes "
-		       "them again\n",
-		       "", status->other_programme);
+		printf("                    %15s by the programme before its last change (%s): %s them again\n", "",
+		       status->other_programme,
+		       deployment_holder(deployment, DEPLOYMENT_COLLECT, &holder) ? "the collector is making"
+										  : "punchcard collect --once makes");
 	if (status->marked)
 		printf("                    %15s of them to be recomputed: punchcard run does it by itself, else "
 		       "collect --once\n",

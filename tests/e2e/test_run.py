@@ -163,7 +163,11 @@ def test_programme_changes_while_it_runs(shop):
         assert card(shop, 1)["points"] == before
         shop.ok("audit", code=2)
         shop.ok("simulate", "--programme", programme, code=2)
+        daemon.signal(signal.SIGSTOP)
         replace(programme, text.replace('"points": "1"', '"points": "2"'))
+        assert "; the daemon is making it again)" in shop.ok("customer", 1).out
+        assert "the collector is making them again" in shop.ok("status").out
+        daemon.signal(signal.SIGCONT)
         daemon.wait_log("the new configuration is taken")
         wait_for("twice the points", lambda: card(shop, 1)["points"] == 2 * before)
         shop.put("more.txt", lines(10, start=T0 + 100_000))
