@@ -176,6 +176,8 @@ static int write_file(const struct simulation *simulation, enum customer_id_type
 static int check_file(const struct simulate_options *options, struct error *err)
 {
 	const char *const slash = strrchr(options->parquet, '/');
+	if (access(options->parquet, F_OK) == 0)
+		return error_set(err, ERROR_EXISTS, "%s is there already; nothing was changed", options->parquet);
 	_cleanup_free_ char *dir =
 		slash ? text_printf("%.*s", (int)(slash - options->parquet) + 1, options->parquet) : text_printf(".");
 	if (!dir)

@@ -28,7 +28,7 @@ static const char USAGE[] =
 	"  --value-per-point V    what a point costs, in the currency (0.05), in all ledgers; else each ledger's "
 	"value\n"
 	"  --json                 the report as one JSON object\n"
-	"  --parquet FILE         besides, a row a customer and ledger with both sides\n"
+	"  --parquet FILE         besides, a row a customer and ledger with both sides; a new file\n"
 	"\n"
 	"Redemptions that happened are taken as they were, also where the other programme's points would not have "
 	"been\n"

@@ -236,8 +236,11 @@ def test_parquet(shops, people, tmp_path):
                 assert text is None or Decimal(text) == Decimal(mine["issued"])
     finally:
         path.unlink(missing_ok=True)
-    # Again gives the same file, over the old one.
+    # What is there is left alone; again gives the same file.
     first = target.read_bytes()
+    refused = shop.ok("simulate", "--programme", other, "--data-dt", DAY, "--parquet", target, code=1)
+    assert "is there already" in refused.err and target.read_bytes() == first
+    target.unlink()
     shop.ok("simulate", "--programme", other, "--data-dt", DAY, "--parquet", target)
     assert target.read_bytes() == first
 
@@ -344,6 +347,7 @@ def test_interrupted(pc, tmp_path):
     codes = []
     # It may be done before it hears of it.
     while 130 not in codes and len(codes) < 10:
+        (tmp_path / "out.parquet").unlink(missing_ok=True)
         process = shop.start(
             "simulate", "--programme", other, "--parquet", tmp_path / "out.parquet", env=environment(TMPDIR=str(tmp))
         )
