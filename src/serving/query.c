@@ -24,7 +24,7 @@ static void list_tables(struct error *err)
 }
 
 /* All of them, before any is run. */
-static int check_statements(struct engine *engine, struct slice sql, struct error *err)
+static int check_statements(struct engine *engine, struct slice sql, enum table_format format, struct error *err)
 {
 	struct slice rest = sql;
 	struct slice statement;
@@ -32,7 +32,12 @@ static int check_statements(struct engine *engine, struct slice sql, struct erro
 	int rc = 0;
 	for (; rc == 0 && sql_next_statement(&rest, &statement); n++)
 		rc = engine_query_check(engine, statement, 1 + count_lines(sql.data, statement.data), err);
-	return rc == 0 && n == 0 ? error_set(err, ERROR_USAGE, "there is no statement to run") : rc;
+	if (rc == 0 && n == 0)
+		return error_set(err, ERROR_USAGE, "there is no statement to run");
+	if (rc == 0 && n > 1 && format == TABLE_JSON)
+		return error_set(err, ERROR_USAGE, "--json prints one array: give it one statement at a time, not %u",
+				 n);
+	return rc;
 }
 
 static int run_statements(struct engine *engine, struct slice sql, const struct query_options *options, bool *printed,
@@ -40,7 +45,7 @@ static int run_statements(struct engine *engine, struct slice sql, const struct 
 {
 	struct slice rest = sql;
 	struct slice statement;
-	int rc = check_statements(engine, sql, err);
+	int rc = check_statements(engine, sql, options->format, err);
 	for (unsigned n = 0; rc == 0 && sql_next_statement(&rest, &statement); n++) {
 		struct engine_result *result = NULL;
 		rc = engine_query(engine, statement, 1 + count_lines(sql.data, statement.data), &result, err);

@@ -25,6 +25,7 @@ struct table {
 	struct buf cells; /* of the rows kept back, one behind the other … */
 	struct buf ends;  /* … a size_t each: where the cell ends */
 	bool is_streaming;
+	bool is_plan; /* of EXPLAIN: a drawing of many lines, not a table */
 	/* JSON only: */
 	char **keys;
 };
@@ -153,8 +154,35 @@ static int keep_cell(struct table *table, unsigned column, size_t start)
 	return buf_append(&table->ends, &table->cells.len, sizeof(table->cells.len));
 }
 
+/* DuckDB's names of EXPLAIN's columns. */
+static bool is_plan(const struct engine_result *result)
+{
+	return engine_result_columns(result) == 2 && strcmp(engine_result_name(result, 0), "explain_key") == 0 &&
+	       strcmp(engine_result_name(result, 1), "explain_value") == 0;
+}
+
+static int plan_row(struct table *table, uint32_t row, struct buf *scratch)
+{
+	buf_clear(scratch);
+	int rc = engine_result_text(table->result, 1, row, scratch);
+	struct slice rest = {scratch->data, scratch->len};
+	while (rc == 0 && rest.len) {
+		const char *const lf = memchr(rest.data, '\n', rest.len);
+		const size_t len = lf ? (size_t)(lf - rest.data) : rest.len;
+		rc = append_visible(&table->pending, (struct slice){rest.data, len});
+		if (rc == 0)
+			rc = put(table, "\n", 1);
+		rest.data += len + (lf != NULL);
+		rest.len -= len + (lf != NULL);
+	}
+	return rc;
+}
+
 static int begin_text(struct table *table)
 {
+	table->is_plan = is_plan(table->result);
+	if (table->is_plan)
+		return 0;
 	table->widths = calloc(table->n_columns, sizeof(*table->widths));
 	if (!table->widths)
 		return ERROR_NO_MEMORY;
@@ -181,6 +209,8 @@ static int append_cell(const struct table *table, unsigned column, uint32_t row,
 static int text_row(struct table *table, uint32_t row, struct buf *scratch)
 {
 	_cleanup_buf_ struct buf raw = {0};
+	if (table->is_plan)
+		return plan_row(table, row, scratch);
 	for (unsigned column = 0; column < table->n_columns; column++) {
 		int rc;
 		if (table->is_streaming) {
@@ -204,6 +234,8 @@ static int text_row(struct table *table, uint32_t row, struct buf *scratch)
 
 static int end_text(struct table *table)
 {
+	if (table->is_plan)
+		return 0;
 	const int rc = table->is_streaming ? 0 : release_rows(table);
 	if (rc < 0)
 		return rc;

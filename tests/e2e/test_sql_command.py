@@ -66,7 +66,14 @@ def test_usage_errors(shop, args, told):
     assert not (shop.dir / "x.csv").exists()
 
 
+def test_a_plan_is_drawn(shop):
+    out = shop.ok("sql", "EXPLAIN SELECT 1 AS n").out
+    assert out.count("\n") > 3 and "\\n" not in out and "explain_value" not in out
+    assert "explain_value" in shop.ok("sql", "--json", "EXPLAIN SELECT 1 AS n").out
+
+
 def test_sql_errors(shop):
+    assert "one statement at a time" in shop.ok("sql", "--json", "SELECT 1; SELECT 2", code=2).err
     result = shop.run("sql", "SELECT *\nFROM loyality")
     assert (result.code, result.out) == (1, "")
     assert "Tables: account_balances, accounts, balances, customers_cln" in result.err
