@@ -214,10 +214,16 @@ static int refuse_header(const struct csv *header, const char *path, const char 
 	_cleanup_buf_ struct buf names = {0};
 	if (list_columns(header, &names) < 0)
 		return error_no_memory(err, names.len);
+	const char *const all = buf_text(&names);
+	/* One column that looks like several. */
+	const size_t mark = header->n_fields == 1 && all ? strcspn(all, ";\t|,") : 0;
+	_cleanup_free_ char *hint = mark && all[mark] ? text_printf(" (if '%c' parts the columns: `delimiter: \"%c\"`)",
+								    all[mark], all[mark])
+						      : NULL;
 	return error_set(err, ERROR_INPUT,
 			 "%s: the column '%s' is %s the header; it has: %s. Correct the file, or the mapping in "
-			 "punchcard.yaml",
-			 path, column, what, buf_text(&names));
+			 "punchcard.yaml%s",
+			 path, column, what, all, hint ? hint : "");
 }
 
 int customer_format_header(struct customer_format *format, const struct csv *header, const char *path,

@@ -399,6 +399,7 @@ static void test_nothing_lands_when_one_file_is_bad(void **state)
 	extend_config(MAPPING);
 	write_text("good.csv", "nr;name;since;sex\n1;A;;\n");
 	write_text("other.csv", "nr;name;sex\n1;A;\n");
+	write_text("commas.csv", "nr,name,since,sex\n1,A,,\n");
 	write_text("twice.csv", "nr;name;since;sex;name\n1;A;;;\n");
 	write_bytes("utf16.csv", "\xFF\xFEn\0", 4);
 	static const char GZIP[] = "\x1F\x8B\x08\0\0\0\0\0\0\x03\x33\xD4\x01";
@@ -407,6 +408,7 @@ static void test_nothing_lands_when_one_file_is_bad(void **state)
 	assert_int_equal(mkfifo(fifo, 0666), 0);
 	load_fails("good.csv other.csv", "members", ERROR_INPUT, "other.csv: the column 'since' is not in the header");
 	load_fails("good.csv twice.csv", "members", ERROR_INPUT, "'name' is twice");
+	load_fails("good.csv commas.csv", "members", ERROR_INPUT, "(if ',' parts the columns: `delimiter: \",\"`)");
 	load_fails("good.csv utf16.csv", "members", ERROR_INPUT, "UTF-16");
 	load_fails("good.csv cut.csv.gz", "members", ERROR_INPUT, "cut off");
 	load_fails("good.csv cut.csv.gz", "classic", ERROR_INPUT, "cut.csv.gz");
