@@ -11,7 +11,7 @@
 #include <getopt.h>
 
 static const char USAGE[] =
-	"usage: punchcard [-C DIR] collect --once [--strict] [--json]\n"
+	"usage: punchcard [-C DIR] collect --once [--strict] [--json] [--hbase-again]\n"
 	"       punchcard [-C DIR] collect --flume-conf FILE --agent NAME ... [--format F] [--check | --once]\n"
 	"\n"
 	"Takes the orders in the spool directories of punchcard.yaml, through the journal, to transactions_cln and to "
@@ -25,6 +25,9 @@ static const char USAGE[] =
 	"  --once      take what is there now, then end\n"
 	"  --strict    exit 3 when a line was quarantined; the good ones are taken all the same\n"
 	"  --json      the report as one JSON object\n"
+	"  --hbase-again  on a cluster: ship to HBase again what the journal still has, and take what is there for "
+	"its\n"
+	"              own: for an HBase that is another one, or was emptied or put back (docs/cluster-hbase.md)\n"
 	"\n"
 	"With a Flume agent its sources and sinks run instead of the sources of punchcard.yaml, and a report says what "
 	"was\n"
@@ -63,13 +66,19 @@ enum {
 	OPTION_AGENT,
 	OPTION_FORMAT,
 	OPTION_CHECK,
+	OPTION_HBASE_AGAIN,
 };
 
 static const struct option OPTIONS[] = {
-	{"once", no_argument, NULL, OPTION_ONCE},         {"strict", no_argument, NULL, OPTION_STRICT},
-	{"json", no_argument, NULL, OPTION_JSON},         {"flume-conf", required_argument, NULL, OPTION_FLUME_CONF},
-	{"agent", required_argument, NULL, OPTION_AGENT}, {"format", required_argument, NULL, OPTION_FORMAT},
-	{"check", no_argument, NULL, OPTION_CHECK},       {NULL, 0, NULL, 0},
+	{"once", no_argument, NULL, OPTION_ONCE},
+	{"strict", no_argument, NULL, OPTION_STRICT},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{"flume-conf", required_argument, NULL, OPTION_FLUME_CONF},
+	{"agent", required_argument, NULL, OPTION_AGENT},
+	{"format", required_argument, NULL, OPTION_FORMAT},
+	{"check", no_argument, NULL, OPTION_CHECK},
+	{"hbase-again", no_argument, NULL, OPTION_HBASE_AGAIN},
+	{NULL, 0, NULL, 0},
 };
 
 struct report {
@@ -233,8 +242,21 @@ static void print_total(const struct report *report)
 	       number_text(sum->duplicates, n[3]), number_text(sum->quarantined, n[4]));
 }
 
-static int collect(const struct cli *cli, const struct topology *topology, bool strict, bool as_json)
+struct options {
+	bool once;
+	bool strict;
+	bool as_json;
+	bool check;
+	bool hbase_again;
+	const char *format;
+	const char *flume_conf;
+	struct flume_set flume;
+};
+
+static int collect(const struct cli *cli, const struct options *options, const struct topology *topology)
 {
+	const bool as_json = options->as_json;
+	const struct collect_options collecting = {.topology = topology, .hbase_again = options->hbase_again};
 	struct report report = {.json = as_json, .progress = cli->err_is_terminal && !as_json};
 	const struct intake_hooks hooks = {.file = on_file,
 					   .committed = on_committed,
@@ -245,6 +267,10 @@ static int collect(const struct cli *cli, const struct topology *topology, bool 
 	struct deployment *deployment = NULL;
 	if (deployment_open(cli->dir, DEPLOYMENT_COLLECT, "collect", &deployment, &err) < 0)
 		return cli_fail(&err);
+	if (options->hbase_again && !deployment->config->cluster.on) {
+		deployment_close(deployment);
+		return cli_usage_error("collect", "--hbase-again: punchcard.yaml has no section cluster");
+	}
 	stop_on_signals();
 	if (as_json) {
 		json_to_file(&report.out, stdout);
@@ -253,7 +279,7 @@ static int collect(const struct cli *cli, const struct topology *topology, bool 
 		json_array(&report.out);
 	}
 	unsigned failed = 0;
-	const int rc = collect_once(deployment, topology, &hooks, &failed, &err);
+	const int rc = collect_once(deployment, &collecting, &hooks, &failed, &err);
 	deployment_close(deployment);
 	if (as_json) {
 		json_end_array(&report.out);
@@ -274,18 +300,8 @@ static int collect(const struct cli *cli, const struct topology *topology, bool 
 		return cli_fail(&err);
 	if (failed)
 		return EXIT_FAILED;
-	return strict && report.sum.quarantined ? EXIT_QUARANTINED : EXIT_OK;
+	return options->strict && report.sum.quarantined ? EXIT_QUARANTINED : EXIT_OK;
 }
-
-struct options {
-	bool once;
-	bool strict;
-	bool as_json;
-	bool check;
-	const char *format;
-	const char *flume_conf;
-	struct flume_set flume;
-};
 
 static int take_agent(struct options *options, const char *name)
 {
@@ -319,6 +335,9 @@ static int take_options(struct options *options, int argc, char **argv)
 		case OPTION_CHECK:
 			options->check = true;
 			break;
+		case OPTION_HBASE_AGAIN:
+			options->hbase_again = true;
+			break;
 		case OPTION_FORMAT:
 			options->format = optarg;
 			break;
@@ -351,8 +370,7 @@ static int run_flume(const struct cli *cli, struct options *options)
 	int code = flume_set_open(set, options->format, deployment ? &deployment->config->cluster : NULL,
 				  options->check ? stdout : stderr);
 	if (code == EXIT_OK && !options->check && options->once)
-		code = flume_set_can_end(set) ? collect(cli, &set->topology, options->strict, options->as_json)
-					      : EXIT_USAGE;
+		code = flume_set_can_end(set) ? collect(cli, options, &set->topology) : EXIT_USAGE;
 	else if (code == EXIT_OK && !options->check) {
 		struct error err = {0};
 		const struct daemon_options running = {.topology = &set->topology};
@@ -376,7 +394,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 			"collect", "--flume-conf FILE and --agent NAME go together; --check and --format go with them");
 	if (!options.once)
 		return cli_usage_error("collect", "say --once: take what is in the spool directories now, then end");
-	return collect(cli, NULL, options.strict, options.as_json);
+	return collect(cli, &options, NULL);
 }
 
 const struct command command_collect = {

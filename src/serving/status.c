@@ -210,10 +210,15 @@ static int on_consumer(void *context, struct slice name, uint64_t offset)
 	return walk->failed;
 }
 
+static int on_shipper(void *context, struct slice name, const struct shipper_position *at)
+{
+	return on_consumer(context, name, at->offset);
+}
+
 static int add_others(struct journal_reader *reader, struct status *status, struct error *err)
 {
 	struct consumers_walk walk = {.status = status};
-	int rc = status->on_cluster ? shippers_each(reader, on_consumer, &walk, err) : 0;
+	int rc = status->on_cluster ? shippers_each(reader, on_shipper, &walk, err) : 0;
 	if (rc == 0 && !walk.failed)
 		rc = sinks_each(reader, on_consumer, &walk, err);
 	return rc == 0 && walk.failed ? error_no_memory(err, sizeof(*status->consumers)) : rc;

@@ -30,24 +30,27 @@ static bool must_stop(void *context)
 	return consumers_failed(collecting->consumers) || collecting->hooks->stop(collecting->hooks->context);
 }
 
-int collect_once(const struct deployment *deployment, const struct topology *topology, const struct intake_hooks *hooks,
-		 unsigned *failed, struct error *err)
+int collect_once(const struct deployment *deployment, const struct collect_options *options,
+		 const struct intake_hooks *hooks, unsigned *failed, struct error *err)
 {
-	const struct topology what = topology_of(topology, deployment->config);
+	const struct collect_options none = {0};
+	options = options ? options : &none;
+	const struct topology what = topology_of(options->topology, deployment->config);
 	struct collecting collecting = {.hooks = hooks};
 	const struct intake_hooks own = {
 		.file = on_file, .committed = on_committed, .stop = must_stop, .context = &collecting};
 	const struct consumers_options consuming = {.stop = {.asked = hooks->stop, .context = hooks->context},
 						    .sinks = what.sinks,
-						    .n_sinks = what.n_sinks};
-	const struct journal_options options = {.map_gib = deployment->config->journal_map_gib};
+						    .n_sinks = what.n_sinks,
+						    .hbase_again = options->hbase_again};
+	const struct journal_options journal_options = {.map_gib = deployment->config->journal_map_gib};
 	struct journal *journal = NULL;
 	struct intake *intake = NULL;
 	assert(deployment->mode == DEPLOYMENT_COLLECT);
 	*failed = 0;
 	int rc = swap_finish(deployment, err);
 	if (rc == 0)
-		rc = journal_open(deployment->journal_dir, &options, &journal, err);
+		rc = journal_open(deployment->journal_dir, &journal_options, &journal, err);
 	if (rc == 0)
 		rc = consumers_start(deployment, journal, &consuming, &collecting.consumers, err);
 	if (rc == 0 && hooks->made_again && consumers_programme_changed(collecting.consumers))

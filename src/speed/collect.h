@@ -1,7 +1,7 @@
 /*
  * Collecting: what is in the spool directories, through the journal, into transactions_cln and the customer view.
  *
- *     rc = collect_once(deployment, NULL, &hooks, &failed, err);
+ *     rc = collect_once(deployment, &options, &hooks, &failed, err);
  *
  * After a return of 0 every line that was read is durable in a table, in the view where it concerns a customer, or in
  * quarantine; and the accounts are what the batch layer would make of the whole history. After an error, or SIGKILL at any
@@ -19,9 +19,15 @@
 
 struct topology;
 
-/* topology: NULL: that of punchcard.yaml; its spool sources run. Needs a deployment of mode DEPLOYMENT_COLLECT. The hooks are called in this thread. *failed: files that could not be read (each was reported). */
-int collect_once(const struct deployment *deployment, const struct topology *topology, const struct intake_hooks *hooks,
-		 unsigned *failed, struct error *err);
+struct collect_options {
+	const struct topology *topology; /* NULL: that of punchcard.yaml; its spool sources run */
+	bool hbase_again;                /* on a cluster: HBase gets again what the journal still has */
+};
+
+/* Needs a deployment of mode DEPLOYMENT_COLLECT. options: may be NULL. The hooks are called in this thread. *failed: files that could not be read (each was
+ * reported). */
+int collect_once(const struct deployment *deployment, const struct collect_options *options,
+		 const struct intake_hooks *hooks, unsigned *failed, struct error *err);
 
 /* How collect_drain waits for a collector. */
 struct collect_wait {

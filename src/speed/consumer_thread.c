@@ -14,6 +14,7 @@
 #define BROKEN_FAILURES 3u
 /* Pauses between tries: one second, doubled up to this. */
 #define PAUSE_MOST_S 32
+#define LOOK_EVERY_S 30
 /* After a batch of so many lines memory is given back to the system, so that a daemon that caught up is small again. */
 #define TRIM_MEMORY_LINES 100000u
 
@@ -135,15 +136,30 @@ static int take(struct consumer *consumer, struct error *err)
 	return 0;
 }
 
+/* Who writes to servers looks at them now and then, whether anything comes or not. */
+static int look_around(struct consumer *consumer, struct error *err)
+{
+	if (!consumer->kind->look || consumer_now_ns() < consumer->look_ns)
+		return 0;
+	const int rc = consumer->kind->look(consumer, err);
+	/* After an error again with the next try. */
+	if (rc == 0)
+		consumer->look_ns = consumer_now_ns() + LOOK_EVERY_S * NS_PER_S;
+	return rc;
+}
+
 /* Takes a batch when it is time. *until_ns: when to look again, unless something comes; INT64_MAX: nothing waits; 0: at once. */
 static int step(struct consumer *consumer, bool finishing, uint64_t wanted, int64_t *until_ns, struct error *err)
 {
 	const struct consumer_pace *const pace = &consumer->pace;
 	const struct consumer_waiting *const waiting = &consumer->waiting;
-	const int rc = look(consumer, err);
+	const bool looks = consumer->all->continuous && !finishing;
+	int rc = look(consumer, err);
+	if (rc == 0 && looks)
+		rc = look_around(consumer, err);
 	if (rc < 0)
 		return rc;
-	*until_ns = INT64_MAX;
+	*until_ns = looks && consumer->kind->look ? consumer->look_ns : INT64_MAX;
 	if (waiting->next == consumer->offset)
 		return 0;
 	const int64_t now_ns = consumer_now_ns();
@@ -152,7 +168,7 @@ static int step(struct consumer *consumer, bool finishing, uint64_t wanted, int6
 	const int64_t from_ns = pace->eager ? consumer->last_begun_ns : consumer->first_seen_ns;
 	const int64_t due_ns = pace->delay_ns == INT64_MAX ? INT64_MAX : from_ns + pace->delay_ns;
 	if (!is_full(consumer) && !finishing && wanted <= consumer->offset && now_ns < due_ns) {
-		*until_ns = due_ns;
+		*until_ns = due_ns < *until_ns ? due_ns : *until_ns;
 		return 0;
 	}
 	*until_ns = 0;

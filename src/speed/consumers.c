@@ -257,7 +257,8 @@ static int open_all(struct consumers *all, const struct consumers_options *optio
 {
 	int rc = deployment_keep_programme(all->deployment, err);
 	if (rc == 0)
-		rc = all->deployment->config->cluster.on ? consumers_open_cluster(all, err) : open_local(all, err);
+		rc = all->deployment->config->cluster.on ? consumers_open_cluster(all, options->hbase_again, err)
+							 : open_local(all, err);
 	return rc == 0 ? open_sinks(all, options->sinks, options->n_sinks, err) : rc;
 }
 

@@ -32,6 +32,7 @@ struct consumers_options {
 	struct view_mend_stop
 		stop; /* once: ends the making and mending of accounts, with ERROR_INTERRUPTED: the next process does it */
 	bool continuous;
+	bool hbase_again;        /* on a cluster: what the journal still has is shipped to HBase again */
 	struct metrics *metrics; /* may be NULL */
 	struct sink *sinks;      /* speed/sink.h; theirs until consumers_finish */
 	unsigned n_sinks;        /* at most SINKS_MOST */

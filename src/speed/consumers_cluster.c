@@ -19,7 +19,13 @@ static int recover_shipment(struct consumer *consumer, struct error *err)
 	return consumer_ready(consumer, shipper_offset(consumer->shipper), err);
 }
 
-static const struct consumer_kind SHIPPER_KIND = {.write = write_shipment, .recover = recover_shipment};
+static int look_at_system(struct consumer *consumer, struct error *err)
+{
+	return shipper_look(consumer->shipper, err);
+}
+
+static const struct consumer_kind SHIPPER_KIND = {
+	.write = write_shipment, .recover = recover_shipment, .look = look_at_system};
 
 /* What was collected on this machine alone is in no file of the cluster. */
 static int check_is_new(struct consumers *all, struct error *err)
@@ -60,7 +66,7 @@ static int open_systems(struct consumer *consumer, const struct shipper_driver *
 	return rc;
 }
 
-static int open_shipper(struct consumer *consumer, const struct shipper_driver *driver, struct error *err)
+static int open_shipper(struct consumer *consumer, const struct shipper_driver *driver, bool again, struct error *err)
 {
 	struct consumers *const all = consumer->all;
 	const struct config *const config = all->deployment->config;
@@ -72,6 +78,8 @@ static int open_shipper(struct consumer *consumer, const struct shipper_driver *
 		rc = shipper_open(driver, &target, all->journal, &consumer->shipper, err);
 	if (rc == 0)
 		rc = journal_reader_open(all->journal, &consumer->reader, err);
+	if (rc == 0 && again)
+		rc = shipper_begin_again(consumer->shipper, consumer->reader, err);
 	if (rc < 0)
 		return rc;
 	/* A shipment is begun before the sources wait for it. */
@@ -87,7 +95,7 @@ static int open_shipper(struct consumer *consumer, const struct shipper_driver *
 	return consumer_ready(consumer, shipper_offset(consumer->shipper), err);
 }
 
-int consumers_open_cluster(struct consumers *all, struct error *err)
+int consumers_open_cluster(struct consumers *all, bool hbase_again, struct error *err)
 {
 	static const struct shipper_driver *const DRIVERS[] = {&ship_table, &ship_raw, &ship_rows};
 	int rc = check_is_new(all, err);
@@ -95,7 +103,8 @@ int consumers_open_cluster(struct consumers *all, struct error *err)
 		/* A Spark job makes the table of the raw files. */
 		if (DRIVERS[i] == &ship_table && all->deployment->config->cluster.stream == CLUSTER_STREAM_SPARK)
 			continue;
-		rc = open_shipper(consumers_add(all, &SHIPPER_KIND, DRIVERS[i]->name), DRIVERS[i], err);
+		rc = open_shipper(consumers_add(all, &SHIPPER_KIND, DRIVERS[i]->name), DRIVERS[i],
+				  hbase_again && DRIVERS[i] == &ship_rows, err);
 	}
 	return rc;
 }

@@ -33,6 +33,8 @@ struct consumer_kind {
 	int (*write)(struct consumer *consumer, uint64_t first, uint64_t next, struct error *err);
 	/* Before a failed write is tried again: nothing of it may be left. May be NULL. */
 	int (*recover)(struct consumer *consumer, struct error *err);
+	/* When continuous, at the start and every half a minute: whether what it writes to is there. May be NULL. */
+	int (*look)(struct consumer *consumer, struct error *err);
 };
 
 /* When it takes a batch. */
@@ -79,6 +81,7 @@ struct consumer {
 	struct consumer_waiting ahead; /* all that it has not taken, for metrics; without bytes */
 	int64_t first_seen_ns;         /* when the oldest line that it has not taken was seen; 0: there is none */
 	int64_t last_begun_ns;         /* when its last batch was begun */
+	int64_t look_ns;               /* when it looks next */
 	unsigned failures;             /* in a row */
 
 	/* Under all->mutex. */
@@ -146,8 +149,9 @@ int consumer_wait_for(struct consumer *consumer, uint64_t offset, struct error *
 
 /* consumers_cluster.c */
 
-/* Those of a cluster, ready; in place of the table and the view. ERROR_CONFIG: the deployment has a history of its own. */
-int consumers_open_cluster(struct consumers *all, struct error *err);
+/* Those of a cluster, ready; in place of the table and the view. ERROR_CONFIG: the deployment has a history of its own. hbase_again: what
+ * the journal still has is shipped to HBase again. */
+int consumers_open_cluster(struct consumers *all, bool hbase_again, struct error *err);
 /* Gives back what it added to a consumer. */
 void consumer_close_cluster(struct consumer *consumer);
 

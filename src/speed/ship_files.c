@@ -46,9 +46,9 @@ int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 	const int rc = list_marks(shipper, dir, &marks, err);
 	if (rc < 0)
 		return rc;
-	const bool is_ours = marks.most ? marks.most == shipper->offset || marks.most == shipper->planned
-					: shipper->offset == shipper->begun;
-	*done = is_ours && shipper->again && marks.most == shipper->planned;
+	const bool is_ours = marks.most ? marks.most == shipper->at.offset || marks.most == shipper->at.planned
+					: shipper->at.offset == shipper->at.begun;
+	*done = is_ours && shipper->again && marks.most == shipper->at.planned;
 	if (is_ours)
 		return 0;
 	if (!marks.most)
@@ -56,20 +56,21 @@ int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 			err, ERROR_CORRUPT,
 			"edge %s has shipped blocks up to %llu, and the warehouse knows nothing of it: it is another "
 			"one, or its files were removed; correct cluster.hdfs in punchcard.yaml, or bring them back",
-			shipper->target.edge, (unsigned long long)shipper->offset - 1);
+			shipper->target.edge, (unsigned long long)shipper->at.offset - 1);
 	return error_set(
 		err, ERROR_CORRUPT,
 		"edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s): another "
 		"journal ships under this name, or this one is an older copy; give this edge a name of its own in "
 		"punchcard.yaml, or put data/ back from the newest backup",
-		shipper->target.edge, (unsigned long long)shipper->offset - 1, (unsigned long long)marks.most - 1, dir);
+		shipper->target.edge, (unsigned long long)shipper->at.offset - 1, (unsigned long long)marks.most - 1,
+		dir);
 }
 
-static int take_raw(void *context, struct slice name, uint64_t offset)
+static int take_raw(void *context, struct slice name, const struct shipper_position *at)
 {
 	if (!slice_is(name, ship_raw.name))
 		return 0;
-	*(uint64_t *)context = offset;
+	*(uint64_t *)context = at->offset;
 	return 1;
 }
 
@@ -84,7 +85,7 @@ int ship_check_first(struct shipper *shipper, struct journal_reader *reader, str
 	int rc = shippers_each(reader, take_raw, &offset, err);
 	if (rc == 0)
 		rc = list_marks(shipper, dir, &marks, err);
-	if (rc < 0 || marks.most == offset || (!marks.most && offset == shipper->begun))
+	if (rc < 0 || marks.most == offset || (!marks.most && offset == shipper->at.begun))
 		return rc;
 	return error_set(err, ERROR_AWAY,
 			 "edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s); "

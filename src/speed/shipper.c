@@ -5,8 +5,10 @@
 #include "store/warehouse.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define VERSION  1
 #define KEY_ROOT "\1ship/"
@@ -19,40 +21,46 @@ static int make_key(const struct shipper *shipper, struct buf *out, struct error
 	return buf_printf(out, KEY_ROOT "%s", shipper->driver->name) < 0 ? error_no_memory(err, 64) : 0;
 }
 
-struct position {
-	uint64_t offset; /* 0: there is none */
-	uint64_t planned;
-	uint64_t begun;
-	struct slice edge;
-};
-
-static bool decode(struct slice stored, struct position *out)
+static bool decode(struct slice stored, struct shipper_position *out)
 {
 	struct reader r = reader_of(stored);
 	const uint64_t version = read_varint(&r);
+	*out = (struct shipper_position){0};
 	out->offset = read_varint(&r);
 	out->planned = read_varint(&r);
 	out->begun = read_varint(&r);
 	out->edge = read_slice(&r);
+	if (!r.bad && r.at != r.end) {
+		const struct slice journal = read_slice(&r);
+		out->has_journal = journal.len == SHIPPER_JOURNAL_BYTES;
+		if (out->has_journal)
+			memcpy(out->journal, journal.data, SHIPPER_JOURNAL_BYTES);
+		out->marked = read_varint(&r) != 0;
+		r.bad = r.bad || !out->has_journal;
+	}
 	return !r.bad && version == VERSION && out->begun >= 1 && out->offset >= out->begun &&
 	       out->planned >= out->offset;
 }
 
-static int store(struct shipper *shipper, uint64_t offset, uint64_t planned, struct error *err)
+/* Durably; then it is so in *shipper, too. */
+static int store(struct shipper *shipper, const struct shipper_position *at, struct error *err)
 {
 	_cleanup_buf_ struct buf key = {0};
 	_cleanup_buf_ struct buf value = {0};
 	const struct slice edge = slice_of(shipper->target.edge);
 	int rc = make_key(shipper, &key, err);
-	if (rc == 0 && (buf_reserve(&value, 5 * (size_t)VARINT_MAX_BYTES + edge.len) < 0 || !value.data))
+	if (rc == 0 &&
+	    (buf_reserve(&value, 7 * (size_t)VARINT_MAX_BYTES + edge.len + SHIPPER_JOURNAL_BYTES) < 0 || !value.data))
 		rc = error_no_memory(err, edge.len);
 	if (rc == 0)
 		rc = journal_begin(shipper->journal, err);
 	if (rc < 0)
 		return rc;
 	assert(value.data);
-	char *p = put_varint(put_varint(put_varint(value.data, VERSION), offset), planned);
-	p = put_slice(put_varint(p, shipper->begun), edge);
+	char *p = put_varint(put_varint(put_varint(value.data, VERSION), at->offset), at->planned);
+	p = put_slice(put_varint(p, at->begun), edge);
+	if (at->has_journal)
+		p = put_varint(put_slice(p, (struct slice){at->journal, SHIPPER_JOURNAL_BYTES}), at->marked);
 	rc = journal_position_set(shipper->journal, (struct slice){key.data, key.len},
 				  (struct slice){value.data, (size_t)(p - value.data)}, err);
 	if (rc < 0) {
@@ -62,15 +70,24 @@ static int store(struct shipper *shipper, uint64_t offset, uint64_t planned, str
 	rc = journal_commit(shipper->journal, err);
 	if (rc < 0)
 		return rc;
-	shipper->offset = offset;
-	shipper->planned = planned;
+	shipper->at = *at;
 	return 0;
+}
+
+static int store_offset(struct shipper *shipper, uint64_t offset, uint64_t planned, struct error *err)
+{
+	struct shipper_position at = shipper->at;
+	at.offset = offset;
+	at.planned = planned;
+	/* What was shipped to rows had a mark with it. */
+	at.marked = at.has_journal && (at.marked || offset > shipper->at.offset);
+	return store(shipper, &at, err);
 }
 
 struct found {
 	const struct shipper *shipper;
 	size_t key_len;
-	struct position position; /* but the edge, which is gone with the walk */
+	struct shipper_position position; /* but the edge, which is gone with the walk */
 	bool bad;
 	bool other_edge;
 };
@@ -111,20 +128,26 @@ static int find_position(struct shipper *shipper, struct error *err)
 				 "it shipped "
 				 "have that; put it back as cluster.edge in punchcard.yaml",
 				 shipper->target.edge);
-	const struct position *const position = &found.position;
+	struct shipper_position *const position = &found.position;
 	if (position->offset && (position->offset < first || position->planned > next))
 		return error_set(
 			err, ERROR_CORRUPT,
 			"blocks from %llu on are still to be shipped, and the journal has blocks %llu to %llu: it "
 			"is another journal, or a part is lost; put data/ back from a backup",
 			(unsigned long long)position->offset, (unsigned long long)first, (unsigned long long)next - 1);
-	shipper->begun = position->offset ? position->begun : first;
+	position->edge = slice_of(shipper->target.edge);
+	shipper->at = *position;
+	shipper->again = position->planned > position->offset;
+	if (position->offset && (position->has_journal || !shipper->driver->in_rows))
+		return 0;
 	if (!position->offset) /* from now on what comes is kept for it */
-		return store(shipper, first, first, err);
-	shipper->offset = position->offset;
-	shipper->planned = position->planned;
-	shipper->again = shipper->planned > shipper->offset;
-	return 0;
+		position->offset = position->planned = position->begun = first;
+	if (shipper->driver->in_rows) {
+		position->has_journal = true;
+		if (getrandom(position->journal, SHIPPER_JOURNAL_BYTES, 0) != SHIPPER_JOURNAL_BYTES)
+			return error_errno(err, errno, "getrandom");
+	}
+	return store(shipper, position, err);
 }
 
 /* --- events --- */
@@ -185,8 +208,9 @@ int shipper_open(const struct shipper_driver *driver, const struct ship_target *
 int shipper_adopt(const struct shipper_driver *driver, const char *edge, struct journal *journal, uint64_t next,
 		  struct error *err)
 {
-	struct shipper shipper = {.driver = driver, .target = {.edge = edge}, .journal = journal, .begun = 1};
-	return store(&shipper, next, next, err);
+	struct shipper shipper = {.driver = driver, .target = {.edge = edge}, .journal = journal};
+	const struct shipper_position at = {.offset = next, .planned = next, .begun = 1};
+	return store(&shipper, &at, err);
 }
 
 void shipper_close(struct shipper *shipper)
@@ -212,9 +236,9 @@ static int find_end(const struct shipper *shipper, struct journal_reader *reader
 	const uint64_t most_blocks = shipper->driver->shipment_blocks;
 	uint64_t bytes = 0;
 	int rc = 0;
-	for (*end = shipper->offset; rc == 0 && *end < next && bytes < most_bytes; ++*end) {
+	for (*end = shipper->at.offset; rc == 0 && *end < next && bytes < most_bytes; ++*end) {
 		struct slice block = {0};
-		if (most_blocks && *end - shipper->offset >= most_blocks)
+		if (most_blocks && *end - shipper->at.offset >= most_blocks)
 			break;
 		rc = journal_reader_block(reader, *end, &block, err);
 		bytes += block.len;
@@ -222,50 +246,79 @@ static int find_end(const struct shipper *shipper, struct journal_reader *reader
 	return rc;
 }
 
-/* Once: is the warehouse as it was left? What was broken off is removed, and what was done, but for the offset, is done. */
+/* Is the warehouse as it was left? What was done, but for the offset, is done. Once what was broken off is removed. */
 static int check_warehouse(struct shipper *shipper, struct error *err)
 {
 	bool done = false;
 	int rc = ship_check_mark(shipper, &done, err);
 	if (rc == 0 && done)
-		rc = store(shipper, shipper->planned, shipper->planned, err);
+		rc = store_offset(shipper, shipper->at.planned, shipper->at.planned, err);
 	if (rc == 0 && done)
 		shipper->again = false;
-	if (rc == 0)
+	if (rc == 0 && !shipper->checked)
 		rc = warehouse_clean(shipper->target.warehouse, err);
+	return rc;
+}
+
+static int check(struct shipper *shipper, struct error *err)
+{
+	int rc = 0;
+	if (shipper->driver->in_warehouse)
+		rc = check_warehouse(shipper, err);
+	else if (shipper->driver->check)
+		rc = shipper->driver->check(shipper, err);
 	shipper->checked = rc == 0;
 	return rc;
 }
 
+int shipper_look(struct shipper *shipper, struct error *err)
+{
+	const int rc = check(shipper, err);
+	return rc < 0 ? error_prefix(err, "shipping (%s)", shipper->driver->name) : 0;
+}
+
+int shipper_begin_again(struct shipper *shipper, struct journal_reader *reader, struct error *err)
+{
+	struct shipper_position at = shipper->at;
+	uint64_t next = 0;
+	const int rc = journal_reader_range(reader, &at.offset, &next, err);
+	assert(shipper->driver->in_rows);
+	at.planned = at.offset;
+	at.marked = false;
+	shipper->checked = shipper->again = false;
+	return rc < 0 ? rc : store(shipper, &at, err);
+}
+
 int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err)
 {
+	const struct shipper_position *const at = &shipper->at;
 	int rc = 0;
 	/* Not at the opening, for the servers may be away. */
-	if (!shipper->checked && shipper->driver->in_warehouse)
-		rc = check_warehouse(shipper, err);
+	if (!shipper->checked)
+		rc = check(shipper, err);
 	/* What another journal has shipped under this name must not be mixed with ours, where nothing could tell later. */
-	else if (!shipper->driver->in_warehouse && shipper->target.warehouse && shipper->offset == shipper->begun &&
-		 shipper->offset < next)
+	if (rc == 0 && shipper->driver->in_rows && shipper->target.warehouse && at->offset == at->begun &&
+	    at->offset < next)
 		rc = ship_check_first(shipper, reader, err);
-	while (rc == 0 && shipper->offset < next) {
-		uint64_t end = shipper->planned;
-		if (end == shipper->offset)
+	while (rc == 0 && at->offset < next) {
+		uint64_t end = at->planned;
+		if (end == at->offset)
 			rc = find_end(shipper, reader, next, &end, err);
-		if (rc == 0 && end != shipper->planned)
-			rc = store(shipper, shipper->offset, end, err);
+		if (rc == 0 && end != at->planned)
+			rc = store_offset(shipper, at->offset, end, err);
 		if (rc == 0)
-			rc = shipper->driver->ship(shipper, reader, shipper->offset, end, err);
+			rc = shipper->driver->ship(shipper, reader, at->offset, end, err);
 		if (rc == 0 && shipper->driver->in_warehouse)
 			rc = ship_set_mark(shipper, end, err);
 		if (rc == 0)
-			rc = store(shipper, end, end, err);
+			rc = store_offset(shipper, end, end, err);
 		if (rc == 0)
 			shipper->again = false;
 	}
 	if (rc < 0) {
-		/* How far it came, only the warehouse knows: an answer may be lost. */
+		/* How far it came, only the other side knows: an answer may be lost. */
 		shipper->checked = false;
-		shipper->again = shipper->planned > shipper->offset;
+		shipper->again = at->planned > at->offset;
 		return error_prefix(err, "shipping (%s)", shipper->driver->name);
 	}
 	return 0;
@@ -274,7 +327,7 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 /* --- all there are --- */
 
 struct walk {
-	int (*each)(void *context, struct slice name, uint64_t offset);
+	int (*each)(void *context, struct slice name, const struct shipper_position *at);
 	void *context;
 	bool bad;
 };
@@ -283,27 +336,28 @@ static int on_any(void *context, struct slice key, struct slice stored)
 {
 	struct walk *const walk = context;
 	const size_t root = strlen(KEY_ROOT);
-	struct position position;
+	struct shipper_position position;
 	walk->bad = !decode(stored, &position);
 	if (walk->bad)
 		return 1;
-	return walk->each(walk->context, (struct slice){key.data + root, key.len - root}, position.offset);
+	return walk->each(walk->context, (struct slice){key.data + root, key.len - root}, &position);
 }
 
-int shippers_each(struct journal_reader *reader, int (*each)(void *context, struct slice name, uint64_t offset),
-		  void *context, struct error *err)
+int shippers_each(struct journal_reader *reader,
+		  int (*each)(void *context, struct slice name, const struct shipper_position *at), void *context,
+		  struct error *err)
 {
 	struct walk walk = {.each = each, .context = context};
 	const int rc = journal_reader_positions(reader, slice_of(KEY_ROOT), on_any, &walk, err);
 	return rc == 0 && walk.bad ? error_set(err, ERROR_CORRUPT, DAMAGED) : rc;
 }
 
-static int take_least(void *context, struct slice name, uint64_t offset)
+static int take_least(void *context, struct slice name, const struct shipper_position *at)
 {
 	uint64_t *const least = context;
 	(void)name;
-	if (offset < *least)
-		*least = offset;
+	if (at->offset < *least)
+		*least = at->offset;
 	return 0;
 }
 

@@ -12,8 +12,9 @@
  * or never heard the answer, ships the same blocks under the same names, and finds what is there already.
  *
  * Its position stands among the journal's under "\1ship/<name>": varint 1 (version), varint offset, varint end of the shipment that was
- * begun (the offset: none was), varint the first block of all, and the edge's name, a slice. Blocks behind the offset are not trimmed
- * (shippers_pinned), whoever collects.
+ * begun (the offset: none was), varint the first block of all, the edge's name, a slice, and, of a driver with marks in rows, a slice of 16
+ * random bytes, which stand for this journal there, and varint 1 when such a mark was put, 0 before. Blocks behind the offset are not
+ * trimmed (shippers_pinned), whoever collects.
  *
  * A driver is one file, speed/ship_<what>.c, with one `const struct shipper_driver`. One shipper belongs to one thread at a time.
  */
@@ -43,23 +44,37 @@ struct shipper_driver {
 	unsigned percent;         /* bytes it makes of a hundred bytes of blocks, about */
 	uint64_t shipment_blocks; /* at most so many in one; 0: any number */
 	bool in_warehouse;        /* files; with a mark there (ship_files.h) */
+	bool in_rows;             /* cells; with a mark there, which `ship` puts (ship_marks.h) */
 	int (*open)(struct shipper *shipper, struct error *err); /* may be NULL */
+	/* Whether it is there as it was left, before anything is shipped and now and then. NULL: there is nothing to look at. */
+	int (*check)(struct shipper *shipper, struct error *err);
 	/* Brings blocks first to next - 1 there, durably. May have been done before, in part or altogether. */
 	int (*ship)(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
 		    struct error *err);
 	void (*close)(struct shipper *shipper); /* also when open failed; may be NULL */
 };
 
+#define SHIPPER_JOURNAL_BYTES 16u
+
+/* How far a shipper is. */
+struct shipper_position {
+	uint64_t offset;  /* of the next block to ship; 0: it was never opened */
+	uint64_t planned; /* behind the last block of the shipment that was begun; offset: none was */
+	uint64_t begun;   /* the first block that it ever had to ship */
+	bool has_journal; /* of a driver with marks in rows: it may have put one */
+	bool marked;      /* and has */
+	char journal[SHIPPER_JOURNAL_BYTES];
+	struct slice edge;
+};
+
 struct shipper {
 	const struct shipper_driver *driver;
 	struct ship_target target;
 	struct journal *journal;
-	uint64_t offset;  /* of the next block to ship */
-	uint64_t planned; /* behind the last block of the shipment that was begun; offset: none was */
-	uint64_t begun;   /* the first block that it ever had to ship */
-	bool again;       /* the shipment that was begun was tried before */
-	bool checked;     /* the warehouse is as it was left, but for what was broken off */
-	void *state;      /* the driver's */
+	struct shipper_position at; /* its edge is the target's */
+	bool again;                 /* the shipment that was begun was tried before */
+	bool checked;               /* what it ships to is as it was left, but for what was broken off */
+	void *state;                /* the driver's */
 };
 
 /* transactions_cln as Parquet, and the quarantine, in a warehouse. */
@@ -95,18 +110,25 @@ void shipper_close(struct shipper *shipper);
 int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err);
 static inline uint64_t shipper_offset(const struct shipper *shipper)
 {
-	return shipper->offset;
+	return shipper->at.offset;
 }
 /* For a journal that is moved to an edge which has not shipped: sets the position of the driver's shipper, as if it had shipped all blocks
  * before `next` itself (of a warehouse there is to be the mark of that). Nobody may have opened it. */
 int shipper_adopt(const struct shipper_driver *driver, const char *edge, struct journal *journal, uint64_t next,
 		  struct error *err);
+/* Looks whether what it ships to is there, and as it was left: for a time in which nothing is to be shipped, and before the first
+ * shipment. */
+int shipper_look(struct shipper *shipper, struct error *err);
+/* Of a driver with marks in rows, for a system that lost what it had: begins again with the first block that the journal still has, and
+ * takes whatever is there for its own. */
+int shipper_begin_again(struct shipper *shipper, struct journal_reader *reader, struct error *err);
 /* So many bytes of blocks make a shipment, about. */
 uint64_t shipper_block_bytes(const struct shipper *shipper);
 
-/* Calls `each` for all shippers that there ever were, by name, which is gone when it returns; something else than 0 ends it. */
-int shippers_each(struct journal_reader *reader, int (*each)(void *context, struct slice name, uint64_t offset),
-		  void *context, struct error *err);
+/* Calls `each` for all shippers that there ever were; what it is given is gone when it returns; something else than 0 ends it. */
+int shippers_each(struct journal_reader *reader,
+		  int (*each)(void *context, struct slice name, const struct shipper_position *at), void *context,
+		  struct error *err);
 /* The first block that a shipper of this journal has still to take; UINT64_MAX: there is none. ERROR_CORRUPT. */
 int shippers_pinned(struct journal_reader *reader, uint64_t *first, struct error *err);
 

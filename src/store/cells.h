@@ -27,8 +27,8 @@
  * Rows that a get or a scan gave before it failed are given again when it is called again.
  *
  * Limits, the same with each driver: a key and a column have at most CELLS_NAME_BYTES together, NULs of the key counted twice;
- * CELLS_VALUE_BYTES of a value. Batches may be of any size. Keys that begin with CELLS_END_BYTES bytes FF are a driver's own, which may
- * mark the end of a table by such a row; readers never see it.
+ * CELLS_VALUE_BYTES of a value. Batches may be of any size. Rows whose keys begin with CELLS_END_BYTES bytes FF are behind the end of the
+ * table: no scan gives them, only cells_get. The one of these bytes alone is a driver's own, which may mark the end by it.
  *
  * Errors: ERROR_NOT_FOUND no such table, or the table has no such family; ERROR_LIMIT over a limit; ERROR_INPUT a name or a version
  * that cannot be; ERROR_AWAY a server does not answer or is not ready, and was asked again for as long as it is told to; ERROR_DENIED a

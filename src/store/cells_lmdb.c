@@ -404,13 +404,13 @@ static int scan(struct cells *cells, const char *table, const struct cells_range
 	MDB_cursor *cursor = NULL;
 	struct local_key from;
 	struct local_key to;
+	char end[CELLS_END_BYTES];
+	const struct slice behind_all = {end, sizeof(end)};
+	memset(end, 0xff, sizeof(end));
 	begin_key(&from, table);
 	add_key(&from, range->from);
 	begin_key(&to, table);
-	if (range->to.len)
-		add_key(&to, range->to);
-	else
-		to.bytes[to.len - 1] = '\1'; /* behind all of the table */
+	add_key(&to, range->to.len && slice_compare(range->to, behind_all) < 0 ? range->to : behind_all);
 	int rc = open_walk(l, table, &txn, &cursor, err);
 	if (rc == 0)
 		rc = walk(&row, cursor, &from, &to, range->limit, err);

@@ -6,6 +6,8 @@
  *                                         s:state           state
  *                                         e:<event name>    event, one cell each
  *     orders     event of a customer      o:event           event
+ *     accounts   an edge's                s:m               mark
+ *     orders     an edge's                o:m               mark
  *
  * Keys:
  *
@@ -15,6 +17,7 @@
  *     hash       the low 16 bits of XXH3-64 of the customer, big-endian
  *     event name 8 bytes of the event's time in UTC microseconds, big-endian with the sign bit flipped; 8 bytes of XXH3-64 of its
  *                id, seeded with XXH3-64 of its source, big-endian
+ *     edge       CELLS_END_BYTES bytes FF, 8 bytes of XXH3-64 of its name, big-endian
  *
  * Values (text is a varint of its length and its bytes; signed varints are zigzag):
  *
@@ -22,6 +25,7 @@
  *     event      1 byte 1; text: edge; varint: number of the block; then a block (store/block.c) of this event alone
  *     state      1 byte 1; signed day; varint: how many edges, each a text, its name, and a varint, its offset; then the state of the
  *                account (loyalty/account_state.c)
+ *     mark       1 byte 1; 16 bytes: journal; varint: number of the block; text: edge (cluster_mark.c)
  *
  * Valid when all is there, nothing follows, a key's hash is right, an event's block has one event, of a possible time, and edges ascend by name. HBase has
  * checksums of its own. Recovery: profiles are made again by loading customers, states by a refresh, events from the warehouse.

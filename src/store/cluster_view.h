@@ -59,6 +59,31 @@ int cluster_view_put_state(struct cluster_view *view, const struct customer_id *
 /* When it returns 0, all that was put is durable. */
 int cluster_view_flush(struct cluster_view *view, struct error *err);
 
+/* --- marks -------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * What an edge leaves in both tables with each shipment, behind the end of the table, where no scan finds it: whose HBase this is, and how
+ * far it has the edge's events. What was emptied, restored or is another one shows by it.
+ */
+#define CLUSTER_JOURNAL_BYTES 16u
+struct cluster_mark {
+	bool found;
+	char journal[CLUSTER_JOURNAL_BYTES]; /* whose offsets these are: random, one for each journal */
+	uint64_t next;                       /* all blocks of the edge before it were put there, or were about to be */
+	int64_t version_ms;
+};
+struct cluster_marks {
+	struct cluster_mark accounts;
+	struct cluster_mark orders;
+};
+
+/* Those of an edge. Where a table is missing, none is found in it. ERROR_CORRUPT. */
+int cluster_view_marks(struct cluster_view *view, struct slice edge, struct cluster_marks *out, struct error *err);
+/* Gathers a mark for both tables, so that it goes out with the events that were put before it. Its version is greater than that of the
+ * mark that was read last. */
+int cluster_view_put_mark(struct cluster_view *view, struct slice edge, const struct cluster_mark *mark,
+			  struct error *err);
+
 /* --- looking up ------------------------------------------------------------------------------------------------------------- */
 
 struct cluster_customer {

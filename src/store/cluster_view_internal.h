@@ -35,6 +35,7 @@ struct cluster_view {
 	struct pending orders;
 	struct block_writer writer;
 	struct buf value;
+	int64_t mark_version_ms; /* of the mark that was read or put last */
 	/* Of the customer that is given. */
 	struct cluster_event *events;
 	size_t events_cap;

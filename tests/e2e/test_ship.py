@@ -166,6 +166,34 @@ def test_another_journal_under_the_same_name(edge):
     assert edge.ok("customer", "1", "--json").out == before
 
 
+def test_an_emptied_hbase(edge):
+    """It is noticed before anything is missing; then it gets what the journal still has, and all goes on."""
+    edge.config["journal"] = {**edge.config.get("journal", {}), "retention_hours": 24}
+    edge.write_config(cluster=edge.cluster)
+    edge.put("a.txt", LINES[0] + "\n")
+    edge.collect()
+    edge.put("b.txt", LINES[1] + "\n")
+    edge.collect()
+    cards = ("customer", "1", "2", "--json")
+    before = edge.ok(*cards).out
+    shutil.move(edge.lake / "cells", edge.lake / "away")
+    edge.put("c.txt", LINES[2] + "\n")
+    err = edge.ok("collect", "--once", code=1).err
+    assert "has no mark of edge e1, which has shipped blocks up to 2 there" in err and "--hbase-again" in err
+    edge.ok("collect", "--once", "--hbase-again")
+    assert edge.ok(*cards).out == before
+    edge.collect()
+    # Another journal under this name finds the mark, wherever HDFS is.
+    shutil.rmtree(edge.lake / "p")
+    shutil.rmtree(edge.dir / "data")
+    edge.put("d.txt", LINES[0] + "\n")
+    assert "has the mark of another journal that ships as edge e1" in edge.ok("collect", "--once", code=1).err
+
+
+def test_hbase_again_is_for_clusters(shop):
+    assert "no section cluster" in shop.ok("collect", "--once", "--hbase-again", code=2).err
+
+
 def test_no_spark(edge):
     """What makes tables says what it needs, and holds nothing afterwards."""
     spark = {"command": ["no-such-spark-sql"]}

@@ -406,6 +406,87 @@ static void test_strangers(void **state)
 	warehouse_close(lake);
 }
 
+static struct cells *open_cells(const char *name)
+{
+	_cleanup_free_ char *dir = text_printf("%s/%s", shop_base, name);
+	struct cells *cells = NULL;
+	assert_non_null(dir);
+	assert_int_equal(file_make_dirs(dir, NULL), 0);
+	assert_int_equal(cells_open_lmdb(dir, &(struct cells_lmdb_options){.map_gib = 1}, &cells, NULL), 0);
+	return cells;
+}
+
+/* Looks, and ships one block more. */
+static void assert_rows(struct cells *cells, int rc, const char *words)
+{
+	const struct ship_target target = {.deployment = shop, .cells = cells, .edge = "e1", .shipment_bytes = 1 << 20};
+	struct shipper *const shipper = open_shipper(&ship_rows, &target);
+	struct error err = {0};
+	assert_int_equal(shipper_look(shipper, &err), rc);
+	if (!strstr(err.message, words))
+		fail_msg("%s", err.message);
+	add_block("till", 1, 1);
+	assert_int_equal(journal_reader_renew(reader, NULL), 0);
+	assert_int_equal(shipper_write(shipper, reader, shipper_offset(shipper) + 1, &err), rc);
+	shipper_close(shipper);
+}
+
+/* Rows that are not where they were, not all there, or another journal's: nothing is shipped; until it is told to begin again. */
+static void test_other_rows(void **state)
+{
+	(void)state;
+	struct cells *const cells = open_cells("cells");
+	struct cells *const other = open_cells("other");
+	assert_rows(cells, 0, "");
+	assert_rows(cells, 0, "");
+	/* Another HBase, or one that was emptied. */
+	assert_rows(other, ERROR_CORRUPT, "has no mark of edge e1, which has shipped blocks up to 2 there");
+	/* One that was put back: its mark is before the journal's offset. */
+	struct cluster_view *view = NULL;
+	struct cluster_marks marks = {0};
+	assert_int_equal(cluster_view_open(cells, CUSTOMER_ID_INTEGER, shop->programme->timezone, &view, NULL), 0);
+	assert_int_equal(cluster_view_marks(view, SLICE("e1"), &marks, NULL), 0);
+	assert_true(marks.accounts.found && marks.orders.found && marks.accounts.next == 3);
+	struct cluster_mark mark = marks.accounts;
+	mark.next = 2;
+	assert_int_equal(cluster_view_put_mark(view, SLICE("e1"), &mark, NULL), 0);
+	assert_int_equal(cluster_view_flush(view, NULL), 0);
+	assert_rows(cells, ERROR_CORRUPT, "an older state of it was put back");
+	mark.next = 100;
+	assert_int_equal(cluster_view_put_mark(view, SLICE("e1"), &mark, NULL), 0);
+	assert_int_equal(cluster_view_flush(view, NULL), 0);
+	assert_rows(cells, ERROR_CORRUPT, "data/ is an older copy");
+	/* Again from the first block that is there, to the other one. */
+	const struct ship_target target = {.deployment = shop, .cells = other, .edge = "e1", .shipment_bytes = 1 << 20};
+	struct shipper *const shipper = open_shipper(&ship_rows, &target);
+	assert_int_equal(shipper_begin_again(shipper, reader, NULL), 0);
+	assert_int_equal(shipper_offset(shipper), 1);
+	assert_int_equal(pinned(), 1);
+	write_all(shipper, 6);
+	shipper_close(shipper);
+	assert_rows(other, 0, "");
+	/* Another journal's. */
+	mark.next = 7;
+	mark.journal[0] ^= 1;
+	assert_int_equal(cluster_view_put_mark(view, SLICE("e1"), &mark, NULL), 0);
+	assert_int_equal(cluster_view_flush(view, NULL), 0);
+	assert_rows(cells, ERROR_CORRUPT, "the mark of another journal");
+	cluster_view_close(view);
+	cells_close(cells);
+	cells_close(other);
+}
+
+/* One that shipped before there were marks puts the first one now. */
+static void test_rows_without_marks(void **state)
+{
+	(void)state;
+	struct cells *const cells = open_cells("cells");
+	assert_int_equal(shipper_adopt(&ship_rows, "e1", journal, 1, NULL), 0);
+	assert_rows(cells, 0, "");
+	assert_rows(cells, 0, "");
+	cells_close(cells);
+}
+
 /* A journal that lost what was to be shipped is not taken for one that has nothing. */
 static void test_lost(void **state)
 {
@@ -432,9 +513,16 @@ static void test_lost(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_journal_shop)
-	const struct CMUnitTest tests[] = {
-		TEST(test_table), TEST(test_raw),    TEST(test_sizes),     TEST(test_plan),
-		TEST(test_rows),  TEST(test_faults), TEST(test_strangers), TEST(test_done_but_for_the_offset),
-		TEST(test_lost)};
+	const struct CMUnitTest tests[] = {TEST(test_table),
+					   TEST(test_raw),
+					   TEST(test_sizes),
+					   TEST(test_plan),
+					   TEST(test_rows),
+					   TEST(test_faults),
+					   TEST(test_strangers),
+					   TEST(test_done_but_for_the_offset),
+					   TEST(test_lost),
+					   TEST(test_other_rows),
+					   TEST(test_rows_without_marks)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -532,6 +532,39 @@ static void test_profiles(void **state)
 	assert_true(walked.n >= 30 && walked.profiles >= 30);
 }
 
+static int put_mark_once(struct town *town, const char *edge, uint64_t next)
+{
+	const struct cluster_mark mark = {.journal = "sixteen bytes  ", .next = next};
+	const int rc = cluster_view_put_mark(town->view, slice_of(edge), &mark, &err);
+	return rc < 0 ? rc : cluster_view_flush(town->view, &err);
+}
+
+/* An edge's mark is in both tables, by its own key, and found by nobody who looks for customers; a later one replaces it, whatever the
+ * clock says. */
+static void test_marks(void **state)
+{
+	struct town *const town = *state;
+	struct cluster_marks marks;
+	struct walked walked;
+	AGAIN(cluster_view_marks(town->view, SLICE("e1"), &marks, &err));
+	assert_true(!marks.accounts.found && !marks.orders.found);
+	AGAIN(put_profiles_once(town, 0, 5, 1000));
+	AGAIN(put_mark_once(town, "e1", 300));
+	AGAIN(put_mark_once(town, "e2", 7));
+	AGAIN(put_mark_once(town, "e1", 5));
+	AGAIN(cluster_view_marks(town->view, SLICE("e1"), &marks, &err));
+	assert_true(marks.accounts.found && marks.orders.found);
+	assert_true(marks.accounts.next == 5 && marks.orders.next == 5);
+	assert_memory_equal(marks.orders.journal, "sixteen bytes  ", 16);
+	AGAIN(cluster_view_marks(town->view, SLICE("e2"), &marks, &err));
+	assert_int_equal(marks.accounts.next, 7);
+	AGAIN(walk_once(town, NULL, 0, &walked));
+	assert_int_equal(walked.n, 5);
+	AGAIN(sweep_once(town, 1001));
+	AGAIN(cluster_view_marks(town->view, SLICE("e1"), &marks, &err));
+	assert_int_equal(marks.accounts.next, 5);
+}
+
 static int put_damage_once(struct town *town)
 {
 	struct cluster_key key;
@@ -692,12 +725,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_town, setup_lmdb, teardown),
 		cmocka_unit_test_setup_teardown(test_town, setup_faulty, teardown),
 		cmocka_unit_test_setup_teardown(test_profiles, setup_lmdb, teardown),
+		cmocka_unit_test_setup_teardown(test_marks, setup_lmdb, teardown),
 		cmocka_unit_test_setup_teardown(test_profiles, setup_faulty, teardown),
+		cmocka_unit_test_setup_teardown(test_marks, setup_faulty, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup_lmdb, teardown),
 	};
 	const struct CMUnitTest on_hbase[] = {
 		cmocka_unit_test_setup_teardown(test_town, setup_hbase, teardown_hbase),
 		cmocka_unit_test_setup_teardown(test_profiles, setup_hbase, teardown_hbase),
+		cmocka_unit_test_setup_teardown(test_marks, setup_hbase, teardown_hbase),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	if (getenv("PUNCHCARD_TEST_HBASE"))
