@@ -1,5 +1,7 @@
 #include "cli/stop.h"
 
+#include "net/http.h"
+
 #include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,6 +14,7 @@ static void on_signal(int number)
 {
 	(void)number;
 	atomic_store(&asked, true);
+	http_hurry_all(true);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 }

@@ -4,7 +4,7 @@
  *     stop_on_signals();
  *     while (!stop_asked()) …
  *
- * The first SIGINT or SIGTERM is remembered; the next one, of either kind, ends the process. A command whose work is done by
+ * The first SIGINT or SIGTERM is remembered, and servers of a cluster that are silent are no longer waited for; the next one, of either kind, ends the process. A command whose work is done by
  * an engine uses serving/watch.h instead. Thread: any may ask.
  */
 #ifndef PUNCHCARD_CLI_STOP_H

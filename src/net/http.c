@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "net/http_internal.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -189,6 +190,19 @@ void http_interrupt(struct http *http)
 	curl.multi_wakeup(http->multi);
 }
 
+static _Atomic int64_t hurry_since_us;
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "handlers of signals may use atomics that have no locks");
+
+void http_hurry_all(bool hurry)
+{
+	atomic_store(&hurry_since_us, hurry ? clock_monotonic_us() : 0);
+}
+
+int64_t http_hurry_since_us(void)
+{
+	return atomic_load(&hurry_since_us);
+}
+
 int http_encode(struct buf *out, struct slice bytes, const char *keep)
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -316,7 +330,7 @@ static int64_t pause_us(struct http *http, int64_t begin_us, unsigned tries, int
 	if (pause > (int64_t)retry->most_ms * 1000)
 		pause = (int64_t)retry->most_ms * 1000;
 	pause -= (int64_t)random_below(&http->random, (uint64_t)pause / 2 + 1);
-	if (left_us <= 0 || asked_us > left_us)
+	if (left_us <= 0 || asked_us > left_us || http_hurry_since_us())
 		return -1;
 	if (pause < asked_us)
 		pause = asked_us;
@@ -330,6 +344,8 @@ static int wait_for(struct http *http, int64_t us, struct error *err)
 		const int64_t left_us = end_us - clock_monotonic_us();
 		if (http_stopped(http))
 			return error_set(err, ERROR_INTERRUPTED, "interrupted while waiting to try again");
+		if (http_hurry_since_us())
+			return ERROR_AWAY;
 		if (left_us <= 0)
 			return 0;
 		curl.multi_poll(http->multi, NULL, 0, left_us < 100000 ? (int)(left_us / 1000 + 1) : 100, NULL);

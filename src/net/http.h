@@ -163,6 +163,12 @@ const char *http_name(const struct http *http);
 /* Ends the call that runs, and every later one, with ERROR_INTERRUPTED, at once. Thread: any. */
 void http_interrupt(struct http *http);
 
+/* For a process that is told to end, and has something to bring to its end first: from now on no client waits for a server that is
+ * silent for longer than HTTP_HURRY_MS, nor tries anything again, which is ERROR_AWAY as usual; what answers is asked as before. `false`:
+ * no more. Thread: any; may be called in a signal's handler. */
+#define HTTP_HURRY_MS 2000
+void http_hurry_all(bool hurry);
+
 /* For who tries something of several requests again: waits as http_ask would between two tries.
  *
  *     struct http_patience patience = {0};

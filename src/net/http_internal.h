@@ -50,5 +50,7 @@ enum http_end http_try(struct http_try *try);
 /* scheme://host:port of a whole URL as a new text; NULL: it is no URL of a server, or has credentials in it. */
 char *http_origin(const char *url);
 bool http_stopped(const struct http *http);
+/* Since when all are to hurry, by the monotonic clock; 0: they are not. */
+int64_t http_hurry_since_us(void);
 
 #endif

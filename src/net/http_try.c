@@ -253,6 +253,12 @@ static enum http_end check_limits(const struct http_try *try)
 		error_set(try->err, ERROR_AWAY, "no byte for %s", duration_text(now_us - try->last_us, took));
 		return HTTP_BROKEN;
 	}
+	const int64_t hurry_us = http_hurry_since_us();
+	const int64_t quiet_us = now_us - (hurry_us > try->last_us ? hurry_us : try->last_us);
+	if (hurry_us && quiet_us > HTTP_HURRY_MS * INT64_C(1000)) {
+		error_set(try->err, ERROR_AWAY, "no byte for %s", duration_text(now_us - try->last_us, took));
+		return HTTP_BROKEN;
+	}
 	if (total_ms && now_us - try->begin_us > (int64_t)total_ms * 1000) {
 		error_set(try->err, ERROR_AWAY, "not done after %s", duration_text(now_us - try->begin_us, took));
 		return HTTP_BROKEN;

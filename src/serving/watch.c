@@ -1,5 +1,7 @@
 #include "serving/watch.h"
 
+#include "net/http.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -43,6 +45,7 @@ static void take_signal(struct watch *watch)
 	struct signalfd_siginfo info;
 	if (read(watch->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
+	http_hurry_all(true);
 	interrupt(watch, WATCH_SIGNAL);
 	sigset_t signals;
 	sigemptyset(&signals);

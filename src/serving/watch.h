@@ -9,7 +9,8 @@
  *     const enum watch_reason reason = watch_stop(watch);
  *
  * SIGINT, SIGTERM and SIGHUP are blocked in the calling thread and those it starts later (DuckDB's among them), and a thread
- * of the watch's own waits for them: so nothing runs in a signal handler. A second signal ends the process at once, as
+ * of the watch's own waits for them: so nothing runs in a signal handler. Then servers that are silent are no longer waited for, either
+ * (http_hurry_all). A second signal ends the process at once, as
  * without a watch. Start it before the engine is opened; one watch a process at a time.
  */
 #ifndef PUNCHCARD_SERVING_WATCH_H

@@ -305,7 +305,10 @@ static void *run(void *argument)
 		else if (rc == 0)
 			rc = step(consumer, finishing, wanted, &until_ns, &err);
 		failed = rc < 0;
-		if ((failed && (finishing || !all->continuous)) || rc == ERROR_INTERRUPTED ||
+		/* A cluster that does not answer now will not in a moment, either. */
+		const bool gives_up = finishing || !all->continuous ||
+				      (consumer->shipper && rc == ERROR_AWAY && atomic_load(&all->ending));
+		if ((failed && gives_up) || rc == ERROR_INTERRUPTED ||
 		    (!failed && ready && !job && finishing && until_ns == INT64_MAX)) {
 			end(consumer, rc, &err);
 			return NULL;

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "batch/files_lock.h"
+#include "net/http.h"
 #include "speed/consumers_internal.h"
 
 #include <stdlib.h>
@@ -422,8 +423,11 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 {
 	if (!consumers)
 		return 0;
-	if (consumers->continuous)
+	if (consumers->continuous) {
+		/* What a cluster takes is brought to it; a server that is silent holds nobody up. */
+		http_hurry_all(true);
 		end_keeper(consumers);
+	}
 	pthread_mutex_lock(&consumers->mutex);
 	consumers->finishing = true;
 	pthread_cond_broadcast(&consumers->changed);
@@ -450,6 +454,8 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 		rc = mend_marked(consumers, err);
 	table_writer_close(consumers->table_writer);
 	close_view(consumers);
+	if (consumers->continuous)
+		http_hurry_all(false);
 	pthread_cond_destroy(&consumers->keeper_wake);
 	pthread_cond_destroy(&consumers->changed);
 	pthread_mutex_destroy(&consumers->mutex);

@@ -221,11 +221,42 @@ int hdfs_ask_once(struct hdfs *hdfs, const struct hdfs_call *call, struct error 
 	return rc < 0 ? error_set(err, rc, "%s", what.message) : 0;
 }
 
+void hdfs_forget(struct hdfs *hdfs)
+{
+	for (unsigned i = 0; i < hdfs->n_servers; i++) {
+		free(hdfs->why[i]);
+		hdfs->why[i] = NULL;
+	}
+}
+
+void hdfs_failed(struct hdfs *hdfs, const struct error *what)
+{
+	if (hdfs->n_servers == 1 || !what)
+		return;
+	free(hdfs->why[hdfs->current]);
+	hdfs->why[hdfs->current] = slice_dup(slice_of(what->message));
+}
+
+void hdfs_tell_others(const struct hdfs *hdfs, struct error *err)
+{
+	for (unsigned i = 0; err && i < hdfs->n_servers; i++) {
+		const size_t used = strlen(err->message);
+		if (i != hdfs->current && hdfs->why[i])
+			snprintf(err->message + used, sizeof(err->message) - used, "; %s", hdfs->why[i]);
+	}
+}
+
 int hdfs_pause(struct hdfs *hdfs, struct http_patience *patience, struct error *err)
 {
 	struct http *const asked = hdfs->servers[hdfs->current];
+	if (!patience->tries)
+		hdfs_forget(hdfs);
+	hdfs_failed(hdfs, err);
+	const int rc = http_pause(asked, patience, err);
+	if (rc == ERROR_AWAY)
+		hdfs_tell_others(hdfs, err);
 	hdfs->current = (hdfs->current + 1) % hdfs->n_servers;
-	return http_pause(asked, patience, err);
+	return rc;
 }
 
 int hdfs_ask(struct hdfs *hdfs, const struct hdfs_call *call, struct error *err)

@@ -22,6 +22,8 @@ struct hdfs {
 	char *token_file;
 	char *token;
 	struct http_answer answer; /* of the last request */
+	char *why
+		[HDFS_SERVERS_MAX]; /* of the operation that runs: what the last try of each server came to; NULL: none failed */
 };
 
 /* One request of WebHDFS: "<url>/webhdfs/v1<root>/<path>?<params>". */
@@ -39,7 +41,13 @@ int hdfs_ask_json(struct hdfs *hdfs, const struct hdfs_call *call, struct json_o
 int hdfs_ask_once(struct hdfs *hdfs, const struct hdfs_call *call, struct error *err);
 /* One try with data, in two steps: the NameNode tells where, `data` (method, read or write) goes there. */
 int hdfs_transfer_once(struct hdfs *hdfs, const struct hdfs_call *call, struct http_request *data, struct error *err);
-/* Behind a try that failed with ERROR_AWAY: waits, and turns to the next NameNode. 0: try again. */
+/* Before an operation: none has failed. */
+void hdfs_forget(struct hdfs *hdfs);
+/* The server that is asked now failed so. */
+void hdfs_failed(struct hdfs *hdfs, const struct error *what);
+/* Behind a failure of one: what the others came to, put behind its message. */
+void hdfs_tell_others(const struct hdfs *hdfs, struct error *err);
+/* Behind a try that failed with ERROR_AWAY: waits, and turns to the next NameNode. 0: try again. At the end err tells of all of them. */
 int hdfs_pause(struct hdfs *hdfs, struct http_patience *patience, struct error *err);
 /* Reads the token from its file, for the first time or anew. *changed: it is another one than before. */
 int hdfs_read_token(struct hdfs *hdfs, bool *changed, struct error *err);

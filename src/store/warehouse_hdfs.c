@@ -342,11 +342,16 @@ static int hdfs_ping(struct warehouse *warehouse, struct warehouse_health *healt
 	struct error what = {0};
 	int rc = ERROR_AWAY;
 	int64_t begin_us = 0;
+	hdfs_forget(hdfs);
 	for (unsigned i = 0; i < hdfs->n_servers && rc == ERROR_AWAY; i++) {
 		begin_us = clock_monotonic_us();
 		rc = hdfs_ask_once(hdfs, &call, &what);
-		if (rc == ERROR_AWAY)
-			hdfs->current = (hdfs->current + 1) % hdfs->n_servers;
+		if (rc != ERROR_AWAY)
+			break;
+		hdfs_failed(hdfs, &what);
+		if (i + 1 == hdfs->n_servers)
+			hdfs_tell_others(hdfs, &what);
+		hdfs->current = (hdfs->current + 1) % hdfs->n_servers;
 	}
 	if (rc < 0 && rc != ERROR_NOT_FOUND) /* the root is made by the first put */
 		return error_set(err, rc, "%s", what.message);
@@ -368,6 +373,7 @@ static int hdfs_ping(struct warehouse *warehouse, struct warehouse_health *healt
 static void hdfs_close(struct warehouse *warehouse)
 {
 	struct hdfs *const hdfs = hdfs_of(warehouse);
+	hdfs_forget(hdfs);
 	for (unsigned i = 0; i < hdfs->n_servers; i++)
 		http_close(hdfs->servers[i]);
 	http_answer_release(&hdfs->answer);

@@ -491,6 +491,39 @@ static void test_interrupt(void **state)
 	end(http);
 }
 
+static void *hurry_later(void *argument)
+{
+	(void)argument;
+	while (atomic_load(&server.n_requests) < 2)
+		usleep(1000);
+	http_hurry_all(true);
+	return NULL;
+}
+
+/* Who is told to end waits no longer for a server that is silent, but as ever for one that answers. */
+static void test_hurry(void **state)
+{
+	(void)state;
+	START({.status = 503, .body = "not yet"}, {.what = SCRIPT_SILENCE}, {.status = 200, .body = "here"},
+	      {.status = 503, .body = "not now"});
+	struct http_options options = quick();
+	options.silence_ms = 60000;
+	options.retry.limit_ms = 60000;
+	struct http *const http = client_with(options);
+	const int64_t begin_us = clock_monotonic_us();
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, hurry_later, NULL), 0);
+	assert_int_equal(ask(http, HTTP_GET, "/x"), ERROR_AWAY);
+	assert_non_null(strstr(err.message, "no byte for"));
+	pthread_join(thread, NULL);
+	assert_int_equal(ask(http, HTTP_GET, "/x"), 0);
+	assert_string_equal(answer.body.data, "here");
+	assert_int_equal(ask(http, HTTP_GET, "/x"), ERROR_AWAY);
+	assert_true(clock_monotonic_us() - begin_us < 20000000);
+	http_hurry_all(false);
+	end(http);
+}
+
 static void test_encode(void **state)
 {
 	(void)state;
@@ -521,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_spnego_without_ticket),
 		cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_interrupt),
+		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_encode),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

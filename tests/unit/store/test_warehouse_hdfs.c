@@ -172,6 +172,28 @@ static void test_again_by_exception(void **state)
 	stop();
 }
 
+/* Of two NameNodes both are told: the one that is standby, and the one that is gone. */
+static void test_both_name_nodes(void **state)
+{
+	(void)state;
+	static const char STANDBY[] =
+		"{\"RemoteException\":{\"exception\":\"StandbyException\",\"message\":\"state standby\"}}";
+	struct script_step steps[40];
+	for (unsigned i = 0; i < 40; i++)
+		steps[i] = (struct script_step){.status = 403, .body = STANDBY};
+	start(steps, 40, 1);
+	warehouse_close(warehouse);
+	_cleanup_free_ char *urls = text_printf("http://127.0.0.1:9,%s", server.url);
+	const struct warehouse_hdfs_options options = {.url = urls, .root = "/p", .writer = "w", .patience_ms = 1000};
+	assert_int_equal(warehouse_open_hdfs(&options, &warehouse, &err), 0);
+	struct warehouse_health health;
+	assert_int_equal(warehouse_make_dir(warehouse, "d", &err), ERROR_AWAY);
+	assert_true(strstr(err.message, "http://127.0.0.1:9: ") && strstr(err.message, "StandbyException"));
+	assert_int_equal(warehouse_ping(warehouse, false, &health, &err), ERROR_AWAY);
+	assert_true(strstr(err.message, "http://127.0.0.1:9: ") && strstr(err.message, "StandbyException"));
+	stop();
+}
+
 static int join_names(void *context, const char *name, const struct warehouse_stat *stat, struct error *problem)
 {
 	(void)problem;
@@ -241,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_there_already),
 		cmocka_unit_test(test_exceptions),
 		cmocka_unit_test(test_again_by_exception),
+		cmocka_unit_test(test_both_name_nodes),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_rename_that_does_nothing),
 		cmocka_unit_test(test_bad_options),
