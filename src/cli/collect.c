@@ -6,9 +6,11 @@
 #include "cli/show.h"
 #include "cli/stop.h"
 #include "speed/daemon.h"
+#include "speed/shipper.h"
 #include "store/block.h"
 
 #include <getopt.h>
+#include <string.h>
 
 static const char USAGE[] =
 	"usage: punchcard [-C DIR] collect --once [--strict] [--json] [--hbase-again]\n"
@@ -81,6 +83,13 @@ static const struct option OPTIONS[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* Raw events, the table, and rows. */
+#define SHIPPERS_MOST 3u
+struct shipped {
+	const char *name;
+	struct shipper_counts counts;
+};
+
 struct report {
 	bool json;
 	bool progress;
@@ -88,6 +97,8 @@ struct report {
 	struct intake_counts sum;
 	unsigned files;
 	bool made_again;
+	struct shipped shipped[SHIPPERS_MOST];
+	unsigned n_shipped;
 };
 
 static const char *const OUTCOMES[] = {
@@ -222,6 +233,67 @@ static void on_made_again(void *context)
 		puts("accounts made again: the programme has changed");
 }
 
+static void on_shipped(void *context, const char *name, const struct shipper_counts *counts)
+{
+	struct report *const report = context;
+	if (report->n_shipped < SHIPPERS_MOST)
+		report->shipped[report->n_shipped++] = (struct shipped){.name = name, .counts = *counts};
+}
+
+static bool is(const struct shipped *shipped, const struct shipper_driver *driver)
+{
+	return strcmp(shipped->name, driver->name) == 0;
+}
+
+static void print_shipped(const struct report *report)
+{
+	for (unsigned i = 0; i < report->n_shipped; i++) {
+		const struct shipped *const shipped = &report->shipped[i];
+		const struct shipper_counts *const counts = &shipped->counts;
+		char files[NUMBER_TEXT_MAX];
+		char n[2][NUMBER_TEXT_MAX];
+		number_text(counts->files, files);
+		if (is(shipped, &ship_table))
+			printf("shipped to HDFS: %s files with %s rows of transactions_cln and %s quarantined lines\n",
+			       files, number_text(counts->rows, n[0]), number_text(counts->quarantined, n[1]));
+		else if (is(shipped, &ship_raw))
+			printf("shipped to HDFS: %s files with %s raw events\n", files,
+			       number_text(counts->events, n[0]));
+		else
+			printf("shipped to HBase: %s events of customers\n", number_text(counts->events, n[0]));
+	}
+}
+
+static void json_shipped(struct json *out, const struct report *report)
+{
+	json_key(out, "shipped");
+	if (!report->n_shipped) {
+		json_null(out);
+		return;
+	}
+	json_object(out);
+	for (unsigned i = 0; i < report->n_shipped; i++) {
+		const struct shipped *const shipped = &report->shipped[i];
+		json_key(out, shipped->name);
+		json_object(out);
+		if (!is(shipped, &ship_rows)) {
+			json_key(out, "files");
+			json_uint(out, shipped->counts.files);
+		}
+		if (is(shipped, &ship_table)) {
+			json_key(out, "rows");
+			json_uint(out, shipped->counts.rows);
+			json_key(out, "quarantined");
+			json_uint(out, shipped->counts.quarantined);
+		} else {
+			json_key(out, "events");
+			json_uint(out, shipped->counts.events);
+		}
+		json_end_object(out);
+	}
+	json_end_object(out);
+}
+
 static bool must_stop(void *context)
 {
 	(void)context;
@@ -256,7 +328,8 @@ struct options {
 static int collect(const struct cli *cli, const struct options *options, const struct topology *topology)
 {
 	const bool as_json = options->as_json;
-	const struct collect_options collecting = {.topology = topology, .hbase_again = options->hbase_again};
+	const struct collect_options collecting = {
+		.topology = topology, .hbase_again = options->hbase_again, .shipped = on_shipped};
 	struct report report = {.json = as_json, .progress = cli->err_is_terminal && !as_json};
 	const struct intake_hooks hooks = {.file = on_file,
 					   .committed = on_committed,
@@ -289,12 +362,15 @@ static int collect(const struct cli *cli, const struct options *options, const s
 		json_end_object(&report.out);
 		json_key(&report.out, "accounts_made_again");
 		json_bool(&report.out, report.made_again);
+		json_shipped(&report.out, &report);
 		json_key(&report.out, "error");
 		json_text(&report.out, rc < 0 ? err.message : NULL);
 		json_end_object(&report.out);
 		json_newline(&report.out);
-	} else if (rc == 0) {
-		print_total(&report);
+	} else {
+		if (rc == 0)
+			print_total(&report);
+		print_shipped(&report);
 	}
 	if (rc < 0)
 		return cli_fail(&err);

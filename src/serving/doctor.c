@@ -251,6 +251,8 @@ static void check_deployment(struct doctor *doctor, const struct error *config_e
 	if (deployment->config && deployment->programme)
 		check_journal(doctor);
 	check_daemon(doctor);
+	if (deployment->config)
+		doctor_edge_journal(doctor);
 	if (deployment->config && deployment->config->cluster.on)
 		doctor_cluster(doctor);
 }

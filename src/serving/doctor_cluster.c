@@ -3,7 +3,6 @@
 
 #include "base/child.h"
 #include "base/clock.h"
-#include "base/decimal.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "cluster/job.h"
@@ -79,72 +78,6 @@ static void check_quota(struct doctor *doctor, struct warehouse *warehouse)
 			    usage.name_quota);
 }
 
-/* How far a shipper's newest mark is; 0: none. */
-struct mark {
-	const char *shipper;
-	uint64_t next;
-};
-
-static int take_mark(void *context, const char *name, const struct warehouse_stat *stat, struct error *err)
-{
-	struct mark *const marks = context;
-	(void)stat;
-	(void)err;
-	for (struct mark *mark = marks; mark->shipper; mark++) {
-		const size_t len = strlen(mark->shipper);
-		int64_t next;
-		if (strncmp(name, mark->shipper, len) == 0 && name[len] == '-' &&
-		    integer_parse(name + len + 1, strlen(name + len + 1), &next) == 0 && (uint64_t)next > mark->next)
-			mark->next = (uint64_t)next;
-	}
-	return 0;
-}
-
-/* What the cluster has of this edge, beside what its journal says it has shipped. */
-static void check_marks(struct doctor *doctor, struct warehouse *warehouse)
-{
-	const char *const edge = doctor->deployment->config->cluster.edge;
-	struct mark marks[] = {{"hdfs-table", 0}, {"hdfs-raw", 0}, {NULL, 0}};
-	struct error err = {0};
-	_cleanup_free_ char *dir = text_printf("edges/%s", edge);
-	if (!dir || !doctor->has_status)
-		return;
-	const int rc = warehouse_list(warehouse, dir, take_mark, marks, &err);
-	if (rc < 0 && rc != ERROR_NOT_FOUND) {
-		doctor_tell(doctor, "edge", DOCTOR_WARN, NULL, "%s", err.message);
-		return;
-	}
-	bool shipped = false;
-	for (struct mark *mark = marks; mark->shipper; mark++) {
-		uint64_t offset = 0;
-		for (unsigned i = 0; i < doctor->status.n_consumers; i++)
-			if (strcmp(doctor->status.consumers[i].name, mark->shipper) == 0)
-				offset = doctor->status.consumers[i].offset;
-		shipped = shipped || mark->next || offset > 1;
-		/* A shipment that is done may have its mark before the journal has its end, and the other way round. */
-		if (mark->next == 0 && offset > 1)
-			doctor_tell(doctor, mark->shipper, DOCTOR_FAIL,
-				    "is hdfs: path that of the cluster which this edge ships to? Nothing is shipped "
-				    "until it is",
-				    "the journal has shipped blocks before %" PRIu64
-				    " by %s, and the cluster has none of edge %s",
-				    offset, mark->shipper, edge);
-		else if (mark->next > doctor->status.next_block)
-			doctor_tell(doctor, mark->shipper, DOCTOR_FAIL,
-				    "another collector ships under this name, or data/ is an older copy: give each its "
-				    "own name",
-				    "the cluster has blocks before %" PRIu64
-				    " of edge %s, and the journal has not so many",
-				    mark->next, edge);
-		else if (mark->next)
-			doctor_tell(doctor, mark->shipper, DOCTOR_OK, NULL,
-				    "%s: %s has all blocks before %" PRIu64 " of %" PRIu64, edge, mark->shipper,
-				    mark->next, doctor->status.next_block);
-	}
-	if (!shipped)
-		doctor_tell(doctor, "edge", DOCTOR_OK, NULL, "%s has not shipped yet", edge);
-}
-
 static void check_hdfs(struct doctor *doctor)
 {
 	const struct config_cluster *const cluster = &doctor->deployment->config->cluster;
@@ -181,7 +114,8 @@ static void check_hdfs(struct doctor *doctor)
 	if (health.has_clock)
 		tell_clock(doctor, "HDFS clock", health.clock_ahead_ms);
 	check_quota(doctor, warehouse);
-	check_marks(doctor, warehouse);
+	doctor_edge_marks(doctor, warehouse);
+	doctor_edge_sources(doctor, warehouse);
 	if (health.can_write) /* its directory for files that are being put: the next doctor has another one */
 		(void)warehouse_clean(warehouse, NULL);
 	warehouse_close(warehouse);
@@ -283,6 +217,7 @@ static void check_hbase(struct doctor *doctor)
 	int rc = cluster_open_cells_to_read(doctor->deployment, &cells, &err);
 	if (rc == ERROR_NOT_FOUND && is_directory) {
 		doctor_tell(doctor, "HBase", DOCTOR_OK, NULL, "%s has nothing yet", cluster->hbase_url);
+		doctor_edge_rows(doctor, NULL);
 		return;
 	}
 	if (rc == 0)
@@ -311,6 +246,7 @@ static void check_hbase(struct doctor *doctor)
 	/* An LMDB that was opened to be read would refuse to try. */
 	if (!is_directory)
 		check_hbase_tables(doctor, cells);
+	doctor_edge_rows(doctor, cells);
 	cells_health_release(&health);
 	cells_close(cells);
 }
@@ -444,6 +380,13 @@ static void check_spark(struct doctor *doctor)
 			    cluster->spark_master);
 		check_java(doctor);
 	}
+	if (!cluster->spark_filesystem && !cluster_directory_of(cluster->hdfs_url))
+		doctor_tell(
+			doctor, "Spark filesystem", DOCTOR_FAIL,
+			"`hdfs getconf -confKey fs.defaultFS` prints it; without it load, refresh, rebuild, sql and "
+			"audit are refused",
+			"cluster: spark: filesystem is missing: HDFS by the name that Spark knows, such as "
+			"hdfs://namenode:8020");
 	if (cluster_find_fold(&fold, &err) < 0)
 		doctor_tell(doctor, "punchcard-fold", DOCTOR_FAIL, NULL, "%s", err.message);
 	else

@@ -23,4 +23,16 @@ void doctor_tell(struct doctor *doctor, const char *name, enum doctor_result res
 /* The systems of the cluster; config is there. */
 void doctor_cluster(struct doctor *doctor);
 
+/* doctor_edge.c: what collecting would be refused for. Config is there, and what was told before is not told again. */
+
+struct warehouse;
+struct cells;
+/* By the deployment alone. */
+void doctor_edge_journal(struct doctor *doctor);
+/* By what HDFS has of the edge, and by whose its sources are. */
+void doctor_edge_marks(struct doctor *doctor, struct warehouse *warehouse);
+void doctor_edge_sources(struct doctor *doctor, struct warehouse *warehouse);
+/* By what HBase has of it; NULL: it has nothing. */
+void doctor_edge_rows(struct doctor *doctor, struct cells *cells);
+
 #endif

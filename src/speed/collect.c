@@ -42,7 +42,9 @@ int collect_once(const struct deployment *deployment, const struct collect_optio
 	const struct consumers_options consuming = {.stop = {.asked = hooks->stop, .context = hooks->context},
 						    .sinks = what.sinks,
 						    .n_sinks = what.n_sinks,
-						    .hbase_again = options->hbase_again};
+						    .hbase_again = options->hbase_again,
+						    .shipped = options->shipped,
+						    .shipped_context = hooks->context};
 	const struct journal_options journal_options = {.map_gib = deployment->config->journal_map_gib};
 	struct journal *journal = NULL;
 	struct intake *intake = NULL;

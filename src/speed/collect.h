@@ -18,10 +18,13 @@
 #include <sys/types.h>
 
 struct topology;
+struct shipper_counts;
 
 struct collect_options {
 	const struct topology *topology; /* NULL: that of punchcard.yaml; its spool sources run */
 	bool hbase_again;                /* on a cluster: HBase gets again what the journal still has */
+	/* On a cluster, for each shipper at the end, also before an error: what it shipped. With the hooks' context; may be NULL. */
+	void (*shipped)(void *context, const char *name, const struct shipper_counts *counts);
 };
 
 /* Needs a deployment of mode DEPLOYMENT_COLLECT. options: may be NULL. The hooks are called in this thread. *failed: files that could not be read (each was

@@ -291,6 +291,8 @@ int consumers_start(const struct deployment *deployment, struct journal *journal
 	all->metrics = options->metrics;
 	all->stop = options->continuous ? (struct view_mend_stop){.asked = is_ending, .context = all} : options->stop;
 	all->pinned = UINT64_MAX;
+	all->shipped = options->shipped;
+	all->shipped_context = options->shipped_context;
 	init_locks(all);
 	int rc = open_all(all, options, err);
 	for (unsigned i = 0; rc == 0 && i < all->n; i++)
@@ -445,6 +447,8 @@ int consumers_finish(struct consumers *consumers, struct error *err)
 		journal_reader_close(each->reader);
 		if (each->sink && each->sink->deployment)
 			sink_close(each->sink, each->started && each->rc == 0);
+		if (each->shipper && consumers->shipped)
+			consumers->shipped(consumers->shipped_context, each->name, shipper_counts(each->shipper));
 		consumer_close_cluster(each);
 	}
 	if (rc == 0 && all_ran && !consumers->continuous)

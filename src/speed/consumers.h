@@ -26,6 +26,7 @@
 
 struct consumers;
 struct metrics;
+struct shipper_counts;
 struct sink;
 
 struct consumers_options {
@@ -36,6 +37,9 @@ struct consumers_options {
 	struct metrics *metrics; /* may be NULL */
 	struct sink *sinks;      /* speed/sink.h; theirs until consumers_finish */
 	unsigned n_sinks;        /* at most SINKS_MOST */
+	/* On a cluster, for each shipper when they finish: what it shipped. May be NULL. */
+	void (*shipped)(void *context, const char *name, const struct shipper_counts *counts);
+	void *shipped_context;
 };
 
 /*
@@ -58,7 +62,8 @@ bool consumers_broken(struct consumers *consumers);
 void consumers_tell_broken(struct consumers *consumers);
 /* Tells the metrics of the journal: to be called every second or so, from the main thread. */
 void consumers_tell(struct consumers *consumers);
-/* Waits for all, closes, and frees. When continuous, a batch that fails is not tried again from now on. */
+/* Waits for all, closes, and frees. When continuous, a batch that fails is not tried again from now on, and servers of a cluster are not
+ * waited for longer than HTTP_HURRY_MS. */
 int consumers_finish(struct consumers *consumers, struct error *err);
 
 #endif

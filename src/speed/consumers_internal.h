@@ -115,6 +115,8 @@ struct consumers {
 	struct consumer *table; /* of these; NULL: on a cluster */
 	struct consumer *to_view;
 	bool programme_changed; /* so the view was made again */
+	void (*shipped)(void *context, const char *name, const struct shipper_counts *counts);
+	void *shipped_context;
 
 	pthread_t keeper;
 	bool has_keeper;

@@ -30,40 +30,52 @@ static int on_mark(void *context, const char *name, const struct warehouse_stat 
 	return 0;
 }
 
-static int list_marks(struct shipper *shipper, const char *dir, struct marks *marks, struct error *err)
+static int list_marks(struct warehouse *warehouse, const char *dir, struct marks *marks, struct error *err)
 {
-	const int rc = warehouse_list(shipper->target.warehouse, dir, on_mark, marks, err);
+	const int rc = warehouse_list(warehouse, dir, on_mark, marks, err);
 	return rc == ERROR_NOT_FOUND ? 0 : rc;
 }
 
-int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
+int ship_judge_mark(const struct shipper_position *at, const char *edge, const struct ship_mark *mark,
+		    struct error *err)
 {
-	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
-	_cleanup_free_ char *prefix = text_printf("%s-", shipper->driver->name);
-	struct marks marks = {.prefix = prefix};
-	if (!dir || !prefix)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	const int rc = list_marks(shipper, dir, &marks, err);
-	if (rc < 0)
-		return rc;
-	const bool is_ours = marks.most ? marks.most == shipper->at.offset || marks.most == shipper->at.planned
-					: shipper->at.offset == shipper->at.begun;
-	*done = is_ours && shipper->again && marks.most == shipper->at.planned;
-	if (is_ours)
+	if (mark->next ? mark->next == at->offset || mark->next == at->planned : at->offset == at->begun)
 		return 0;
-	if (!marks.most)
+	if (!mark->next)
 		return error_set(
 			err, ERROR_CORRUPT,
 			"edge %s has shipped blocks up to %llu, and the warehouse knows nothing of it: it is another "
 			"one, or its files were removed; correct cluster.hdfs in punchcard.yaml, or bring them back",
-			shipper->target.edge, (unsigned long long)shipper->at.offset - 1);
+			edge, (unsigned long long)at->offset - 1);
 	return error_set(
 		err, ERROR_CORRUPT,
-		"edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s): another "
+		"edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (edges/%s): "
+		"another "
 		"journal ships under this name, or this one is an older copy; give this edge a name of its own in "
 		"punchcard.yaml, or put data/ back from the newest backup",
-		shipper->target.edge, (unsigned long long)shipper->at.offset - 1, (unsigned long long)marks.most - 1,
-		dir);
+		edge, (unsigned long long)at->offset - 1, (unsigned long long)mark->next - 1, edge);
+}
+
+int ship_find_marks(struct warehouse *warehouse, const char *edge, struct ship_mark *marks, unsigned n,
+		    struct error *err)
+{
+	_cleanup_free_ char *dir = text_printf("edges/%s", edge);
+	int rc = dir ? 0 : error_no_memory(err, LIMIT_PATH_BYTES);
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		_cleanup_free_ char *prefix = text_printf("%s-", marks[i].shipper);
+		struct marks found = {.prefix = prefix};
+		rc = prefix ? list_marks(warehouse, dir, &found, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+		marks[i].next = found.most;
+	}
+	return rc;
+}
+
+int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
+{
+	struct ship_mark mark = {.shipper = shipper->driver->name};
+	const int rc = ship_find_marks(shipper->target.warehouse, shipper->target.edge, &mark, 1, err);
+	*done = rc == 0 && shipper->again && mark.next == shipper->at.planned;
+	return rc < 0 ? rc : ship_judge_mark(&shipper->at, shipper->target.edge, &mark, err);
 }
 
 static int take_raw(void *context, struct slice name, const struct shipper_position *at)
@@ -84,7 +96,7 @@ int ship_check_first(struct shipper *shipper, struct journal_reader *reader, str
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	int rc = shippers_each(reader, take_raw, &offset, err);
 	if (rc == 0)
-		rc = list_marks(shipper, dir, &marks, err);
+		rc = list_marks(shipper->target.warehouse, dir, &marks, err);
 	if (rc < 0 || marks.most == offset || (!marks.most && offset == shipper->at.begun))
 		return rc;
 	return error_set(err, ERROR_AWAY,
@@ -106,7 +118,7 @@ int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err)
 	struct marks marks = {.prefix = prefix, .keep = next};
 	int rc = warehouse_put_bytes(warehouse, mark, (struct slice){"", 0}, err);
 	if (rc == 0)
-		rc = list_marks(shipper, dir, &marks, err);
+		rc = list_marks(shipper->target.warehouse, dir, &marks, err);
 	for (size_t at = 0; rc == 0 && at < marks.older.len; at += strlen(marks.older.data + at) + 1) {
 		_cleanup_free_ char *path = text_printf("%s/%s", dir, marks.older.data + at);
 		rc = path ? warehouse_remove(warehouse, path, err) : error_no_memory(err, LIMIT_PATH_BYTES);
@@ -119,8 +131,11 @@ int ship_put_file(struct shipper *shipper, const char *path, const char *local, 
 {
 	struct warehouse *const warehouse = shipper->target.warehouse;
 	int rc = warehouse_put_file(warehouse, path, local, err);
-	if (rc != ERROR_EXISTS)
-		return rc;
-	rc = warehouse_remove(warehouse, path, err);
-	return rc < 0 ? rc : warehouse_put_file(warehouse, path, local, err);
+	if (rc == ERROR_EXISTS) {
+		rc = warehouse_remove(warehouse, path, err);
+		if (rc == 0)
+			rc = warehouse_put_file(warehouse, path, local, err);
+	}
+	shipper->put += rc == 0;
+	return rc;
 }

@@ -24,12 +24,13 @@ static void close_rows(struct shipper *shipper)
 
 static int put_event(void *context, const struct ship_event *event, struct error *err)
 {
-	const struct shipper *const shipper = context;
+	struct shipper *const shipper = context;
 	const struct cluster_taken taken = {.record = event->record,
 					    .source = event->source,
 					    .edge = slice_of(shipper->target.edge),
 					    .block = event->block,
 					    .taken_us = event->taken_us};
+	shipper->put += !event->record->event.customer.guest;
 	return cluster_view_put_event(shipper->state, &taken, err);
 }
 

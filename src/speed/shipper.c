@@ -1,6 +1,7 @@
 #include "speed/shipper.h"
 
 #include "base/bytes.h"
+#include "speed/ship_claims.h"
 #include "speed/ship_files.h"
 #include "store/warehouse.h"
 
@@ -193,7 +194,8 @@ int shipper_open(const struct shipper_driver *driver, const struct ship_target *
 	struct shipper *const shipper = calloc(1, sizeof(*shipper));
 	if (!shipper)
 		return error_no_memory(err, sizeof(*shipper));
-	*shipper = (struct shipper){.driver = driver, .target = *target, .journal = journal};
+	*shipper =
+		(struct shipper){.driver = driver, .target = *target, .journal = journal, .percent = driver->percent};
 	int rc = find_position(shipper, err);
 	if (rc == 0 && driver->open)
 		rc = driver->open(shipper, err);
@@ -224,7 +226,7 @@ void shipper_close(struct shipper *shipper)
 
 uint64_t shipper_block_bytes(const struct shipper *shipper)
 {
-	const uint64_t bytes = shipper->target.shipment_bytes / shipper->driver->percent * 100;
+	const uint64_t bytes = shipper->target.shipment_bytes / shipper->percent * 100;
 	return bytes ? bytes : 1;
 }
 
@@ -289,6 +291,22 @@ int shipper_begin_again(struct shipper *shipper, struct journal_reader *reader, 
 	return rc < 0 ? rc : store(shipper, &at, err);
 }
 
+/* Of the shipment that was just made. */
+static int count(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
+		 struct error *err)
+{
+	struct shipper_counts *const counts = &shipper->counts;
+	struct block_counts sum = {0};
+	const int rc = journal_reader_count(reader, first, next, UINT64_MAX, &sum, NULL, err);
+	if (rc < 0)
+		return rc;
+	counts->files += shipper->driver->in_rows ? 0 : shipper->put;
+	counts->rows += sum.n_lines;
+	counts->events += shipper->driver->in_rows ? shipper->put : shipper->put ? sum.n_events : 0;
+	counts->quarantined += sum.n_quarantined;
+	return 0;
+}
+
 int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64_t next, struct error *err)
 {
 	const struct shipper_position *const at = &shipper->at;
@@ -306,12 +324,18 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 			rc = find_end(shipper, reader, next, &end, err);
 		if (rc == 0 && end != at->planned)
 			rc = store_offset(shipper, at->offset, end, err);
+		const uint64_t first = at->offset;
+		shipper->put = 0;
+		if (rc == 0 && shipper->target.warehouse)
+			rc = ship_claim(shipper, reader, first, end, err);
 		if (rc == 0)
-			rc = shipper->driver->ship(shipper, reader, at->offset, end, err);
+			rc = shipper->driver->ship(shipper, reader, first, end, err);
 		if (rc == 0 && shipper->driver->in_warehouse)
 			rc = ship_set_mark(shipper, end, err);
 		if (rc == 0)
 			rc = store_offset(shipper, end, end, err);
+		if (rc == 0)
+			rc = count(shipper, reader, first, end, err);
 		if (rc == 0)
 			shipper->again = false;
 	}

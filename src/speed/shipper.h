@@ -40,8 +40,8 @@ struct ship_target {
 };
 
 struct shipper_driver {
-	const char *name;         /* "hdfs-table": of its position, and in messages and metrics */
-	unsigned percent;         /* bytes it makes of a hundred bytes of blocks, about */
+	const char *name; /* "hdfs-table": of its position, and in messages and metrics */
+	unsigned percent; /* bytes it makes of a hundred bytes of blocks, about, unless `open` sets another number */
 	uint64_t shipment_blocks; /* at most so many in one; 0: any number */
 	bool in_warehouse;        /* files; with a mark there (ship_files.h) */
 	bool in_rows;             /* cells; with a mark there, which `ship` puts (ship_marks.h) */
@@ -52,6 +52,14 @@ struct shipper_driver {
 	int (*ship)(struct shipper *shipper, struct journal_reader *reader, uint64_t first, uint64_t next,
 		    struct error *err);
 	void (*close)(struct shipper *shipper); /* also when open failed; may be NULL */
+};
+
+/* What was shipped since it was opened. */
+struct shipper_counts {
+	uint64_t files;       /* that were put, or were there already; 0 of rows */
+	uint64_t rows;        /* of transactions_cln */
+	uint64_t events;      /* in rows: but those of guests */
+	uint64_t quarantined; /* lines that were set aside */
 };
 
 #define SHIPPER_JOURNAL_BYTES 16u
@@ -74,7 +82,10 @@ struct shipper {
 	struct shipper_position at; /* its edge is the target's */
 	bool again;                 /* the shipment that was begun was tried before */
 	bool checked;               /* what it ships to is as it was left, but for what was broken off */
-	void *state;                /* the driver's */
+	struct shipper_counts counts;
+	uint64_t put;     /* files, or events of customers, of the shipment that goes on: the driver's */
+	unsigned percent; /* driver->percent, unless `open` has set it */
+	void *state;      /* the driver's */
 };
 
 /* transactions_cln as Parquet, and the quarantine, in a warehouse. */
@@ -116,6 +127,10 @@ static inline uint64_t shipper_offset(const struct shipper *shipper)
  * before `next` itself (of a warehouse there is to be the mark of that). Nobody may have opened it. */
 int shipper_adopt(const struct shipper_driver *driver, const char *edge, struct journal *journal, uint64_t next,
 		  struct error *err);
+static inline const struct shipper_counts *shipper_counts(const struct shipper *shipper)
+{
+	return &shipper->counts;
+}
 /* Looks whether what it ships to is there, and as it was left: for a time in which nothing is to be shipped, and before the first
  * shipment. */
 int shipper_look(struct shipper *shipper, struct error *err);

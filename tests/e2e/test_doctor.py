@@ -109,12 +109,43 @@ def test_cluster(edge, tmp_path):
     # What it ships to is not there any more; and another's.
     shutil.move(tmp_path / "lake/p/edges", tmp_path / "edges")
     found = checks(edge, code=1, **java)
-    assert failed(found) == ["hdfs-raw", "hdfs-table"] and "the cluster has none of edge e1" in found["hdfs-raw"]["found"]
+    assert failed(found) == ["hdfs-raw", "hdfs-table"] and "the warehouse knows nothing of it" in found["hdfs-raw"]["found"]
     marks = tmp_path / "lake/p/edges/e1"
     marks.mkdir(parents=True)
     (marks / "hdfs-table-000000000099").touch()
     (marks / "hdfs-raw-000000000002").touch()
     assert failed(checks(edge, code=1, **java)) == ["hdfs-table"]
+
+
+def test_what_collect_would_refuse(edge, shop, tmp_path):
+    """Each is told as collect tells it, before anything is collected."""
+    java = with_java(tmp_path, "echo 'openjdk version \"17.0.9\" 2023-10-17' >&2")
+    lake = tmp_path / "lake"
+    edge.put("a.txt", classic(5, "latte", 70, 1_700_000_000))
+    edge.collect()
+    assert "hbase has all blocks before 2 of 2" in checks(edge, **java)["hbase"]["found"]
+    # HBase was emptied; there is another in its place.
+    shutil.move(lake / "cells", lake / "away")
+    assert "has no mark of edge e1" in checks(edge, code=1, **java)["hbase"]["found"]
+    shutil.move(lake / "away", lake / "cells")
+    # The source is another edge's.
+    (lake / "p/sources/till").write_text("e9\n")
+    assert "source till is edge e9's" in checks(edge, code=1, **java)["sources"]["found"]
+    (lake / "p/sources/till").write_text("e1\n")
+    # Without the section, and as another edge.
+    config = edge.cluster
+    edge.write_config(cluster={**config, "edge": "e2"})
+    assert "has shipped as edge e1" in checks(edge, code=1, **java)["edge"]["found"]
+    edge.config.pop("cluster", None)
+    edge.write_config()
+    assert "has shipped orders to a cluster" in checks(edge, code=1)["edge"]["found"]
+    # Orders of before the section; and Spark does not know HDFS by WebHDFS's name.
+    shop.put("a.txt", classic(5, "latte", 70, 1_700_000_000))
+    shop.collect()
+    shop.write_config(cluster={**cluster_of(lake), "hdfs": {"url": "http://127.0.0.1:9", "path": "/p"}})
+    found = checks(shop, code=1, **java)
+    assert "has orders in tables of this machine" in found["edge"]["found"]
+    assert "cluster: spark: filesystem is missing" in found["Spark filesystem"]["found"]
 
 
 def test_spark_and_java_are_missing(edge, tmp_path):

@@ -1,16 +1,20 @@
 """A deployment on a cluster, of which directories take the place: what is collected is shipped, each event once."""
 
+import gzip
 import json
 import pathlib
 import re
 import shutil
 import signal
+import socket
+import time
 
 import pytest
 
 import parquet
 from conftest import ROOT, Shop
 from daemon import Daemon, wait_for
+from lake import make_edge
 
 LINES = ["1|latte 70|1700000000", "2|tea 30|1700000100", "0|latte 70|1700000200", "x|latte 70|1700000300"]
 
@@ -42,8 +46,12 @@ def rows(shop, table="warehouse/transactions_cln", name="orders"):
 
 
 def raw(shop):
-    files = sorted((shop.lake / "p/transactions").glob("source=*/events-*.ndjson"))
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    files = sorted((shop.lake / "p/transactions").glob("source=*/events-*.ndjson*"))
+    return [json.loads(line) for path in files for line in text_of(path).splitlines()]
+
+
+def text_of(path):
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
 
 
 def test_collect_ships(edge):
@@ -142,6 +150,27 @@ def test_while_the_cluster_is_away(edge):
     assert rows(edge) == ["a.txt:1,1", "a.txt:2,2", "a.txt:3,0"]
 
 
+@pytest.mark.parametrize("system", ["hdfs", "hbase"])
+def test_a_silent_server_holds_nobody_up(edge, system):
+    """It takes connections and never answers: a daemon that is told to stop, or to reload, does so at once."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        edge.write_config(cluster={**edge.cluster, system: {**edge.cluster[system], "url": url}, "ship": {"max_delay_s": 1}})
+        with Daemon(edge) as daemon:
+            edge.put("a.txt", LINES[0] + "\n")
+            wait_for("the file is taken", lambda: "a.txt.COMPLETED" in edge.names())
+            listener.accept()  # it is being asked
+            begin = time.monotonic()
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_log("the new configuration is taken")
+            daemon.stop()
+            # Twice two seconds, and what a busy machine makes of the rest.
+            assert time.monotonic() - begin < 15
+    edge.write_config(cluster=edge.cluster)
+    edge.collect()
+    assert rows(edge) == ["a.txt:1,1"] and len(raw(edge)) == 1
+
+
 def test_what_would_be_missing_is_refused(edge, shop):
     edge.put("a.txt", LINES[0] + "\n")
     edge.collect()
@@ -192,6 +221,57 @@ def test_an_emptied_hbase(edge):
 
 def test_hbase_again_is_for_clusters(shop):
     assert "no section cluster" in shop.ok("collect", "--once", "--hbase-again", code=2).err
+
+
+def test_a_source_of_two_edges(edge):
+    """Lines without ids get them of file and line: a second edge with a source of that name is refused, unless it is told to be well."""
+    edge.put("a.txt", LINES[0] + "\n")
+    edge.collect()
+    assert (edge.lake / "p/sources/till").read_text() == "e1\n"
+    other = make_edge(edge.pc, edge.dir.parent / "other", edge.lake, edge="e2")
+    other.put("a.txt", LINES[1] + "\n")
+    before = edge.ok("customer", "2", "--json", code=1).err
+    assert "source till is edge e1's (sources/till)" in other.ok("collect", "--once", code=2).err
+    assert edge.ok("customer", "2", "--json", code=1).err == before
+    assert len(rows(edge)) == 1 and len(raw(edge)) == 1
+    with (edge.lake / "p/sources/till").open("a") as claim:
+        claim.write("e2\n")
+    other.collect()
+    assert len(rows(edge)) == 2
+    # What brings ids may be shared.
+    third = make_edge(edge.pc, edge.dir.parent / "third", edge.lake, edge="e3")
+    third.config["sources"] = [{"name": "till", "dir": "spool", "format": "ndjson", "settle_ms": 0}]
+    third.write_config(cluster=third.cluster)
+    third.put("x.json", json.dumps(raw(edge)[0]).replace("a.txt:1", "x1") + "\n")
+    third.collect()
+    assert len(rows(edge)) == 3
+
+
+def test_a_dead_cluster_is_seen_though_nothing_is_due(edge):
+    away = {**edge.cluster, "hdfs": {"url": "http://127.0.0.1:9", "path": "/p"}}
+    edge.write_config(cluster=away)
+
+    def states():
+        consumers = edge.json("status")["daemon"]["consumers"]
+        return {c["name"]: (c["state"], "127.0.0.1:9" in (c["last_error"] or "")) for c in consumers}
+
+    with Daemon(edge):
+        wanted = {"hbase": ("running", False), "hdfs-raw": ("backing_off", True), "hdfs-table": ("backing_off", True)}
+        wait_for("status says so", lambda: states() == wanted)
+
+
+def test_collect_tells_what_it_shipped(edge):
+    edge.put("a.txt", "\n".join(LINES) + "\n")
+    out = edge.ok("collect", "--once").out
+    assert "shipped to HDFS: 2 files with 3 rows of transactions_cln and 1 quarantined lines" in out
+    assert "shipped to HDFS: 1 files with 3 raw events" in out
+    assert "shipped to HBase: 2 events of customers" in out
+    edge.put("b.txt", LINES[0] + "\n")
+    assert edge.json("collect", "--once")["shipped"] == {
+        "hdfs-table": {"files": 1, "rows": 1, "quarantined": 0},
+        "hdfs-raw": {"files": 1, "events": 1},
+        "hbase": {"events": 1},
+    }
 
 
 def test_no_spark(edge):
