@@ -2,7 +2,7 @@
 
     spark-submit transactions_stream.py --path hdfs://namenode:8020/user/punchcard --timezone Asia/Bangkok [--interval 60]
 
-reads <path>/transactions/source=<name>/events-<edge>-<first>-<last>.ndjson and writes, in the layout of the shippers' own files,
+reads <path>/transactions/source=<name>/events-<edge>-<first>-<last>.ndjson (or .ndjson.gz) and writes, in the layout of the shippers' own files,
 <path>/warehouse/transactions_cln/data_dt=<day>/orders-<edge>-<first>-<last>.<source>.parquet: the rows of one shipment of one source
 on one day, named by it. So whatever is done again (a batch that was killed, or everything when the checkpoint is lost) finds its files
 there, and takes away those that another --timezone gave to other days; and refresh knows by the names which events are new. Spark's
@@ -31,7 +31,7 @@ COLUMNS = """event_id, CAST(coalesce(pos, 0) + 1 AS INT) AS line_no, kind, CAST(
     to_date(from_utc_timestamp(at, '{timezone}')) AS data_dt, shipment, place"""
 
 TABLE = "warehouse/transactions_cln"
-FILE = r"/source=([^/]+)/events-(.+-[0-9]{12}-[0-9]{12})[.]ndjson$"
+FILE = r"/source=([^/]+)/events-(.+-[0-9]{12}-[0-9]{12})[.]ndjson(?:[.]gz)?$"
 
 
 def rows_of(lines, timezone, id_type):
@@ -148,7 +148,7 @@ def run_once(spark, files, options):
         spark.readStream.format("text")
         .option("lineSep", "\n")
         .option("recursiveFileLookup", "true")
-        .option("pathGlobFilter", "events-*.ndjson")
+        .option("pathGlobFilter", "events-*{.ndjson,.ndjson.gz}")
         .option("maxFileAge", "36500d")  # one that an edge could not ship for a long time counts, too
         .option("maxFilesPerTrigger", options.max_files)
         .load(f"{files.root}/transactions")

@@ -174,6 +174,12 @@ enum cluster_stream {
 	CLUSTER_STREAM_SPARK = 1,     /* a Structured Streaming job makes it of the raw files */
 };
 
+enum cluster_raw {
+	CLUSTER_RAW_JSON = 0, /* events as they came, as lines of JSON */
+	CLUSTER_RAW_GZIP = 1, /* the same, compressed */
+	CLUSTER_RAW_NONE = 2, /* no such files; the tables have the events */
+};
+
 /* The systems of the cluster profile. Texts that the file has not, and that have no default, are NULL. */
 struct config_cluster {
 	bool on;         /* the file has the section: tables are in HDFS, made by Spark; customers in HBase */
@@ -183,8 +189,9 @@ struct config_cluster {
 	char *hdfs_user; /* with simple */
 	enum cluster_auth hdfs_auth;
 	char *hdfs_token_file; /* with token; its first line */
-	char *hbase_url;       /* of the REST gateway: "http://gateway:8080" */
-	char *hbase_prefix;    /* of the names of our tables; "punchcard_" unless set */
+	enum cluster_raw hdfs_raw;
+	char *hbase_url;    /* of the REST gateway: "http://gateway:8080" */
+	char *hbase_prefix; /* of the names of our tables; "punchcard_" unless set */
 	enum cluster_auth hbase_auth;
 	char *hbase_token_file;
 	struct config_strings spark_command; /* spark-sql and its own arguments, if any; [spark-sql] unless set */

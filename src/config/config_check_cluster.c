@@ -127,5 +127,8 @@ int config_check_cluster(const struct check *check)
 		rc = check_hdfs(check);
 	if (rc == 0)
 		rc = check_hbase(check);
+	if (rc == 0 && cluster->stream == CLUSTER_STREAM_SPARK && cluster->hdfs_raw == CLUSTER_RAW_NONE)
+		rc = FAIL(check, yamldoc_key("cluster.hdfs.raw"),
+			  "with stream: spark the table is made of raw events; expected json or gzip");
 	return rc == 0 ? check_spark(check) : rc;
 }

@@ -165,6 +165,8 @@ static const cyaml_schema_field_t ENGINE_FIELDS[] = {
 static const cyaml_strval_t AUTHS[] = {
 	{"simple", CLUSTER_AUTH_SIMPLE}, {"spnego", CLUSTER_AUTH_SPNEGO}, {"token", CLUSTER_AUTH_TOKEN}};
 static const cyaml_strval_t STREAMS[] = {{"punchcard", CLUSTER_STREAM_PUNCHCARD}, {"spark", CLUSTER_STREAM_SPARK}};
+static const cyaml_strval_t RAWS[] = {
+	{"json", CLUSTER_RAW_JSON}, {"gzip", CLUSTER_RAW_GZIP}, {"none", CLUSTER_RAW_NONE}};
 
 static const cyaml_schema_field_t HDFS_FIELDS[] = {
 	TEXT("url", REQUIRED, struct config, cluster.hdfs_url),
@@ -173,6 +175,8 @@ static const cyaml_schema_field_t HDFS_FIELDS[] = {
 	CYAML_FIELD_ENUM("auth", OPTIONAL | CYAML_FLAG_STRICT, struct config, cluster.hdfs_auth, AUTHS,
 			 CYAML_ARRAY_LEN(AUTHS)),
 	TEXT("token_file", OPTIONAL, struct config, cluster.hdfs_token_file),
+	CYAML_FIELD_ENUM("raw", OPTIONAL | CYAML_FLAG_STRICT, struct config, cluster.hdfs_raw, RAWS,
+			 CYAML_ARRAY_LEN(RAWS)),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t HBASE_FIELDS[] = {
@@ -342,12 +346,13 @@ const struct yamldoc_rule CONFIG_RULES[] = {
 	{.key = "cluster",
 	 .expected = "the keys edge, hdfs and hbase below it; and spark, stream and ship, if need be"},
 	{.key = "cluster.edge", .expected = "a name of a-z, 0-9, '_' and '-', at most 64 bytes"},
-	{.key = "cluster.hdfs", .expected = "the keys url, path, user, auth and token_file below it"},
+	{.key = "cluster.hdfs", .expected = "the keys url, path, user, auth, token_file and raw below it"},
 	{.key = "cluster.hdfs.url", .expected = "the URL of WebHDFS, such as http://namenode:9870"},
 	{.key = "cluster.hdfs.path", .expected = "a directory of HDFS, such as /user/punchcard"},
 	{.key = "cluster.hdfs.user", .expected = "a user's name"},
 	{.key = "cluster.hdfs.auth", .expected = "simple, spnego or token"},
 	{.key = "cluster.hdfs.token_file", .expected = "a file that holds the delegation token"},
+	{.key = "cluster.hdfs.raw", .expected = "json, gzip or none"},
 	{.key = "cluster.hbase", .expected = "the keys url, table_prefix, auth and token_file below it"},
 	{.key = "cluster.hbase.url", .expected = "the URL of HBase's REST gateway, such as http://gateway:8080"},
 	{.key = "cluster.hbase.table_prefix", .expected = "what our tables' names begin with, such as punchcard_"},

@@ -100,8 +100,10 @@ def test_items(pair):
 
 
 def test_items_of_the_same_id_at_two_edges(pc, tmp_path):
-    """Edges know nothing of each other's ids: at another time it is another order."""
+    """Edges know nothing of each other's ids: at another time it is another order. (That the source is both's was said by hand.)"""
     edges = [make_edge(pc, tmp_path / name, tmp_path / "lake", edge=name) for name in ("e1", "e2")]
+    (tmp_path / "lake/p/sources").mkdir(parents=True)
+    (tmp_path / "lake/p/sources/till").write_text("e1\ne2\n")
     for edge, item, time_s in zip(edges, ("latte", "tea"), (1_700_000_000, 1_700_000_600)):
         edge.put("a.txt", classic(5, item, 70, time_s))
         edge.collect()

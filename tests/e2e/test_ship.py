@@ -71,7 +71,9 @@ def test_collect_ships(edge):
     assert len(raw(edge)) == 4
 
 
-def test_raw_events_can_be_collected(edge, shop):
+@pytest.mark.parametrize("how", ["json", "gzip"])
+def test_raw_events_can_be_collected(edge, shop, how):
+    edge.write_config(cluster={**edge.cluster, "hdfs": {**edge.cluster["hdfs"], "raw": how}})
     edge.put("a.txt", "\n".join(LINES) + "\n")
     edge.collect()
     shop.config["sources"] = [{"name": "till", "dir": "spool", "format": "ndjson", "settle_ms": 0}]
@@ -84,6 +86,19 @@ def test_raw_events_can_be_collected(edge, shop):
         ("a.txt:2", 2, "tea"),
         ("a.txt:3", 0, "latte"),
     ]
+
+
+def test_raw_events_compressed_or_none(edge):
+    """gzip: the same lines in less room; none: no such files; and back, with nothing missing in the table."""
+    raws = edge.lake / "p/transactions/source=till"
+    for name, how in (("a", "gzip"), ("b", "none"), ("c", "json")):
+        edge.write_config(cluster={**edge.cluster, "hdfs": {**edge.cluster["hdfs"], "raw": how}})
+        edge.put(f"{name}.txt", "\n".join(LINES[:3]) + "\n")
+        edge.collect()
+    blocks = [f"events-e1-{block:012}-{block:012}.ndjson" for block in (1, 3)]
+    assert sorted(path.name for path in raws.iterdir()) == [f"{blocks[0]}.gz", blocks[1]]
+    assert [event["event_id"] for event in raw(edge)] == [f"{name}.txt:{line}" for name in "ac" for line in (1, 2, 3)]
+    assert len(rows(edge)) == 9
 
 
 def test_status(edge):

@@ -37,6 +37,11 @@ class Edge(Shop):
             "spark": {"command": [f"{SPARK}/bin/spark-sql"], "master": "local[2]", "conf": conf},
             "stream": stream,
         }
+        self.raw_of(cluster, "json")
+
+    def raw_of(self, cluster, how):
+        """What raw events are from now on: lines of JSON as they are, or compressed."""
+        cluster["hdfs"]["raw"] = how
         self.write_config(cluster=cluster)
 
     def rebuild(self, day):
@@ -44,6 +49,7 @@ class Edge(Shop):
         self.ok("rebuild", "--data-dt", day, timeout=TIMEOUT_S, env=env)
 
     def bring(self, name, classic, events):
+        self.raw_of(self.config["cluster"], "gzip" if name == "1" else "json")
         (self.dir / "till" / f"{name}.txt").write_text(classic)
         (self.dir / "web-2" / f"{name}.json").write_text(as_ndjson(events))
         self.collect()

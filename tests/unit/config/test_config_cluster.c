@@ -135,6 +135,10 @@ static void test_cluster_refused(void **state)
 		 "p.yaml:6: cluster.spark.database: 'A' is no database; expected a-z, 0-9 and '_', at most 64"},
 		{CLUSTER("  stream: storm\n"),
 		 "p.yaml:6: cluster.stream: 'storm' is not one of its values; expected punchcard or spark"},
+		{"version: 1\ncluster:\n  edge: a\n  hdfs: {url: 'http://nn:9870', raw: none}\n"
+		 "  hbase: {url: 'http://rest:8080'}\n  stream: spark\n",
+		 "p.yaml:4: cluster.hdfs.raw: with stream: spark the table is made of raw events; expected json or "
+		 "gzip"},
 		{CLUSTER("  ship: {max_mib: 0}\n"),
 		 "p.yaml:6: cluster.ship.max_mib: '0' is out of range; expected MiB, 1 to 4096"},
 	};

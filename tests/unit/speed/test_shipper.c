@@ -169,6 +169,43 @@ static void test_raw(void **state)
 	warehouse_close(lake);
 }
 
+static const char *const GZIPPED = "transactions/source=till/events-e1-000000000001-000000000002.ndjson.gz";
+
+static void read_gzipped(struct warehouse *lake, struct buf *out)
+{
+	struct error err = {0};
+	if (warehouse_read_all(lake, GZIPPED, 10000, out, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* Compressed: the same bytes each time; and what an earlier try left under the other name goes. */
+static void test_raw_gzip(void **state)
+{
+	(void)state;
+	struct warehouse *const lake = open_lake();
+	const struct ship_target target = target_of(lake, 1 << 20);
+	_cleanup_buf_ struct buf once = {0};
+	_cleanup_buf_ struct buf again = {0};
+	struct error err = {0};
+	shop->config->cluster.hdfs_raw = CLUSTER_RAW_GZIP;
+	struct shipper *const shipper = open_shipper(&ship_raw, &target);
+	add_block("till", 1, 2);
+	add_block("till", 11, 1);
+	const char *const plain = "transactions/source=till/events-e1-000000000001-000000000002.ndjson";
+	assert_int_equal(warehouse_put_bytes(lake, plain, SLICE("{}"), NULL), 0);
+	shipper->again = true;
+	write_all(shipper, 3);
+	assert_false(in_lake(plain));
+	assert_int_equal(count("SELECT count(*) FROM read_json('@/transactions/*/*.ndjson.gz')"), 3);
+	read_gzipped(lake, &once);
+	assert_int_equal(warehouse_remove(lake, GZIPPED, NULL), 0);
+	assert_int_equal(ship_raw.ship(shipper, reader, 1, 3, &err), 0);
+	read_gzipped(lake, &again);
+	assert_true(slice_equal((struct slice){once.data, once.len}, (struct slice){again.data, again.len}));
+	shipper_close(shipper);
+	warehouse_close(lake);
+}
+
 /* A large backlog is several shipments, none of them much over the size. */
 static void test_sizes(void **state)
 {
@@ -513,16 +550,9 @@ static void test_lost(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_journal_shop)
-	const struct CMUnitTest tests[] = {TEST(test_table),
-					   TEST(test_raw),
-					   TEST(test_sizes),
-					   TEST(test_plan),
-					   TEST(test_rows),
-					   TEST(test_faults),
-					   TEST(test_strangers),
-					   TEST(test_done_but_for_the_offset),
-					   TEST(test_lost),
-					   TEST(test_other_rows),
-					   TEST(test_rows_without_marks)};
+	const struct CMUnitTest tests[] = {
+		TEST(test_table), TEST(test_raw),        TEST(test_sizes),     TEST(test_plan),
+		TEST(test_rows),  TEST(test_faults),     TEST(test_strangers), TEST(test_done_but_for_the_offset),
+		TEST(test_lost),  TEST(test_other_rows), TEST(test_raw_gzip),  TEST(test_rows_without_marks)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
