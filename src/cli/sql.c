@@ -1,7 +1,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/reader.h"
-#include "serving/query_cluster.h"
+#include "serving/query.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -136,8 +136,7 @@ static int run_query(const struct deployment *deployment, struct slice sql, cons
 	if (rc < 0)
 		return cli_fail(&err);
 	const struct query_options options = {.format = arguments->format, .out = stdout, .watch = watch};
-	rc = deployment->config->cluster.on ? query_cluster_run(deployment, sql, &options, &err)
-					    : query_run(deployment, sql, &options, &err);
+	rc = query_run(deployment, sql, &options, &err);
 	const enum watch_reason reason = watch_stop(watch);
 	if (rc == 0)
 		return EXIT_OK;

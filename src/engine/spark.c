@@ -40,6 +40,7 @@ struct run {
 	struct buf said;
 	struct spark_progress progress;
 	bool begun;       /* a statement has begun */
+	bool ended;       /* the last one has ended */
 	int64_t asked_ms; /* when it was asked to end; 0: it was not */
 	bool killed;
 	int rc; /* the first error of ours, with … */
@@ -156,7 +157,10 @@ static void take_row(struct run *run, struct slice line)
 	int64_t number;
 	if (line.len > MARK.len && memcmp(line.data, MARK.data, MARK.len) == 0 &&
 	    integer_parse(line.data + MARK.len, line.len - MARK.len, &number) == 0 && number >= 0 &&
-	    number < (int64_t)n) {
+	    number <= (int64_t)n) {
+		run->ended = number == (int64_t)n;
+		if (run->ended)
+			return;
 		run->begun = true;
 		run->progress = (struct spark_progress){
 			.statement = (unsigned)number, .statements = n, .what = run->script->statements[number].what};
@@ -332,12 +336,6 @@ static void release(struct run *run)
 	buf_release(&run->said);
 }
 
-/* Whether it has begun the last statement: an end without is no success, whatever the exit code says. */
-static bool came_to_the_end(const struct run *run)
-{
-	return run->script->n == 0 || (run->begun && run->progress.statement + 1 == run->script->n);
-}
-
 static int run_script(struct run *run, struct error *err)
 {
 	int rc = spark_files_write(run->options, run->script, &run->files, err);
@@ -350,7 +348,8 @@ static int run_script(struct run *run, struct error *err)
 		*err = run->error;
 		return run->rc;
 	}
-	if (status == 0 && came_to_the_end(run))
+	/* An end without the last mark is none, whatever the exit code says: rows may be missing. */
+	if (status == 0 && run->ended)
 		return 0;
 	const struct spark_statement *const statement =
 		run->begun ? &run->script->statements[run->progress.statement] : NULL;

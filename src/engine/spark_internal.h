@@ -31,7 +31,7 @@ struct spark_script {
 /* Adds an empty statement, which spark_script_free frees once it is counted (script->n++). NULL: out of memory. */
 struct spark_statement *spark_script_new_statement(struct spark_script *script, const char *what);
 
-/* What stands in the row of stdout that tells of a statement's begin, before its number. */
+/* What stands in the row of stdout that tells of a statement's begin, before its number; behind the last one, how many there are. */
 #define SPARK_MARK "punchcard-statement "
 
 /* What Spark is told, in a directory of its own. */

@@ -148,5 +148,5 @@ int spark_script_text(const struct spark_script *script, struct buf *out)
 		if (rc == 0)
 			rc = buf_append_text(out, ";\n");
 	}
-	return rc;
+	return rc < 0 ? rc : buf_printf(out, "SELECT '" SPARK_MARK "%u';\n", script->n);
 }

@@ -1,5 +1,5 @@
 /*
- * A query of a person, over all tables of a deployment, locked down.
+ * A query of a person, over all tables of a deployment, locked down: by DuckDB on one machine, by Spark on a cluster (engine/sql.h).
  *
  *     rc = query_run(deployment, SLICE("SELECT * FROM loyalty"), &(struct query_options){.out = stdout}, err);
  *
@@ -7,6 +7,10 @@
  * only, and settings cannot be changed. Every query has an engine of its own, with the memory limit and threads of
  * punchcard.yaml; it spills to a directory of its own in $TMPDIR (or /var/tmp), at most QUERY_SPILL_MAX_MIB, never into the
  * deployment, which may be read-only.
+ *
+ * On a cluster it is one statement (engine/spark.h, spark_script_add_query). Of transactions_cln it sees the files that count: those of
+ * shipments that are whole. Rows come when Spark has ended, and are printed as those of one machine. Starting Spark takes some ten
+ * seconds. Tables that are missing are made first, and partitions that others have added are registered.
  */
 #ifndef PUNCHCARD_SERVING_QUERY_H
 #define PUNCHCARD_SERVING_QUERY_H
@@ -32,7 +36,8 @@ struct query_options {
  * Runs the statements of `sql` (";" between them) in order and prints their results, an empty line between two. None is
  * run unless all parse and may run; then it stops at the first error. Errors: ERROR_USAGE (not a reading statement, or none
  * at all), ERROR_SQL (the message shows the line, and for an unknown table those that there are), ERROR_CORRUPT (names the
- * file and what mends it), ERROR_INTERRUPTED (the watch), ERROR_NO_MEMORY, ERROR_NO_SPACE, ERROR_IO (the output). When a
+ * file and what mends it), ERROR_INTERRUPTED (the watch), ERROR_NO_MEMORY, ERROR_NO_SPACE, ERROR_IO (the output); on a cluster also
+ * ERROR_LIMIT (more columns than SQL_SPARK_COLUMNS_MAX), and those of spark_run, the session and the warehouse. When a
  * file vanishes because its table is replaced at that moment and nothing was printed yet, all is run again, up to
  * QUERY_ATTEMPTS times.
  */

@@ -23,6 +23,7 @@ struct watch {
 	int stop_fd;
 	pthread_mutex_t lock; /* of what follows */
 	struct engine *engine;
+	struct sql *sql;
 	bool all_engines;
 	enum watch_reason reason;
 };
@@ -34,6 +35,8 @@ static void interrupt(struct watch *watch, enum watch_reason reason)
 		watch->reason = reason;
 	if (watch->reason != WATCH_NONE && watch->engine)
 		engine_interrupt(watch->engine);
+	if (watch->reason != WATCH_NONE && watch->sql)
+		sql_stop(watch->sql);
 	if (watch->reason != WATCH_NONE && watch->all_engines)
 		engine_interrupt_all();
 	pthread_mutex_unlock(&watch->lock);
@@ -142,6 +145,16 @@ void watch_engine(struct watch *watch, struct engine *engine)
 		return;
 	pthread_mutex_lock(&watch->lock);
 	watch->engine = engine;
+	pthread_mutex_unlock(&watch->lock);
+	interrupt(watch, WATCH_NONE);
+}
+
+void watch_sql(struct watch *watch, struct sql *sql)
+{
+	if (!watch)
+		return;
+	pthread_mutex_lock(&watch->lock);
+	watch->sql = sql;
 	pthread_mutex_unlock(&watch->lock);
 	interrupt(watch, WATCH_NONE);
 }

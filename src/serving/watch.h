@@ -17,7 +17,7 @@
 #define PUNCHCARD_SERVING_WATCH_H
 
 #include "base/error.h"
-#include "engine/engine.h"
+#include "engine/sql.h"
 
 enum watch_reason {
 	WATCH_NONE,
@@ -31,6 +31,8 @@ struct watch;
 int watch_start(unsigned timeout_s, struct watch **out, struct error *err);
 /* The engine to interrupt, or NULL. One that is set after the signal came is interrupted at once. watch may be NULL. */
 void watch_engine(struct watch *watch, struct engine *engine);
+/* The same of what stops by sql_stop. */
+void watch_sql(struct watch *watch, struct sql *sql);
 /* From now on a signal interrupts every engine of the process (engine_interrupt_all), for who does not hold them himself. */
 void watch_all_engines(struct watch *watch);
 /* Why the engine was interrupted, so far. watch may be NULL. */

@@ -25,6 +25,7 @@ from history import CLUB, History, as_ndjson, history_shop, judge  # noqa: E402
 
 SPARK = os.environ.get("PUNCHCARD_SPARK")
 BUILD = pathlib.Path(PUNCHCARD).parent.parent
+CONFORMANCE = BUILD / "tests/conformance_sql"
 JOB = pathlib.Path(os.environ.get("PUNCHCARD_SPARK_JOB", BUILD / "tests/spark_job"))
 FOLD = pathlib.Path(PUNCHCARD).with_name("punchcard-fold")
 TIMEOUT_S = 900
@@ -49,16 +50,18 @@ class Cluster:
             "spark.sql.shuffle.partitions=4",
         ]
 
-    def start(self, *args):
-        env = environment(
+    def environment(self):
+        return environment(
             SPARK_HOME=str(pathlib.Path(SPARK).resolve()),
             SPARK_LOCAL_IP="127.0.0.1",
             SPARK_CONF_DIR="/nonexistent",
             PUNCHCARD_FOLD=str(FOLD),
             TMPDIR=str(self.dir / "tmp"),
         )
+
+    def start(self, *args):
         command = [str(JOB), *map(str, args), f"{SPARK}/bin/spark-sql", "local[2]", *self.settings]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment(), text=True)
 
     def run(self, *args, code=0):
         process = self.start(*args)
@@ -138,6 +141,15 @@ def check_tables(shop, cluster, day, tmp_path):
 @pytest.fixture
 def cluster(tmp_path):
     return Cluster(tmp_path / "cluster")
+
+
+def test_conformance(tmp_path, cluster):
+    """What every SQL engine must do (tests/conformance/sql.c)."""
+    done = subprocess.run(
+        [CONFORMANCE, "spark", tmp_path / "suite", f"{SPARK}/bin/spark-sql", "local[2]", *cluster.settings],
+        env=cluster.environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
 
 def test_coffee(pc, tmp_path, cluster):  # noqa: F811

@@ -120,7 +120,7 @@ static void test_what_it_is_told(void **state)
 		"[ -z \"$(cat)\" ] || exit 7\n"
 		"ls /proc/self/fd | wc -l >&9\n"
 		"echo 'punchcard-statement 0'; echo 'a row of nobody'; echo 'punchcard-statement 1'\n"
-		"echo 'CodeCache: size=49152Kb'; echo; echo '{\"a\":1}'\n"
+		"echo 'CodeCache: size=49152Kb'; echo; echo '{\"a\":1}'; echo 'punchcard-statement 2'\n"
 		"printf '\\r[Stage 3:====>    (5 + 2) / 20]\\r   \\n' >&2",
 		script, &err);
 	assert_int_equal(rc, 0);
@@ -135,6 +135,7 @@ static void test_what_it_is_told(void **state)
 	assert_non_null(strstr(text, "\nspark.sql.error.messageFormat STANDARD\n"));
 	assert_non_null(
 		strstr(text, "SELECT 'punchcard-statement 0';\nSELECT 'ä';\nSELECT 'punchcard-statement 1';\n"));
+	assert_non_null(strstr(text, "\n);\nSELECT 'punchcard-statement 2';\n"));
 	assert_non_null(strstr(text, "'ignoreNullFields', 'false'"));
 	assert_non_null(strstr(text, "/spark-"));
 	assert_non_null(strstr(text, "\nC.UTF-8 keeper\n"));
@@ -171,7 +172,7 @@ static void test_progress(void **state)
 		bench,
 		"echo 'punchcard-statement 0'; echo 'punchcard-statement 1'\n"
 		"printf '\\r[Stage 3:====>    (5 + 2) / 20]' >&2; printf '\\r[Stage 3:=====>   (6 + 2) / 20]\\r' >&2\n"
-		"sleep 0.6",
+		"sleep 0.6; echo 'punchcard-statement 2'",
 		script, &err);
 	assert_int_equal(rc, 0);
 	assert_int_equal(bench->progress.statement, 1);
@@ -285,6 +286,11 @@ static void test_failures(void **state)
 {
 	struct bench *const bench = *state;
 	expect_failure(bench, "echo 'punchcard-statement 0'; exit 0", ERROR_SQL, "exit code 0 while: a thing");
+	/* Half a row, and a good end: it has not told all. */
+	expect_failure(bench, "echo 'punchcard-statement 1'; printf '{\"a\":'; exit 0", ERROR_SQL,
+		       "exit code 0 while: a thing");
+	expect_failure(bench, "echo 'punchcard-statement 1'; printf '{\"a\":'; echo 'punchcard-statement 2'", ERROR_SQL,
+		       "exit code 0 while: a thing");
 	expect_failure(bench, "echo 'Exception in thread \"main\" java.lang.X: no master' >&2; exit 1", ERROR_SQL,
 		       "exit code 1: Exception in thread \"main\" java.lang.X: no master");
 	expect_failure(bench, "echo 'java.io.IOException: No space left on device' >&2; exit 1", ERROR_NO_SPACE,
