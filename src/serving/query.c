@@ -47,7 +47,8 @@ static int check_json(struct slice text, struct error *err)
 int query_print(struct sql *sql, struct slice text, const struct query_options *options, bool *printed,
 		struct error *err)
 {
-	struct printing printing = {.options = options, .printed = printed};
+	struct printing printing = {.options = options};
+	printing.printed = printed;
 	/* A query without a byte is one, too: it is refused. */
 	const struct slice query = text.data ? text : SLICE("");
 	int rc = options->format == TABLE_JSON ? check_json(query, err) : 0;
