@@ -8,23 +8,30 @@
 #include <getopt.h>
 #include <string.h>
 
-static const char USAGE[] = "usage: punchcard [-C DIR] doctor [--json]\n"
-			    "\n"
-			    "Looks whether all is well: with the machine (clock, descriptors, DuckDB), with the "
-			    "deployment (rights, free space, both\n"
-			    "files, models, journal and view, the daemon), and on a cluster with each system that "
-			    "punchcard.yaml names: HDFS, HBase,\n"
-			    "Spark, Java, and what this edge has shipped. One line a check: ok, warn or FAIL, what was "
-			    "found, and what to do.\n"
-			    "\n"
-			    "It changes nothing, but puts a small file into HDFS and a cell into HBase and takes them "
-			    "away again. A system that\n"
-			    "does not answer costs some seconds. It also works with a punchcard.yaml that does not.\n"
-			    "\n"
-			    "exit codes: 0 nothing fails, though there may be warnings; 1 something does; 2 usage\n";
+static const char USAGE[] =
+	"usage: punchcard [-C DIR] doctor [--json] [--deep]\n"
+	"\n"
+	"Looks whether all is well: with the machine (clock, descriptors, DuckDB), with the "
+	"deployment (rights, free space, both\n"
+	"files, models, journal and view, the daemon), and on a cluster with each system that "
+	"punchcard.yaml names: HDFS, HBase,\n"
+	"Spark, Java, and what this edge has shipped. One line a check: ok, warn or FAIL, what was "
+	"found, and what to do.\n"
+	"\n"
+	"It changes nothing, but puts a small file into HDFS and a cell into HBase and takes them "
+	"away again. A system that\n"
+	"does not answer costs some seconds. It also works with a punchcard.yaml that does not.\n"
+	"\n"
+	"  --json  all checks as one JSON object\n"
+	"  --deep  on a cluster, besides: start Spark once, ask the metastore, and send an order through "
+	"punchcard-fold on an\n"
+	"          executor; half a minute\n"
+	"\n"
+	"exit codes: 0 nothing fails, though there may be warnings; 1 something does; 2 usage\n";
 
 static const struct option OPTIONS[] = {
 	{"json", no_argument, NULL, 'j'},
+	{"deep", no_argument, NULL, 'd'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -57,23 +64,26 @@ static void json_check(void *context, const struct doctor_check *check)
 static int run(const struct cli *cli, int argc, char **argv)
 {
 	bool as_json = false;
+	bool deep = false;
 	opterr = 0;
 	for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
-		if (option != 'j')
+		if (option == '?')
 			return cli_usage_error("doctor", "unknown option '%s'", argv[optind - 1]);
-		as_json = true;
+		as_json = as_json || option == 'j';
+		deep = deep || option == 'd';
 	}
 	if (optind < argc)
 		return cli_usage_error("doctor", "it takes no arguments");
 	if (!as_json)
-		return doctor_run(cli->dir, clock_now_us(), print_check, NULL) == DOCTOR_FAIL ? EXIT_FAILED : EXIT_OK;
+		return doctor_run(cli->dir, clock_now_us(), deep, print_check, NULL) == DOCTOR_FAIL ? EXIT_FAILED
+												    : EXIT_OK;
 	struct json out;
 	struct error err = {0};
 	json_to_file(&out, stdout);
 	json_object(&out);
 	json_key(&out, "checks");
 	json_array(&out);
-	const enum doctor_result worst = doctor_run(cli->dir, clock_now_us(), json_check, &out);
+	const enum doctor_result worst = doctor_run(cli->dir, clock_now_us(), deep, json_check, &out);
 	json_end_array(&out);
 	json_key(&out, "ok");
 	json_bool(&out, worst != DOCTOR_FAIL);

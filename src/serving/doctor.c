@@ -255,11 +255,13 @@ static void check_deployment(struct doctor *doctor, const struct error *config_e
 		doctor_edge_journal(doctor);
 	if (deployment->config && deployment->config->cluster.on)
 		doctor_cluster(doctor);
+	if (doctor->deep && deployment->config && deployment->programme && deployment->config->cluster.on)
+		doctor_deep(doctor);
 }
 
-enum doctor_result doctor_run(const char *dir, int64_t now_us, doctor_fn *take, void *context)
+enum doctor_result doctor_run(const char *dir, int64_t now_us, bool deep, doctor_fn *take, void *context)
 {
-	struct doctor doctor = {.now_us = now_us, .take = take, .context = context};
+	struct doctor doctor = {.now_us = now_us, .take = take, .context = context, .deep = deep};
 	struct deployment *deployment = NULL;
 	struct error config_err = {0};
 	struct error programme_err = {0};

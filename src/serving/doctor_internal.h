@@ -13,6 +13,7 @@ struct doctor {
 	doctor_fn *take;
 	void *context;
 	enum doctor_result worst;
+	bool deep;
 	bool has_status;
 	struct status status;
 };
@@ -22,6 +23,8 @@ void doctor_tell(struct doctor *doctor, const char *name, enum doctor_result res
 		 const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* The systems of the cluster; config is there. */
 void doctor_cluster(struct doctor *doctor);
+/* doctor_deep.c: Spark, by starting it; config and programme are there. */
+void doctor_deep(struct doctor *doctor);
 
 /* doctor_edge.c: what collecting would be refused for. Config is there, and what was told before is not told again. */
 
