@@ -92,19 +92,29 @@ static size_t byte_of(struct slice text, int64_t index)
 }
 
 /* The place in the statement that the complaint is about. */
-static bool find_place(const struct complaint *complaint, struct slice sql, size_t *at)
+static bool find_place(const struct complaint *complaint, const struct spark_statement *statement, size_t *at)
 {
+	const struct slice sql = {statement->sql.data, statement->sql.len};
 	struct json_object *const contexts = json_object_object_get(complaint->json, "queryContext");
 	if (!json_object_is_type(contexts, json_type_array))
 		return false;
 	struct json_object *const context = json_object_array_get_idx(contexts, 0);
 	const char *const type = json_object_get_string(json_object_object_get(context, "objectType"));
+	const char *const fragment = json_object_get_string(json_object_object_get(context, "fragment"));
 	const int64_t index = json_object_get_int64(json_object_object_get(context, "startIndex"));
-	/* A type: of a view, whose text is not the statement's. */
-	if (!type || *type || index < 1)
+	if (!type || index < 1)
 		return false;
-	*at = byte_of(sql, index);
-	return *at < sql.len;
+	if (!*type) {
+		*at = byte_of(sql, index);
+		return *at < sql.len;
+	}
+	/* A type: of a view. That of a model that is cached begins with its first word; another view has not the same there. */
+	size_t begin = statement->model_at;
+	while (begin < sql.len && strchr(" \t\r\n", sql.data[begin]))
+		begin++;
+	*at = begin + byte_of((struct slice){sql.data + begin, sql.len - begin}, index);
+	return fragment && *fragment && strlen(fragment) <= sql.len - *at &&
+	       memcmp(sql.data + *at, fragment, strlen(fragment)) == 0;
 }
 
 /* Of a syntax error Spark tells only the word at which it gave up: its place is known when the statement has it once. */
@@ -132,7 +142,7 @@ static int tell_of_model(const struct spark_statement *statement, const struct c
 {
 	const struct slice sql = {statement->sql.data, statement->sql.len};
 	size_t at;
-	if ((!find_place(complaint, sql, &at) && !find_word(complaint, sql, &at)) || at < statement->model_at ||
+	if ((!find_place(complaint, statement, &at) && !find_word(complaint, sql, &at)) || at < statement->model_at ||
 	    at >= statement->model_at + statement->model.len)
 		return error_set(err, code, "%s: %.*s", statement->path, (int)complaint->message.len,
 				 complaint->message.data);

@@ -222,6 +222,19 @@ static void test_error_of_a_model(void **state)
 						    "                       ^",
 						    bench->dir);
 	assert_string_equal(err.message, expected);
+	/* In the text of a view that is cached, which begins with the model's first word; or of another one, which is not the model. */
+	for (int i = 0; i < 2; i++) {
+		_cleanup_free_ char *said = text_printf("echo 'punchcard-statement 1'\n"
+							"printf '{\\n  \"errorClass\" : \"X\",\\n  \"messageTemplate\" "
+							": \"No.\",\\n  \"queryContext\" : [ "
+							"{\\n    \"objectType\" : \"VIEW\",\\n    \"objectName\" : "
+							"\"v\",\\n    \"startIndex\" : 33,\\n    "
+							"\"fragment\" : \"%s\"\\n  } ]\\n}\\n' >&2; exit 1",
+							i ? "elsewhere" : "nowhere");
+		assert_int_equal(run(bench, said, script, &err), ERROR_SQL);
+		_cleanup_free_ char *where = text_printf("%s/m.sql%s: No.", bench->dir, i ? "" : ":3");
+		assert_memory_equal(err.message, where, strlen(where));
+	}
 	/* Of our own part of the statement, or of none: the file at least. */
 	rc = run(bench,
 		 "echo 'punchcard-statement 1'\n"
