@@ -31,14 +31,19 @@ def take_over_e2e():
 
 
 take_over_e2e()
+SPARK_TESTS = ROOT / "tests/spark"
 
 
 # Of two processes (--dist loadgroup) each has servers of its own, and no server is started twice: one has those tests that need HBase or Kafka.
+# What needs no server (tests/spark) is done by whoever has time.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        is_other = {"hbase", "kafka"} & set(item.fixturenames)
-        item.add_marker(pytest.mark.xdist_group("hbase" if is_other else "hdfs"))
+        names = set(item.fixturenames)
+        if {"hbase", "kafka"} & names:
+            item.add_marker(pytest.mark.xdist_group("hbase"))
+        elif {"hdfs", "cluster"} & names and SPARK_TESTS not in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("hdfs"))
 
 
 @pytest.fixture(scope="session")
