@@ -48,6 +48,22 @@ int consumers_read_journal(struct consumers *all, uint64_t *first, struct histor
 	return rc;
 }
 
+/* Where a day begins may have changed with the programme; what is written stays where it is. The view is read by who calls. */
+static void warn_of_zone(struct consumers *all)
+{
+	struct programme *kept = NULL;
+	struct error lost = {0};
+	/* One that is not kept any more, or cannot be read, says nothing. */
+	if (view_writer_programme(all->view, all->deployment, &kept, &lost) == 0 && kept &&
+	    strcmp(tz_name(kept->timezone), tz_name(all->deployment->programme->timezone)) != 0)
+		LOG_WARNING("the programme's timezone has changed: points and days of the whole history go by the new "
+			    "one, but "
+			    "rows of transactions_cln that were written before keep the data_dt of the old one",
+			    log_text("before", tz_name(kept->timezone)),
+			    log_text("now", tz_name(all->deployment->programme->timezone)));
+	programme_free(kept);
+}
+
 /* The offset that the view goes on from. It is made again when the journal has no longer what it needs, or when the programme
  * has changed: what serves is always what the batch layer would compute. */
 static int make_current(struct consumers *all, uint64_t *offset, struct error *err)
@@ -70,6 +86,8 @@ static int make_current(struct consumers *all, uint64_t *offset, struct error *e
 		rc = view_writer_is_current(all->view, all->deployment->programme, &current, err);
 	if (rc == 0)
 		rc = view_writer_other_hash(all->view, all->deployment->programme, other, err);
+	if (rc == 0 && other[0])
+		warn_of_zone(all);
 	view_read_end(all->view);
 	atomic_store(&all->has_marked, marked > 0);
 	if (rc < 0 || (current && *offset >= first && *offset <= journal.next))

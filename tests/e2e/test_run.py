@@ -175,6 +175,17 @@ def test_programme_changes_while_it_runs(shop):
     shop.ok("audit")
 
 
+def test_another_timezone_is_warned_of(shop):
+    shop.put("orders.txt", lines(10))
+    shop.collect()
+    programme = shop.dir / "programme.yaml"
+    text = programme.read_text()
+    replace(programme, text.replace('"UTC"', '"America/New_York"'))
+    said = shop.ok("collect", "--once").err
+    assert "timezone has changed" in said and "America/New_York" in said and "UTC" in said
+    assert "timezone" not in shop.ok("collect", "--once").err
+
+
 def test_reload(shop):
     with Daemon(shop) as daemon:
         config = shop.dir / "punchcard.yaml"
