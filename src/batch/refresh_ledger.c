@@ -233,6 +233,14 @@ int refresh_ledger(struct refresh *refresh, uint64_t *rewritten, struct error *e
 	ledger_names_free(rewriting.names[0]);
 	ledger_names_free(rewriting.names[1]);
 	free(rewriting.old_days);
+	if (err && (rc == ERROR_SQL || rc == ERROR_CORRUPT || rc == ERROR_NOT_FOUND || rc == ERROR_IO)) {
+		const struct error old = *err;
+		return error_set(
+			err, rc,
+			"writing the table ledger: %s; a file of it is missing or damaged: `punchcard audit` tells "
+			"which, and `punchcard rebuild` makes all tables again",
+			old.message);
+	}
 	if (rc < 0)
 		return error_prefix(err, "writing the table ledger");
 	*rewritten = n;

@@ -400,6 +400,22 @@ def test_a_refresh_mends_a_damaged_file(shop, table):
     assert refresh(shop, "2023-11-16")["unchanged"]
 
 
+def test_a_refresh_without_a_file_of_the_ledger(shop):
+    """A late order of a day whose file is gone: the message says what makes it again."""
+    shop.put("a.txt", lines(50, step=7200))
+    shop.collect()
+    refresh(shop, "2023-11-16")
+    (path,) = (shop.warehouse / "ledger/data_dt=2023-11-15").glob("ledger-*")
+    path.unlink()
+    shop.put("late.txt", classic(1, "latte", 70, 1_700_000_000 + 86400))
+    shop.collect()
+    result = shop.run("refresh", "--data-dt", "2023-11-17")
+    assert result.code == 1 and "ledger/data_dt=2023-11-15" in result.err, result
+    assert "punchcard rebuild" in result.err
+    rebuild(shop, "2023-11-17")
+    shop.ok("audit")
+
+
 def test_models_are_there(shop):
     """Names come from customers_cln, by an edited model, in a rebuild too."""
     shop.customers('1,3,Anna,a@x.org,2019-01-04,"111",1990-05-29,F,1990\n')
