@@ -100,6 +100,44 @@ static int spawn_bound(char *const *argv, char *const *envp, const char *dir, in
 	return errnum;
 }
 
+/* In the group of the child, until that is killed: ends the group when the other end of its stdin closes, which only this process has. */
+static void start_guard(struct child *child)
+{
+	char *const argv[] = {"sh", "-c", "trap '' TERM; read -r nothing; kill -KILL 0", NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	int life[2];
+	sigemptyset(&none);
+	if (pipe2(life, O_CLOEXEC) < 0)
+		return;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	int rc = posix_spawn_file_actions_adddup2(&actions, life[0], STDIN_FILENO);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	if (rc == 0)
+		rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	if (rc == 0)
+		rc = posix_spawnattr_setpgroup(&attributes, child->pid);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigmask(&attributes, &none);
+	if (rc == 0)
+		rc = posix_spawn(&child->guard, "/bin/sh", &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	close(life[0]);
+	/* Without one, the program alone is bound. */
+	if (rc != 0) {
+		close(life[1]);
+		child->guard = 0;
+		return;
+	}
+	child->guard_fd = life[1];
+}
+
 typedef int spawn_fn(char *const *argv, char *const *envp, const char *dir, int out, int err, pid_t *pid);
 
 static int start(spawn_fn *how, char *const *argv, char *const *envp, const char *dir, struct child *child,
@@ -115,7 +153,7 @@ static int start(spawn_fn *how, char *const *argv, char *const *envp, const char
 	cleanup_close(&out[1]);
 	cleanup_close(&said[1]);
 	if (errnum == 0) {
-		*child = (struct child){.pid = pid, .out_fd = out[0], .err_fd = said[0]};
+		*child = (struct child){.pid = pid, .out_fd = out[0], .err_fd = said[0], .guard_fd = -1};
 		return 0;
 	}
 	cleanup_close(&out[0]);
@@ -130,7 +168,10 @@ int child_start(char *const *argv, char *const *envp, const char *dir, struct ch
 
 int child_start_bound(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err)
 {
-	return start(spawn_bound, argv, envp, dir, child, err);
+	const int rc = start(spawn_bound, argv, envp, dir, child, err);
+	if (rc == 0)
+		start_guard(child);
+	return rc;
 }
 
 bool child_has_ended(const struct child *child, siginfo_t *how)
@@ -139,20 +180,24 @@ bool child_has_ended(const struct child *child, siginfo_t *how)
 	return waitid(P_PID, (id_t)child->pid, how, WEXITED | WNOHANG | WNOWAIT) == 0 && how->si_pid == child->pid;
 }
 
-int child_reap(struct child *child)
-{
-	int status = 0;
-	kill(-child->pid, SIGKILL);
-	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	child->pid = 0;
-	return status;
-}
-
 static void close_fd(int *fd)
 {
 	cleanup_close(fd);
 	*fd = -1;
+}
+
+int child_reap(struct child *child)
+{
+	int status = 0;
+	kill(-child->pid, SIGKILL);
+	while (child->guard && waitpid(child->guard, NULL, 0) < 0 && errno == EINTR)
+		;
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	child->pid = 0;
+	child->guard = 0;
+	close_fd(&child->guard_fd);
+	return status;
 }
 
 void child_close(struct child *child)

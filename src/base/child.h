@@ -22,17 +22,20 @@ struct child {
 	pid_t pid;  /* 0: none runs */
 	int out_fd; /* -1: closed, as the next one */
 	int err_fd;
+	pid_t guard; /* of one that is bound; 0: none, as guard_fd is then not open */
+	int guard_fd;
 };
-#define CHILD_NONE                         \
-	{                                  \
-		.out_fd = -1, .err_fd = -1 \
+#define CHILD_NONE                                         \
+	{                                                  \
+		.out_fd = -1, .err_fd = -1, .guard_fd = -1 \
 	}
 
 /* argv[0] is a path or a name to be found in PATH; envp NULL: our own; it runs in `dir`. What the system says when it cannot
  * (ERROR_NOT_FOUND, ERROR_IO …), and then *child is as it was. */
 int child_start(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err);
 /* The same, and the program itself is killed when the thread that started it ends, however that comes: it does not go on writing for a
- * process that is no more. What it has started then is its own affair. */
+ * process that is no more. When this process ends, so is what it has started, as far as that stayed in its group: a small shell beside it
+ * (`guard`) hears of the end. */
 int child_start_bound(char *const *argv, char *const *envp, const char *dir, struct child *child, struct error *err);
 /* Whether it has ended, and how. It is not reaped: its number names its group until child_reap. */
 bool child_has_ended(const struct child *child, siginfo_t *how);

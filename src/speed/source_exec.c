@@ -2,7 +2,7 @@
  * The source "exec": what a program prints.
  *
  * The program leads a process group of its own, so that what it has started can be stopped with it; when this process is killed, so
- * is the program. It is started again when it ends. What it wrote is taken whatever happens: it waits in the pipe, in the window, or,
+ * is the group. It is started again when it ends. What it wrote is taken whatever happens: it waits in the pipe, in the window, or,
  * when this process dies, is written to nobody.
  */
 #include "speed/metrics.h"

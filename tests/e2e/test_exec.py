@@ -1,7 +1,5 @@
 """What a program prints, into the daemon: started again, killed with it, and what status says of it."""
 
-import os
-
 from conftest import classic
 from daemon import Daemon, wait_for
 
@@ -10,11 +8,10 @@ T0 = 1_700_000_000
 
 def is_there(pid):
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            return " Z " not in stat.read()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-        return " Z " not in stat.read()
 
 
 def take_from(shop, script):
@@ -24,7 +21,11 @@ def take_from(shop, script):
 
 
 def test_it_is_killed_with_the_daemon(shop):
-    take_from(shop, f"printf '%s\\n' '{classic(1, 'latte', 3, T0).strip()}'\necho $$ > pid\nexec sleep 1000\n")
+    take_from(
+        shop,
+        f"printf '%s\\n' '{classic(1, 'latte', 3, T0).strip()}'\n"
+        "sleep 1000 &\necho $! > its_own\necho $$ > pid\nexec sleep 1000\n",
+    )
     pid_file = shop.dir / "pid"
     with Daemon(shop) as daemon:
         pid = int(wait_for("a program", lambda: pid_file.exists() and pid_file.read_text(encoding="utf-8").strip()))
@@ -35,3 +36,5 @@ def test_it_is_killed_with_the_daemon(shop):
         assert (source["type"], source["lines"], bool(source["last_taken"])) == ("exec", 1, True)
         daemon.kill()
         wait_for("its end", lambda: not is_there(pid))
+        its_own = int((shop.dir / "its_own").read_text(encoding="utf-8"))
+        wait_for("the end of what it started", lambda: not is_there(its_own))
