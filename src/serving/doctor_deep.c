@@ -12,6 +12,7 @@ static const char *const NAMES[] = {
 	[TRIAL_START] = "Spark, tried",
 	[TRIAL_METASTORE] = "metastore",
 	[TRIAL_FOLD] = "kernel on Spark",
+	[TRIAL_DONE] = "Spark",
 };
 
 static const char *advice_of(enum trial_step step, int code)
@@ -41,7 +42,7 @@ static void tell_good(struct doctor *doctor, const struct cluster_trial *trial)
 		[TRIAL_METASTORE] = "it answers",
 		[TRIAL_FOLD] = "an order went through punchcard-fold",
 	};
-	for (enum trial_step step = TRIAL_START; step < trial->failed; step++)
+	for (enum trial_step step = TRIAL_START; step < TRIAL_DONE && step < trial->failed; step++)
 		doctor_tell(doctor, NAMES[step], DOCTOR_OK, NULL, "%s, in %.1f s", FOUND[step],
 			    (double)trial->took_us[step] / 1e6);
 }
@@ -49,13 +50,13 @@ static void tell_good(struct doctor *doctor, const struct cluster_trial *trial)
 void doctor_deep(struct doctor *doctor)
 {
 	const struct deployment *const deployment = doctor->deployment;
-	struct cluster_trial trial;
+	struct cluster_trial trial = {.failed = TRIAL_START};
 	struct error err = {0};
 	_cleanup_free_ char *programme = text_printf("%s/programme.yaml", deployment->dir);
 	if (!programme)
 		return;
 	const int rc = cluster_try_spark(deployment, programme, LIMIT_S, &trial, &err);
 	tell_good(doctor, &trial);
-	if (rc < 0)
+	if (rc < 0 && trial.failed <= TRIAL_DONE)
 		doctor_tell(doctor, NAMES[trial.failed], DOCTOR_FAIL, advice_of(trial.failed, rc), "%s", err.message);
 }
