@@ -1,13 +1,10 @@
 #include "batch/simulate.h"
 
-#include "base/file.h"
 #include "batch/files_lock.h"
 #include "batch/simulate_internal.h"
 #include "engine/engine.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* The file is written from rows that come one after the other: that needs little. */
 #define FILE_MEMORY_MIB 256u
@@ -127,7 +124,7 @@ static void stop_rows(void *context, void *state)
 
 /* ---- the file ---- */
 
-static int copy_rows(struct engine *engine, struct file_rows *rows, const char *path, struct error *err)
+static int register_rows(struct engine *engine, struct file_rows *rows, struct error *err)
 {
 	const struct engine_source source = {
 		.name = "simulated_rows",
@@ -138,53 +135,23 @@ static int copy_rows(struct engine *engine, struct file_rows *rows, const char *
 		.stop = stop_rows,
 		.context = rows,
 	};
-	_cleanup_buf_ struct buf sql = {0};
-	if (buf_append_text(&sql, "COPY (SELECT * FROM simulated_rows()) TO ") < 0 || engine_quote(&sql, path) < 0 ||
-	    buf_append_text(&sql, " (FORMAT parquet, COMPRESSION zstd)") < 0 || !buf_text(&sql))
-		return error_no_memory(err, sql.len);
-	const int rc = engine_register_source(engine, &source, err);
-	return rc < 0 ? rc : engine_run(engine, sql.data, err);
+	return engine_register_source(engine, &source, err);
 }
 
-/* Under another name first, so that nobody ever sees half of it. */
 static int write_file(const struct simulation *simulation, enum customer_id_type id_type,
 		      const struct simulate_options *options, struct error *err)
 {
 	struct file_rows rows = {.simulation = simulation, .id_type = id_type};
-	/* What begins with ~ would be somebody's home. */
-	_cleanup_free_ char *path = text_printf("%s%s", options->parquet[0] == '/' ? "" : "./", options->parquet);
-	_cleanup_free_ char *part = path ? text_printf("%s.%ld.tmp", path, (long)getpid()) : NULL;
-	if (!part)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
 	struct engine *engine = NULL;
 	int rc = spool_flush(simulation->rows, err);
 	if (rc == 0)
 		rc = engine_open(&(struct engine_options){.memory_mib = FILE_MEMORY_MIB, .threads = 1}, &engine, err);
 	if (rc == 0)
-		rc = copy_rows(engine, &rows, part, err);
+		rc = register_rows(engine, &rows, err);
+	if (rc == 0)
+		rc = simulate_write_file(options, engine, "SELECT * FROM simulated_rows()", err);
 	engine_close(engine);
-	if (rc == 0)
-		rc = file_sync_path(part, err);
-	if (rc == 0)
-		rc = file_rename(part, path, err);
-	if (rc < 0)
-		unlink(part);
-	return rc < 0 ? error_prefix(err, "%s", options->parquet) : 0;
-}
-
-/* Before an hour of work, not behind it. */
-static int check_file(const struct simulate_options *options, struct error *err)
-{
-	const char *const slash = strrchr(options->parquet, '/');
-	if (access(options->parquet, F_OK) == 0)
-		return error_set(err, ERROR_EXISTS, "%s is there already; nothing was changed", options->parquet);
-	_cleanup_free_ char *dir =
-		slash ? text_printf("%.*s", (int)(slash - options->parquet) + 1, options->parquet) : text_printf(".");
-	if (!dir)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
-	if (access(dir, W_OK | X_OK) != 0)
-		return error_errno(err, errno, "%s: cannot be written to", dir);
-	return 0;
+	return rc;
 }
 
 /* ---- all of it ---- */
@@ -198,7 +165,7 @@ int simulate_run(const struct deployment *deployment, const struct programme *ot
 		return error_no_memory(err, sizeof(*simulation));
 	int rc = simulation_init(simulation, deployment->programme, other, options, err);
 	if (rc == 0 && options->parquet)
-		rc = check_file(options, err);
+		rc = simulate_check_file(options, err);
 	if (rc == 0 && options->parquet)
 		rc = spool_open(&spool, options->tmp_dir, err);
 	simulation->rows = rc == 0 && options->parquet ? &spool : NULL;

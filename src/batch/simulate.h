@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "config/deployment.h"
+#include "engine/engine.h"
 #include "fold/compare.h"
 
 #include <stdbool.h>
@@ -96,6 +97,10 @@ struct simulate_options {
 int simulate_begin(const struct programme *today, const struct programme *other, const struct simulate_options *options,
 		   struct simulate_report *report, struct error *err);
 int simulate_cost(struct simulate_report *sums, struct error *err);
+/* options->parquet, which is not NULL: whether its directory can be written to, and has none of that name (ERROR_EXISTS); and the rows of a SELECT in it, which appear whole. */
+int simulate_check_file(const struct simulate_options *options, struct error *err);
+int simulate_write_file(const struct simulate_options *options, struct engine *engine, const char *select,
+			struct error *err);
 
 /*
  * `other` (prepared) is in the deployment's currency, else ERROR_CONFIG. Errors besides: those of history_run; ERROR_OVERFLOW

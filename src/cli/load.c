@@ -207,13 +207,15 @@ static int run(const struct cli *cli, int argc, char **argv)
 	struct customers_report report;
 	const char *const *const paths = (const char *const *)(argv + optind + 1);
 	const size_t n_paths = (size_t)(argc - optind - 1);
-	const bool progress = cli->err_is_terminal && !arguments.json && deployment->config->cluster.on;
-	const struct cluster_batch_hooks hooks = cluster_progress(progress);
+	const enum cluster_shown shown = deployment->config->cluster.on
+						 ? cluster_shown(cli->err_is_terminal, arguments.json)
+						 : CLUSTER_SHOWN_NOT;
+	const struct cluster_batch_hooks hooks = cluster_progress(shown);
 	const int rc =
 		deployment->config->cluster.on
 			? cluster_load_customers(deployment, &hooks, paths, n_paths, arguments.format, &report, &err)
 			: customers_load(deployment, paths, n_paths, arguments.format, &report, &err);
-	cluster_progress_end(progress);
+	cluster_progress_end(shown, rc < 0);
 	if (rc < 0) {
 		deployment_close(deployment);
 		return cli_fail(&err);

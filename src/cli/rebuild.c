@@ -138,10 +138,10 @@ static int rebuild_here(const struct deployment *deployment, const int32_t *data
 	return rc < 0 ? rc : rebuild_run(deployment, *day, &hooks, report, err);
 }
 
-static int rebuild_on_cluster(const struct deployment *deployment, const int32_t *data_dt, bool progress, int32_t *day,
-			      struct rebuild_report *report, struct error *err)
+static int rebuild_on_cluster(const struct deployment *deployment, const int32_t *data_dt, enum cluster_shown shown,
+			      int32_t *day, struct rebuild_report *report, struct error *err)
 {
-	const struct cluster_batch_hooks hooks = cluster_progress(progress);
+	const struct cluster_batch_hooks hooks = cluster_progress(shown);
 	struct cluster_batch *batch = NULL;
 	int rc = cluster_batch_open(deployment, "rebuild", &hooks, &batch, err);
 	if (rc == 0)
@@ -149,6 +149,7 @@ static int rebuild_on_cluster(const struct deployment *deployment, const int32_t
 	if (rc == 0)
 		rc = cluster_rebuild_day(batch, *day, report, err);
 	cluster_batch_close(batch);
+	cluster_progress_end(shown, rc < 0);
 	return rc;
 }
 
@@ -163,8 +164,10 @@ static int rebuild(const struct cli *cli, const int32_t *data_dt, bool as_json)
 	int32_t day = 0;
 	int rc = cli_drain(deployment, progress, &err);
 	if (rc == 0)
-		rc = (deployment->config->cluster.on ? rebuild_on_cluster : rebuild_here)(deployment, data_dt, progress,
-											  &day, &report, &err);
+		rc = deployment->config->cluster.on
+			     ? rebuild_on_cluster(deployment, data_dt, cluster_shown(cli->err_is_terminal, as_json),
+						  &day, &report, &err)
+			     : rebuild_here(deployment, data_dt, progress, &day, &report, &err);
 	deployment_close(deployment);
 	if (progress)
 		fputs(CLEAR_LINE, stderr);

@@ -125,16 +125,16 @@ static void print_report(const struct refresh_report *report, const char *date, 
 	json_newline(&out);
 }
 
-static int refresh_on_cluster(const struct deployment *deployment, int32_t data_dt, bool progress,
+static int refresh_on_cluster(const struct deployment *deployment, int32_t data_dt, enum cluster_shown shown,
 			      struct refresh_report *report, struct error *err)
 {
-	const struct cluster_batch_hooks hooks = cluster_progress(progress);
+	const struct cluster_batch_hooks hooks = cluster_progress(shown);
 	struct cluster_batch *batch = NULL;
 	int rc = cluster_batch_open(deployment, "refresh", &hooks, &batch, err);
 	if (rc == 0)
 		rc = cluster_refresh_day(batch, data_dt, report, err);
 	cluster_batch_close(batch);
-	cluster_progress_end(progress);
+	cluster_progress_end(shown, rc < 0);
 	return rc;
 }
 
@@ -150,8 +150,10 @@ static int refresh(const struct cli *cli, const char *date, int32_t data_dt, boo
 	if (rc == 0)
 		rc = cli_drain(deployment, progress, &err);
 	if (rc == 0)
-		rc = deployment->config->cluster.on ? refresh_on_cluster(deployment, data_dt, progress, &report, &err)
-						    : refresh_loyalty(deployment, data_dt, &report, &err);
+		rc = deployment->config->cluster.on
+			     ? refresh_on_cluster(deployment, data_dt, cluster_shown(cli->err_is_terminal, as_json),
+						  &report, &err)
+			     : refresh_loyalty(deployment, data_dt, &report, &err);
 	deployment_close(deployment);
 	if (rc < 0)
 		return cli_fail(&err);

@@ -36,7 +36,7 @@ static const char USAGE[] =
 	"it.\n"
 	"What was collected but is not yet in transactions_cln is not in it. Ctrl-C stops it. On a cluster Spark folds "
 	"what\n"
-	"all edges have shipped, and there is no --parquet.\n"
+	"all edges have shipped.\n"
 	"\n"
 	"exit codes: 0 done; 1 it could not be done; 2 usage, or one of the programmes is wrong; 130 interrupted\n";
 
@@ -95,10 +95,12 @@ static int run_simulation(const struct deployment *deployment, const struct prog
 		.progress_context = &show_progress,
 	};
 	if (deployment->config->cluster.on) {
-		const struct cluster_batch_hooks hooks = cluster_progress(show_progress);
+		const enum cluster_shown shown = cluster_shown(show_progress, arguments->json && !show_progress);
+		const struct cluster_batch_hooks hooks = cluster_progress(shown);
 		static bool silent = false; /* its numbers are the cluster's to show */
 		options.progress_context = &silent;
 		rc = cluster_simulate(deployment, other, other_text, &options, &hooks, report, err);
+		cluster_progress_end(shown, rc < 0);
 	} else {
 		rc = simulate_run(deployment, other, &options, report, err);
 	}
@@ -126,12 +128,12 @@ static int simulate(const struct cli *cli, const struct arguments *arguments)
 						 .programmes = {deployment->programme, other},
 						 .other_path = arguments->programme,
 						 .report = &report};
-		simulation_open_names(&shown);
+		simulation_find_names(&shown);
 		if (arguments->json)
 			rc = simulation_print_json(&shown, &err);
 		else
 			simulation_print(&shown);
-		view_close(shown.view);
+		simulation_release_names(&shown);
 	}
 	programme_free(other);
 	deployment_close(deployment);

@@ -131,7 +131,7 @@ static void json_losers(struct json *out, const struct simulation_shown *shown)
 	json_array(out);
 	for (unsigned i = 0; i < shown->report->n_losers; i++) {
 		const struct simulate_customer *const c = &shown->report->losers[i];
-		const struct slice name = simulation_name(shown, c);
+		const struct slice name = slice_of(shown->names[i] ? shown->names[i] : "");
 		json_object(out);
 		json_key(out, "cust_id");
 		if (c->text_len)

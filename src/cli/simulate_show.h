@@ -5,20 +5,19 @@
 #define PUNCHCARD_CLI_SIMULATE_SHOW_H
 
 #include "batch/simulate.h"
-#include "store/view.h"
+#include "config/deployment.h"
 
 struct simulation_shown {
 	const struct deployment *deployment;
 	const struct programme *programmes[SIMULATE_SIDES];
 	const char *other_path;
 	const struct simulate_report *report;
-	struct view *view; /* names; NULL: there are none */
+	char *names[SIMULATE_LOSERS]; /* of those who lose most; NULL: it is not known */
 };
 
-/* Opens the view; whoever has none has customers without names. */
-void simulation_open_names(struct simulation_shown *shown);
-/* A customer's name; empty when it is not known. It lives as long as the view. */
-struct slice simulation_name(const struct simulation_shown *shown, const struct simulate_customer *customer);
+/* Looks the names up, in the view or in HBase; whoever has none there has no name. */
+void simulation_find_names(struct simulation_shown *shown);
+void simulation_release_names(struct simulation_shown *shown);
 
 /* To stdout, for people and for programs. */
 void simulation_print(const struct simulation_shown *shown);

@@ -2,7 +2,6 @@
 #include "base/tz.h"
 #include "cli/show.h"
 #include "cli/simulate_show.h"
-#include "speed/view_writer.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,32 +13,6 @@
 static const char *const SIDES[SIMULATE_SIDES] = {"today", "other"};
 
 /* ---- names ---- */
-
-/* Whoever has no view has customers without names. */
-void simulation_open_names(struct simulation_shown *shown)
-{
-	struct error err = {0};
-	shown->view = NULL;
-	/* On a cluster names are in HBase. */
-	if (shown->deployment->config->cluster.on)
-		return;
-	if (view_writer_open_view(shown->deployment, true, &shown->view, &err) < 0)
-		shown->view = NULL;
-	else if (view_read_begin(shown->view, &err) < 0) {
-		view_close(shown->view);
-		shown->view = NULL;
-	}
-}
-
-struct slice simulation_name(const struct simulation_shown *shown, const struct simulate_customer *customer)
-{
-	const struct customer_id id = {.number = customer->number, .text = {customer->text, customer->text_len}};
-	struct profile profile;
-	struct error err = {0};
-	if (!shown->view || view_profile(shown->view, &id, &profile, &err) < 0)
-		return (struct slice){0};
-	return profile.name;
-}
 
 /* ---- for people ---- */
 
@@ -188,7 +161,7 @@ static void print_losers(const struct simulation_shown *shown)
 			show_text(stdout, (struct slice){c->text, c->text_len});
 		else
 			printf("%" PRId64, c->number);
-		const struct slice name = simulation_name(shown, c);
+		const struct slice name = slice_of(shown->names[i] ? shown->names[i] : "");
 		if (name.len) {
 			fputs("  ", stdout);
 			show_text(stdout, name);

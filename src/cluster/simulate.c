@@ -1,60 +1,30 @@
-#include "cluster/simulate.h"
+#include "cluster/simulate_internal.h"
 
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/tz.h"
-#include "cluster/job_internal.h"
-#include "cluster/side.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Columns of simulated rows behind ledger and tiers, in pairs (fold/output.c). */
-enum points {
-	POINTS_HELD,
-	POINTS_ISSUED,
-	POINTS_REVERSED,
-	POINTS_REDEEMED,
-	POINTS_EXPIRED,
-	POINTS_OUTSTANDING,
-	POINTS_PENDING,
-	POINTS_DEBT
-};
-#define COLUMN_LEDGER 0u
-#define COLUMN_TIER   1u
-#define COLUMN_POINTS 3u
-
-#define POINTS_VIEW   "punchcard_changes"
+#define POINTS_VIEW "punchcard_changes"
 
 static const char *const SIDE_NAME[SIMULATE_SIDES] = {[SIMULATE_TODAY] = "today", [SIMULATE_OTHER] = "other"};
 
-struct run {
-	const struct simulate_options *options;
-	const struct cluster_batch_hooks *hooks;
-	const struct programme *programmes[SIMULATE_SIDES];
-	struct cluster_session session;
-	struct cluster_side side;
-	struct cluster_job job;
-	struct spark_script *script;
-	struct simulate_report report;
-	enum customer_id_type id_type;
-	struct buf sql; /* of the statement that is made */
-};
-
-static unsigned points_column(enum points points, unsigned side)
+unsigned simulated_points(enum simulated_points points, unsigned side)
 {
 	return output_place(OUTPUT_SIMULATED, COLUMN_POINTS + points * SIMULATE_SIDES + side).number;
 }
 
-static unsigned text_column(unsigned column)
+unsigned simulated_text(unsigned column)
 {
 	return output_place(OUTPUT_SIMULATED, column).number;
 }
 
 /* ---- statements ---- */
 
-static int add(struct run *run, const char *what, int rc, bool rows, struct error *err)
+static int add(struct simulate_run *run, const char *what, int rc, bool rows, struct error *err)
 {
 	if (rc < 0 || !buf_text(&run->sql))
 		return error_no_memory(err, run->sql.len);
@@ -64,7 +34,7 @@ static int add(struct run *run, const char *what, int rc, bool rows, struct erro
 	return rc;
 }
 
-static int add_fold(struct run *run, struct error *err)
+static int add_fold(struct simulate_run *run, struct error *err)
 {
 	const bool is_text = run->id_type == CUSTOMER_ID_TEXT;
 	char date[11];
@@ -86,25 +56,25 @@ static int add_fold(struct run *run, struct error *err)
 					      err);
 }
 
-static int add_ledgers(struct run *run, struct error *err)
+static int add_ledgers(struct simulate_run *run, struct error *err)
 {
 	static const char *const NAMES[] = {
 		[POINTS_ISSUED] = "issued",   [POINTS_REVERSED] = "reversed",       [POINTS_REDEEMED] = "redeemed",
 		[POINTS_EXPIRED] = "expired", [POINTS_OUTSTANDING] = "outstanding", [POINTS_PENDING] = "pending",
 		[POINTS_DEBT] = "debt"};
-	const unsigned ledger = text_column(COLUMN_LEDGER);
+	const unsigned ledger = simulated_text(COLUMN_LEDGER);
 	int rc = buf_printf(&run->sql, "SELECT t%u AS ledger", ledger);
 	for (unsigned i = POINTS_ISSUED; i <= POINTS_DEBT; i++)
 		for (unsigned side = 0; rc == 0 && side < SIMULATE_SIDES; side++)
-			rc = buf_printf(&run->sql, ", coalesce(sum(n%u), 0) AS %s_%s", points_column(i, side), NAMES[i],
-					SIDE_NAME[side]);
+			rc = buf_printf(&run->sql, ", coalesce(sum(n%u), 0) AS %s_%s", simulated_points(i, side),
+					NAMES[i], SIDE_NAME[side]);
 	if (rc == 0)
 		rc = buf_printf(&run->sql, " FROM " FOLD_ROWS_TABLE " WHERE kind = '%s' GROUP BY t%u",
 				OUTPUT_TABLE[OUTPUT_SIMULATED].name, ledger);
 	return add(run, "sums by ledger", rc, true, err);
 }
 
-static int add_counts(struct run *run, struct error *err)
+static int add_counts(struct simulate_run *run, struct error *err)
 {
 	struct buf *const sql = &run->sql;
 	int rc = buf_printf(sql,
@@ -125,17 +95,17 @@ static int add_counts(struct run *run, struct error *err)
 }
 
 /* One of the rows that a customer has for each ledger. */
-static int append_first_ledger(struct run *run)
+static int append_first_ledger(struct simulate_run *run)
 {
 	int rc = buf_printf(&run->sql, " FROM " FOLD_ROWS_TABLE " WHERE kind = '%s' AND t%u = ",
-			    OUTPUT_TABLE[OUTPUT_SIMULATED].name, text_column(COLUMN_LEDGER));
+			    OUTPUT_TABLE[OUTPUT_SIMULATED].name, simulated_text(COLUMN_LEDGER));
 	return rc == 0 ? cluster_quote(&run->sql, run->report.ledgers[0].name) : rc;
 }
 
-static int add_tiers(struct run *run, struct error *err)
+static int add_tiers(struct simulate_run *run, struct error *err)
 {
-	const unsigned today = text_column(COLUMN_TIER);
-	const unsigned other = text_column(COLUMN_TIER + 1);
+	const unsigned today = simulated_text(COLUMN_TIER);
+	const unsigned other = simulated_text(COLUMN_TIER + 1);
 	int rc = buf_printf(&run->sql, "SELECT t%u AS tier_today, t%u AS tier_other, count(*) AS tier_customers", today,
 			    other);
 	if (rc == 0)
@@ -146,19 +116,20 @@ static int add_tiers(struct run *run, struct error *err)
 }
 
 /* What each customer has by both programmes in the ledgers that are compared. */
-static int add_changes(struct run *run, struct error *err)
+static int add_changes(struct simulate_run *run, struct error *err)
 {
 	struct buf *const sql = &run->sql;
 	int rc = buf_append_text(sql, "CACHE TABLE " POINTS_VIEW " AS SELECT cust_id, before, after, after - before AS "
 				      "difference FROM (SELECT cust_id");
 	for (unsigned side = 0; side < SIMULATE_SIDES; side++) {
 		if (rc == 0)
-			rc = buf_printf(sql, ", sum(CASE WHEN t%u = ", text_column(COLUMN_LEDGER));
+			rc = buf_printf(sql, ", sum(CASE WHEN t%u = ", simulated_text(COLUMN_LEDGER));
 		if (rc == 0)
 			rc = cluster_quote(sql, run->report.ledgers[run->report.compared[side]].name);
 		if (rc == 0)
 			rc = buf_printf(sql, " THEN coalesce(n%u, 0) ELSE 0 END) AS %s",
-					points_column(POINTS_HELD, side), side == SIMULATE_TODAY ? "before" : "after");
+					simulated_points(POINTS_HELD, side),
+					side == SIMULATE_TODAY ? "before" : "after");
 	}
 	if (rc == 0)
 		rc = buf_printf(sql, " FROM " FOLD_ROWS_TABLE " WHERE kind = '%s' GROUP BY cust_id) AS held",
@@ -177,7 +148,7 @@ static int add_changes(struct run *run, struct error *err)
 }
 
 /* By nearest rank, in whole numbers: of each difference how many customers have it or less. */
-static int add_quantiles(struct run *run, struct error *err)
+static int add_quantiles(struct simulate_run *run, struct error *err)
 {
 	struct buf *const sql = &run->sql;
 	int rc = buf_append_text(
@@ -212,7 +183,7 @@ static bool get_count(struct slice json, const char *key, uint64_t *out)
 	return true;
 }
 
-static bool take_ledger(struct run *run, struct slice name, struct slice json)
+static bool take_ledger(struct simulate_run *run, struct slice name, struct slice json)
 {
 	struct simulate_ledger *ledger = run->report.ledgers;
 	const struct simulate_ledger *const end = ledger + run->report.n_ledgers;
@@ -247,7 +218,7 @@ static bool take_ledger(struct run *run, struct slice name, struct slice json)
 	return good;
 }
 
-static bool take_counts(struct run *run, struct slice json)
+static bool take_counts(struct simulate_run *run, struct slice json)
 {
 	struct simulate_report *const report = &run->report;
 	bool good = get_count(json, "events", &report->events);
@@ -270,7 +241,7 @@ static unsigned level_of(const struct programme *programme, struct slice json, c
 	return 0;
 }
 
-static bool take_quantiles(struct run *run, struct slice json)
+static bool take_quantiles(struct simulate_run *run, struct slice json)
 {
 	bool good = true;
 	for (unsigned i = 0; good && i < SIMULATE_QUANTILES; i++) {
@@ -280,7 +251,7 @@ static bool take_quantiles(struct run *run, struct slice json)
 	return good;
 }
 
-static bool take_loser(struct run *run, struct slice text, struct slice json)
+static bool take_loser(struct simulate_run *run, struct slice text, struct slice json)
 {
 	struct simulate_report *const report = &run->report;
 	struct simulate_customer *const loser = &report->losers[report->n_losers];
@@ -298,7 +269,7 @@ static bool take_loser(struct run *run, struct slice text, struct slice json)
 	       spark_json_get_int(json, "after", &loser->after_milli);
 }
 
-static bool take(struct run *run, struct slice json)
+static bool take(struct simulate_run *run, struct slice json)
 {
 	struct simulate_report *const report = &run->report;
 	_cleanup_buf_ struct buf text = {0};
@@ -330,7 +301,7 @@ static int take_row(void *context, unsigned statement, struct slice json, struct
 
 static bool tell(void *context, const struct spark_progress *progress)
 {
-	const struct run *const run = context;
+	const struct simulate_run *const run = context;
 	if (run->hooks && run->hooks->spark)
 		run->hooks->spark(run->hooks->context, progress);
 	return (!run->options->progress || run->options->progress(run->options->progress_context, 0, 0)) &&
@@ -339,17 +310,17 @@ static bool tell(void *context, const struct spark_progress *progress)
 
 /* ---- the run ---- */
 
-static int make_script(struct run *run, struct error *err)
+static int make_script(struct simulate_run *run, struct error *err)
 {
-	static int (*const PARTS[])(struct run * run, struct error * err) = {add_fold,  add_ledgers, add_counts,
-									     add_tiers, add_changes, add_quantiles};
+	static int (*const PARTS[])(struct simulate_run * run, struct error * err) = {
+		add_fold, add_ledgers, add_counts, add_tiers, add_changes, add_quantiles};
 	int rc = run->script ? 0 : error_no_memory(err, sizeof(void *));
 	for (size_t i = 0; rc == 0 && i < sizeof(PARTS) / sizeof(PARTS[0]); i++)
 		rc = PARTS[i](run, err);
 	return rc;
 }
 
-static int run_spark(struct run *run, struct error *err)
+static int run_spark(struct simulate_run *run, struct error *err)
 {
 	struct shipped shipped = {0};
 	struct spark_options options = run->session.spark;
@@ -371,7 +342,8 @@ static int run_spark(struct run *run, struct error *err)
 }
 
 /* A programme as it was read, whatever happens to the file meanwhile. */
-static int write_programme(const struct run *run, unsigned side, const struct buf *text, char **path, struct error *err)
+static int write_programme(const struct simulate_run *run, unsigned side, const struct buf *text, char **path,
+			   struct error *err)
 {
 	*path = text_printf("%s/%s-read.yaml", run->options->tmp_dir, SIDE_NAME[side]);
 	return *path ? file_write_durable(*path, text->data, text->len, err) : error_no_memory(err, LIMIT_PATH_BYTES);
@@ -381,7 +353,7 @@ int cluster_simulate(const struct deployment *deployment, const struct programme
 		     const struct simulate_options *options, const struct cluster_batch_hooks *hooks,
 		     struct simulate_report *report, struct error *err)
 {
-	struct run run = {
+	struct simulate_run run = {
 		.options = options,
 		.hooks = hooks,
 		.programmes = {deployment->programme, other},
@@ -390,9 +362,12 @@ int cluster_simulate(const struct deployment *deployment, const struct programme
 	_cleanup_free_ char *fold = NULL;
 	_cleanup_free_ char *programme = NULL;
 	_cleanup_free_ char *other_path = NULL;
-	if (options->parquet)
-		return error_set(err, ERROR_USAGE, "--parquet: on a cluster there is no such file; leave it out");
-	int rc = simulate_begin(deployment->programme, other, options, &run.report, err);
+	/* Copies of what was staged go there, too. */
+	struct deployment here = *deployment;
+	here.tmp_dir = (char *)(uintptr_t)options->tmp_dir;
+	int rc = options->parquet ? simulate_check_file(options, err) : 0;
+	if (rc == 0)
+		rc = simulate_begin(deployment->programme, other, options, &run.report, err);
 	if (rc == 0)
 		rc = cluster_find_fold(&fold, err);
 	if (rc == 0)
@@ -400,7 +375,7 @@ int cluster_simulate(const struct deployment *deployment, const struct programme
 	if (rc == 0)
 		rc = write_programme(&run, SIMULATE_OTHER, other_text, &other_path, err);
 	if (rc == 0)
-		rc = cluster_session_open(deployment, "simulate", &run.session, err);
+		rc = cluster_session_open(&here, "simulate", &run.session, err);
 	if (rc == 0)
 		rc = cluster_session_cut(&run.session, err);
 	if (rc == 0)
@@ -415,6 +390,8 @@ int cluster_simulate(const struct deployment *deployment, const struct programme
 				       .spark = run.session.spark};
 	if (rc == 0)
 		rc = run_spark(&run, err);
+	if (rc == 0 && options->parquet)
+		rc = simulate_write_rows(&run, err);
 	cluster_side_close(&run.side);
 	cluster_session_close(&run.session);
 	if (rc == 0)

@@ -9,8 +9,8 @@
 #include "batch/simulate.h"
 #include "cluster/hooks.h"
 
-/* `other_text`: what `other` was read from, to its last byte. options->progress is asked whether to go on, its numbers are 0; a Parquet file is
- * ERROR_USAGE. Errors as simulate_run's and spark_run's. */
+/* `other_text`: what `other` was read from, to its last byte. options->progress is asked whether to go on, its numbers are 0.
+ * Errors as simulate_run's and spark_run's. */
 int cluster_simulate(const struct deployment *deployment, const struct programme *other, const struct buf *other_text,
 		     const struct simulate_options *options, const struct cluster_batch_hooks *hooks,
 		     struct simulate_report *report, struct error *err);
