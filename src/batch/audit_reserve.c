@@ -141,27 +141,51 @@ static int add_states(struct reserve *reserve, struct engine_scan *scan, struct 
 	return rc;
 }
 
+struct reading {
+	struct reserve *reserve;
+	struct engine *engine;
+	struct account *account;
+	const char *expression;
+	const char *condition;
+};
+
+static int read_file(void *context, const char *path, struct error *err)
+{
+	const struct reading *const reading = context;
+	_cleanup_buf_ struct buf sql = {0};
+	struct engine_scan *scan = NULL;
+	if (buf_printf(&sql, "SELECT %s FROM read_parquet(", reading->expression) < 0 || engine_quote(&sql, path) < 0 ||
+	    buf_printf(&sql, ") WHERE %s", reading->condition) < 0 || !buf_text(&sql))
+		return error_no_memory(err, sql.len);
+	int rc = engine_scan_open(reading->engine, sql.data, &scan, err);
+	if (rc == 0)
+		rc = add_states(reading->reserve, scan, reading->account, err);
+	engine_scan_close(scan);
+	return rc;
+}
+
+static int open_reading(struct reading *reading, struct error *err)
+{
+	reading->account = account_new(reading->reserve->deployment->programme);
+	if (!reading->account)
+		return error_no_memory(err, sizeof(void *));
+	return engine_open(&(struct engine_options){.memory_mib = STATE_MEMORY_MIB, .threads = 1}, &reading->engine,
+			   err);
+}
+
+static void close_reading(struct reading *reading)
+{
+	engine_close(reading->engine);
+	account_free(reading->account);
+}
+
 static int read_states(struct reserve *reserve, struct error *err)
 {
-	struct account *const account = account_new(reserve->deployment->programme);
-	if (!account)
-		return error_no_memory(err, sizeof(void *));
-	_cleanup_buf_ struct buf sql = {0};
-	struct engine *engine = NULL;
-	struct engine_scan *scan = NULL;
-	int rc = 0;
-	if (buf_append_text(&sql, "SELECT state FROM read_parquet(") < 0 || engine_quote(&sql, reserve->state) < 0 ||
-	    buf_append_text(&sql, ")") < 0 || !buf_text(&sql))
-		rc = error_no_memory(err, sql.len);
+	struct reading reading = {.reserve = reserve, .expression = "state", .condition = "true"};
+	int rc = open_reading(&reading, err);
 	if (rc == 0)
-		rc = engine_open(&(struct engine_options){.memory_mib = STATE_MEMORY_MIB, .threads = 1}, &engine, err);
-	if (rc == 0)
-		rc = engine_scan_open(engine, sql.data, &scan, err);
-	if (rc == 0)
-		rc = add_states(reserve, scan, account, err);
-	engine_scan_close(scan);
-	engine_close(engine);
-	account_free(account);
+		rc = read_file(&reading, reserve->state, err);
+	close_reading(&reading);
 	if (rc == ERROR_NOT_FOUND)
 		return error_set(err, ERROR_LOCKED,
 				 "a refresh or rebuild changed account_state meanwhile: run it again");
@@ -306,14 +330,14 @@ static int report_ledger(const struct ledger_sums *sums, const struct ledger_rul
 	return 0;
 }
 
-static int make_report(const struct reserve *reserve, struct reserve_report **out, struct error *err)
+static int make_report(const struct reserve *reserve, bool from_state, struct reserve_report **out, struct error *err)
 {
 	const struct programme *const programme = reserve->deployment->programme;
 	struct reserve_report *const report = calloc(1, sizeof(*report));
 	if (!report)
 		return error_no_memory(err, sizeof(*report));
 	report->day = reserve->day;
-	report->from_state = reserve->state != NULL;
+	report->from_state = from_state;
 	report->customers = reserve->sums.customers;
 	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < programme->n_ledgers; i++) {
@@ -373,8 +397,28 @@ int reserve_run(const struct deployment *deployment, const struct reserve_option
 	if (rc == 0)
 		rc = reserve->state ? read_states(reserve, err) : fold_history(reserve, err);
 	if (rc == 0)
-		rc = make_report(reserve, report, err);
+		rc = make_report(reserve, reserve->state != NULL, report, err);
 	free(reserve->state);
+	free(reserve);
+	return rc;
+}
+
+int reserve_of_states(const struct deployment *deployment, const struct reserve_options *options,
+		      const struct reserve_states *states, struct reserve_report **report, struct error *err)
+{
+	struct reserve *const reserve = calloc(1, sizeof(*reserve));
+	if (!reserve)
+		return error_no_memory(err, sizeof(*reserve));
+	reserve->deployment = deployment;
+	reserve->options = options;
+	reserve->day = states->day;
+	struct reading reading = {.reserve = reserve, .expression = states->expression, .condition = states->condition};
+	int rc = open_reading(&reading, err);
+	if (rc == 0)
+		rc = states->each(states->context, read_file, &reading, err);
+	close_reading(&reading);
+	if (rc == 0)
+		rc = make_report(reserve, states->from_state, report, err);
 	free(reserve);
 	return rc;
 }

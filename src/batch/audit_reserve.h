@@ -64,6 +64,22 @@ struct reserve_report {
  * state; ERROR_OVERFLOW: a sum does not fit; ERROR_LOCKED: a writer changed the table meanwhile. */
 int reserve_run(const struct deployment *deployment, const struct reserve_options *options,
 		struct reserve_report **report, struct error *err);
+
+/*
+ * The same out of states wherever they are, as rows of Parquet files. `each` gives their local paths, one after the other, each of which is
+ * read before the call of `take` returns. `expression` is the bytes of a state, in SQL, and `condition` tells which rows are states.
+ */
+typedef int reserve_file_fn(void *taking, const char *path, struct error *err);
+struct reserve_states {
+	int32_t day;
+	bool from_state;
+	const char *expression;
+	const char *condition;
+	int (*each)(void *context, reserve_file_fn *take, void *taking, struct error *err);
+	void *context;
+};
+int reserve_of_states(const struct deployment *deployment, const struct reserve_options *options,
+		      const struct reserve_states *states, struct reserve_report **report, struct error *err);
 /* NULL is fine. */
 void reserve_free(struct reserve_report *report);
 

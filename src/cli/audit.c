@@ -3,11 +3,13 @@
 #include "base/file.h"
 #include "base/tz.h"
 #include "cli/audit_show.h"
+#include "cli/cluster_progress.h"
 #include "cli/command.h"
 #include "cli/day.h"
 #include "cli/show.h"
 #include "cli/stop.h"
 #include "cluster/audit.h"
+#include "cluster/reserve.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -34,9 +36,9 @@ static const char USAGE[] =
 	"\n"
 	"Temporary files go to TMPDIR, or else to /var/tmp. Ctrl-C stops it.\n"
 	"\n"
-	"On a cluster Spark folds and compares, the newest day alone; of HBase the states are compared, not the "
-	"events\n"
-	"since; what journals counted is not known there; and there is no --reserve.\n"
+	"On a cluster Spark folds and compares; of HBase the states are compared, not the events since; and what "
+	"journals\n"
+	"counted is not known there.\n"
 	"\n"
 	"exit codes: 0 all agree, or there is nothing yet; 1 something differs, or could not be read; 2 usage or\n"
 	"configuration; 4 a refresh changed the tables meanwhile: run it again; 130 interrupted\n";
@@ -59,6 +61,7 @@ struct arguments {
 /* What the callbacks need. */
 struct shown {
 	bool progress;
+	enum cluster_shown lines; /* of a cluster, without a terminal */
 	/* Where findings go, until it is known that they hold: one of the two. */
 	struct json *json;
 	FILE *text;
@@ -116,8 +119,10 @@ static int compare(const struct deployment *deployment, const struct arguments *
 		.progress = tell_progress,
 		.context = shown,
 	};
-	const int rc = deployment->config->cluster.on ? cluster_audit(deployment, &options, NULL, report, err)
+	const struct cluster_batch_hooks hooks = cluster_progress(shown->lines);
+	const int rc = deployment->config->cluster.on ? cluster_audit(deployment, &options, &hooks, report, err)
 						      : audit_run(deployment, &options, report, err);
+	cluster_progress_end(shown->lines, rc < 0);
 	clear_line(shown);
 	if (rc == 0)
 		*code = report->differences ? EXIT_FAILED : EXIT_OK;
@@ -182,7 +187,10 @@ static int reserve(const struct deployment *deployment, const struct arguments *
 		.context = shown,
 	};
 	struct reserve_report *report = NULL;
-	int rc = reserve_run(deployment, &options, &report, err);
+	const struct cluster_batch_hooks hooks = cluster_progress(shown->lines);
+	int rc = deployment->config->cluster.on ? cluster_reserve(deployment, &options, &hooks, &report, err)
+						: reserve_run(deployment, &options, &report, err);
+	cluster_progress_end(shown->lines, rc < 0);
 	clear_line(shown);
 	if (rc < 0)
 		return rc;
@@ -208,11 +216,11 @@ static int open_and_run(const struct cli *cli, const struct arguments *arguments
 	stop_on_signals();
 	char *tmp_dir = NULL;
 	struct shown shown = {.progress = cli->err_is_terminal};
+	if (deployment->config->cluster.on && !shown.progress)
+		shown.lines = cluster_shown(false, arguments->json);
 	int code = EXIT_OK;
 	int rc = file_make_tmp_dir("audit", &tmp_dir, &err);
-	if (rc == 0 && arguments->reserve && deployment->config->cluster.on)
-		rc = error_set(&err, ERROR_USAGE, "--reserve: this cannot be told on a cluster yet");
-	else if (rc == 0 && arguments->reserve)
+	if (rc == 0 && arguments->reserve)
 		rc = reserve(deployment, arguments, tmp_dir, &shown, &err);
 	else if (rc == 0)
 		rc = (arguments->json ? audit_as_json : audit_as_text)(deployment, arguments, tmp_dir, &shown, &code,

@@ -100,7 +100,7 @@ static bool take_difference(struct cluster_auditing *auditing, int64_t index, st
 	struct audit_cell cells[AUDIT_COLUMNS_MAX];
 	struct audit_finding finding = {.table = shape->table,
 					.kind = kind_of(get_text(&texts, json, "difference")),
-					.day = shape->by_day ? auditing->state->day : DAY_MIN,
+					.day = shape->by_day ? auditing->day : DAY_MIN,
 					.cells = cells};
 	for (unsigned i = 0; shape->columns[i]; i++) {
 		struct audit_cell *const cell = &all[i];
@@ -319,6 +319,53 @@ static int check_quiet(const struct cluster_auditing *auditing, uint64_t number,
 			 auditing->session.deployment->config->cluster.hdfs_path);
 }
 
+static struct cluster_cut cut_of(const struct made_state *state)
+{
+	return (struct cluster_cut){state->edges, state->n_edges};
+}
+
+/* Whether there are events behind those of a state. */
+static bool has_more(const struct cluster_cut *now, const struct made_state *state)
+{
+	const struct cluster_cut then = cut_of(state);
+	for (unsigned i = 0; i < now->n_edges; i++) {
+		const struct cut_edge *const edge = cluster_cut_edge(&then, now->edges[i].name);
+		if (!edge || edge->next_block < now->edges[i].next_block)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a day has tables though its states are not kept. */
+static int look_for_day(struct cluster_auditing *auditing, int32_t day, bool *found, struct error *err)
+{
+	static const char *const TABLES[] = {"balances", "loyalty"};
+	char date[11];
+	int rc = ERROR_NOT_FOUND;
+	civil_format(day, date);
+	for (size_t i = 0; rc == ERROR_NOT_FOUND && i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {
+		_cleanup_free_ char *path = text_printf("warehouse/%s/data_dt=%s", TABLES[i], date);
+		struct warehouse_stat stat;
+		rc = path ? warehouse_stat(auditing->session.warehouse, path, &stat, err)
+			  : error_no_memory(err, LIMIT_PATH_BYTES);
+	}
+	*found = rc == 0;
+	return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
+static int not_refreshed(int32_t asked, int32_t newest_day, struct error *err)
+{
+	char date[11];
+	char newest[11] = "none";
+	civil_format(asked, date);
+	if (newest_day != DAY_MIN)
+		civil_format(newest_day, newest);
+	return error_set(err, ERROR_NOT_FOUND,
+			 "%s was not refreshed (the newest day that was: %s): `punchcard refresh --data-dt %s` makes "
+			 "its tables",
+			 date, newest, date);
+}
+
 /* What there is to be audited. */
 static int choose(struct cluster_auditing *auditing, struct error *err)
 {
@@ -327,24 +374,23 @@ static int choose(struct cluster_auditing *auditing, struct error *err)
 	struct audit_report *const report = &auditing->report;
 	report->refreshed = newest != DAY_MIN;
 	report->empty = !report->refreshed && auditing->session.cut.n_edges == 0;
-	report->day = newest;
 	report->newest_day = newest;
+	auditing->day = report->day = asked == DAY_MAX ? newest : asked;
 	auditing->state = cluster_made_state(&auditing->made, newest);
-	if (auditing->state) {
-		auditing->cut = (struct cluster_cut){auditing->state->edges, auditing->state->n_edges};
-		for (unsigned i = 0; i < auditing->session.cut.n_edges; i++) {
-			const struct cut_edge *const now = &auditing->session.cut.edges[i];
-			const struct cut_edge *const then = cluster_cut_edge(&auditing->cut, now->name);
-			report->stale = report->stale || !then || then->next_block < now->next_block;
-		}
+	auditing->day_state = cluster_made_state(&auditing->made, auditing->day);
+	if (asked != DAY_MAX && !auditing->day_state) {
+		bool found = false;
+		const int rc = asked < newest ? look_for_day(auditing, asked, &found, err) : 0;
+		if (rc < 0 || !found)
+			return rc < 0 ? rc : not_refreshed(asked, newest, err);
 	}
-	if (asked == DAY_MAX || asked == newest)
+	if (!auditing->state)
 		return 0;
-	char date[11] = "none";
-	if (newest != DAY_MIN)
-		civil_format(newest, date);
-	return error_set(err, ERROR_USAGE,
-			 "on a cluster the newest day that was refreshed is audited (%s); leave --data-dt out", date);
+	report->day_unknown = !auditing->day_state;
+	const struct cluster_cut ledger = cut_of(auditing->state);
+	report->ledger_alone = !auditing->day_state || has_more(&ledger, auditing->day_state);
+	report->stale = has_more(&auditing->session.cut, auditing->day_state ? auditing->day_state : auditing->state);
+	return 0;
 }
 
 /* Tables that are not of today's programme are not compared further. */
@@ -366,6 +412,21 @@ static bool is_comparable(struct cluster_auditing *auditing)
 	return false;
 }
 
+/* At once where ledger and day are of the same events. */
+static int compare_tables(struct cluster_auditing *auditing, struct error *err)
+{
+	auditing->job.day = auditing->day;
+	auditing->cut = cut_of(auditing->state);
+	auditing->without_day = auditing->report.ledger_alone;
+	int rc = run_spark(auditing, err);
+	if (rc < 0 || !auditing->without_day || !auditing->day_state)
+		return rc;
+	auditing->cut = cut_of(auditing->day_state);
+	auditing->without_day = false;
+	auditing->without_ledger = true;
+	return run_spark(auditing, err);
+}
+
 static int run(struct cluster_auditing *auditing, struct error *err)
 {
 	int rc = cluster_session_cut(&auditing->session, err);
@@ -377,8 +438,7 @@ static int run(struct cluster_auditing *auditing, struct error *err)
 		rc = choose(auditing, err);
 	if (rc < 0 || !auditing->state || !is_comparable(auditing))
 		return rc;
-	auditing->job.day = auditing->state->day;
-	rc = run_spark(auditing, err);
+	rc = compare_tables(auditing, err);
 	if (rc == 0)
 		rc = audit_view_compare(auditing, err);
 	return rc == 0 ? check_quiet(auditing, auditing->made.number, err) : rc;

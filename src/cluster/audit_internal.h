@@ -26,8 +26,14 @@ struct cluster_auditing {
 	struct cluster_session session;
 	struct cluster_side side;
 	struct cluster_made made;
-	const struct made_state *state; /* the newest */
-	struct cluster_cut cut;         /* the state's */
+	const struct made_state *state; /* the newest: of its events the ledger was made, and what HBase has */
+	int32_t day;                    /* the audited one */
+	const struct made_state
+		*day_state; /* of whose events that day's tables were made; NULL: that is not known any more */
+	/* What is folded and compared at once: of which events, and what not. */
+	struct cluster_cut cut;
+	bool without_ledger;
+	bool without_day;
 	struct cluster_job job;
 	struct audit_report report;
 	uint64_t told;

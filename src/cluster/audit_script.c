@@ -32,8 +32,9 @@ const struct audit_shape AUDIT_SHAPE[AUDIT_SHAPES] = {
 struct making {
 	const struct cluster_auditing *auditing;
 	struct spark_script *script;
-	char date[11];
-	struct buf sql; /* of the statement that is made */
+	char date[11];   /* the audited day */
+	char newest[11]; /* that was made */
+	struct buf sql;  /* of the statement that is made */
 };
 
 static int add(struct making *making, const char *what, int rc, bool rows, struct error *err)
@@ -58,7 +59,7 @@ static int add_fold(struct making *making, struct error *err)
 {
 	const struct cluster_auditing *const auditing = making->auditing;
 	const bool is_text = auditing->session.tables.id_type == CUSTOMER_ID_TEXT;
-	_cleanup_free_ char *condition = job_condition(&auditing->job, DAY_MIN, auditing->state->day);
+	_cleanup_free_ char *condition = job_condition(&auditing->job, DAY_MIN, auditing->day);
 	_cleanup_free_ char *program = text_printf("./" SHIP_PROGRAM " --programme " SHIP_PROGRAMME " --to %s --ids %s",
 						   making->date, is_text ? "text" : "integer");
 	if (!condition || !program)
@@ -113,6 +114,14 @@ static int append_should(const struct audit_shape *shape, struct buf *sql)
 	}
 }
 
+/* Rows of a table that are compared: of the ledger also those of days that nobody made. */
+static int append_there(const struct making *making, const struct audit_shape *shape, struct buf *sql)
+{
+	return shape->by_day ? buf_printf(sql, " FROM %s WHERE data_dt = DATE '%s'", shape->name, making->date)
+			     : buf_printf(sql, " FROM %s WHERE (data_dt <= DATE '%s' OR data_dt > DATE '%s')",
+					  shape->name, making->date, making->newest);
+}
+
 /* Rows that only one side has, those of one key together. */
 static int append_differences(const struct making *making, const struct audit_shape *shape, struct buf *sql)
 {
@@ -120,9 +129,9 @@ static int append_differences(const struct making *making, const struct audit_sh
 	if (rc == 0)
 		rc = append_columns(shape, sql);
 	if (rc == 0)
-		rc = buf_printf(sql, " FROM %s WHERE %s%s%s), due AS (SELECT ", shape->name,
-				shape->by_day ? "data_dt = DATE '" : "true", shape->by_day ? making->date : "",
-				shape->by_day ? "'" : "");
+		rc = append_there(making, shape, sql);
+	if (rc == 0)
+		rc = buf_append_text(sql, "), due AS (SELECT ");
 	if (rc == 0)
 		rc = append_columns(shape, sql);
 	if (rc == 0)
@@ -153,13 +162,14 @@ static int add_comparison(struct making *making, const struct audit_shape *shape
 	int rc = add(making, what, append_differences(making, shape, &making->sql), false, err);
 	if (rc < 0)
 		return rc;
-	rc = buf_printf(
-		&making->sql,
-		"SELECT %u AS audit_rows, count_if(difference = 'changed') AS changed, count_if(difference = "
-		"'missing') AS "
-		"missing, count_if(difference = 'foreign') AS foreign_rows, (SELECT count(*) FROM %s) AS there FROM "
-		"punchcard_audit_%s",
-		index, shape->name, shape->name);
+	rc = buf_printf(&making->sql,
+			"SELECT %u AS audit_rows, count_if(difference = 'changed') AS changed, count_if(difference = "
+			"'missing') AS missing, count_if(difference = 'foreign') AS foreign_rows, (SELECT count(*)",
+			index);
+	if (rc == 0)
+		rc = append_there(making, shape, &making->sql);
+	if (rc == 0)
+		rc = buf_printf(&making->sql, ") AS there FROM punchcard_audit_%s", shape->name);
 	rc = add(making, what, rc, true, err);
 	if (rc < 0)
 		return rc;
@@ -186,7 +196,8 @@ static int add_comparison(struct making *making, const struct audit_shape *shape
 	"(SELECT "                                                                                                    \
 	"cust_id, ledger, entry_no, kind, points, balance, coalesce(lag(balance) OVER (PARTITION BY cust_id, ledger " \
 	"ORDER BY "                                                                                                   \
-	"entry_no, posted_at), 0) + points AS due FROM ledger WHERE ledger IS NOT NULL) AS numbered GROUP BY "        \
+	"entry_no, posted_at), 0) + points AS due FROM ledger WHERE ledger IS NOT NULL AND data_dt <= DATE '%s') AS " \
+	"numbered GROUP BY "                                                                                          \
 	"cust_id, ledger"
 
 #define PAIRS                                                                                                         \
@@ -204,6 +215,12 @@ static int add_comparison(struct making *making, const struct audit_shape *shape
 	"c2 OR d1 "                                                                                                   \
 	"<> d2 OR e1 <> e2"
 
+/* The same of rows whose balances are of other events. */
+#define PAIRS_ALONE                                                                                                    \
+	"CACHE TABLE punchcard_audit_pairs AS SELECT * FROM (SELECT cust_id, ledger, 0 AS a1, 0 AS a2, 0 AS b1, 0 AS " \
+	"b2, 0 AS c1, 0 AS c2, 0 AS d1, 0 AS d2, issued - reversed - redeemed - expired AS e1, last AS e2 FROM "       \
+	"punchcard_audit_sums) AS rows WHERE e1 <> e2"
+
 /* Of one ledger, thousandths. */
 #define THOUSANDTHS(what) "CAST(coalesce(sum(" what "), 0) * 1000 AS BIGINT) AS "
 #define LEDGER_TOTALS                                                                                        \
@@ -213,10 +230,17 @@ static int add_comparison(struct making *making, const struct audit_shape *shape
 	"SELECT ledger, " THOUSANDTHS("balance + debt") "spendable, " THOUSANDTHS("pending") "pending, " THOUSANDTHS( \
 		"debt") "debt FROM balances WHERE data_dt = DATE '%s' GROUP BY ledger"
 
+#define TOTALS_ALONE                                                                                            \
+	"SELECT ledger AS audit_sum, " THOUSANDTHS("issued") "issued, " THOUSANDTHS(                            \
+		"reversed") "reversed, " THOUSANDTHS("redeemed") "redeemed, " THOUSANDTHS("expired") "expired," \
+												     " " THOUSANDTHS("last") "spendable, 0 AS pending, 0 AS debt FROM punchcard_audit_sums GROUP BY ledger"
+
 static int append_totals(const struct making *making, struct buf *sql)
 {
 	static const char *const NAMES[] = {"issued",    "reversed", "redeemed", "expired",
 					    "spendable", "pending",  "debt"};
+	if (making->auditing->report.ledger_alone)
+		return buf_append_text(sql, TOTALS_ALONE);
 	int rc = buf_append_text(sql, "SELECT coalesce(s.ledger, b.ledger) AS audit_sum");
 	for (size_t i = 0; rc == 0 && i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
 		rc = buf_printf(sql, ", coalesce(%s, 0) AS %s", NAMES[i], NAMES[i]);
@@ -230,7 +254,7 @@ static int append_totals(const struct making *making, struct buf *sql)
 static int add_sums(struct making *making, struct error *err)
 {
 	struct buf *const sql = &making->sql;
-	int rc = add(making, "adding up the ledger", buf_append_text(sql, SUMS), false, err);
+	int rc = add(making, "adding up the ledger", buf_printf(sql, SUMS, making->date), false, err);
 	if (rc == 0)
 		rc = add(making, "adding up the ledger",
 			 buf_printf(sql,
@@ -240,7 +264,10 @@ static int add_sums(struct making *making, struct error *err)
 				    AUDIT_TOLD_MAX),
 			 true, err);
 	if (rc == 0)
-		rc = add(making, "adding up customers", buf_printf(sql, PAIRS, making->date), false, err);
+		rc = add(making, "adding up customers",
+			 making->auditing->report.ledger_alone ? buf_append_text(sql, PAIRS_ALONE)
+							       : buf_printf(sql, PAIRS, making->date),
+			 false, err);
 	if (rc == 0)
 		rc = add(making, "adding up customers",
 			 buf_printf(sql,
@@ -262,14 +289,16 @@ int audit_script_make(const struct cluster_auditing *auditing, struct spark_scri
 {
 	struct making making = {.auditing = auditing, .script = spark_script_new()};
 	int rc = making.script ? 0 : error_no_memory(err, sizeof(making));
-	civil_format(auditing->state->day, making.date);
+	civil_format(auditing->day, making.date);
+	civil_format(auditing->state->day, making.newest);
 	if (rc == 0)
 		rc = add_tables(&making, err);
 	if (rc == 0)
 		rc = add_fold(&making, err);
 	for (unsigned i = 0; rc == 0 && i < AUDIT_SHAPES; i++)
-		rc = add_comparison(&making, &AUDIT_SHAPE[i], i, err);
-	if (rc == 0)
+		if (!(AUDIT_SHAPE[i].by_day ? auditing->without_day : auditing->without_ledger))
+			rc = add_comparison(&making, &AUDIT_SHAPE[i], i, err);
+	if (rc == 0 && !auditing->without_ledger)
 		rc = add_sums(&making, err);
 	buf_release(&making.sql);
 	if (rc < 0)

@@ -255,6 +255,17 @@ def check_quarantine(alone, edge, tmp_path):
     assert rows[0] == rows[1] and rows[0]
 
 
+def same_rows(files, tmp_path):
+    """Both Parquet files have the same columns, of the same types, and the same rows, in the same order."""
+    assert test_spark.columns(files[0], tmp_path) == test_spark.columns(files[1], tmp_path)
+    texts = []
+    for file in files:
+        parquet.run(f"COPY (SELECT * FROM '{file}') TO '{tmp_path}/rows.json' (FORMAT json)")
+        texts.append((tmp_path / "rows.json").read_text().splitlines())
+    assert sorted(texts[0]) == sorted(texts[1])
+    return len(texts[0])
+
+
 def test_simulate(pc, tmp_path, lake):  # noqa: F811
     """Another programme on the history, to the last thousandth: ledgers that only one has, tiers, who loses most."""
     story = History(11, "2024-03-01", 20, 40, 700)
@@ -273,15 +284,62 @@ def test_simulate(pc, tmp_path, lake):  # noqa: F811
     other["rewards"] = other["rewards"][:1]
     path = tmp_path / "other.yaml"
     path.write_text(json.dumps(other))
+    names = tmp_path / "names.csv"
+    names.write_text("".join(f"K\\und {i} ä,1,Name {i},n{i}@x.example,2024-01-02,C-{i},,F,1990\n" for i in range(60) if i % 3))
+    assert alone.json("load", "customers", names)["customers"] == json.loads(edge.batch("load", "customers", "--json", names).out)["customers"] > 0
     day = history.date_text(story.days()[-2])
     options = ["simulate", "--programme", path, "--data-dt", day]
-    expected = alone.json(*options)
+    files = [tmp_path / "alone.parquet", tmp_path / "edge.parquet"]
+    expected = alone.json(*options, "--parquet", files[0])
     before = sorted(lake.rglob("*"))
-    made = json.loads(edge.batch(*options, "--json").out, parse_float=Decimal)
+    made = json.loads(edge.batch(*options, "--parquet", files[1], "--json").out, parse_float=Decimal)
     assert made == expected
+    assert {loser["name"] is None for loser in made["losers"]} == {True, False}
+    assert same_rows(files, tmp_path) > 20
     new = [path for path in sorted(lake.rglob("*")) if path not in before and "_metastore" not in path.parts]
     assert [path.name for path in new if path.name not in ("derby.log", "_metastore", "_side")] == []
-    assert "--parquet: on a cluster" in edge.batch(*options, "--parquet", tmp_path / "x.parquet", code=2).err
+    assert "cannot be written to" in edge.batch(*options, "--parquet", tmp_path / "none/x.parquet", code=1).err
+
+
+def test_days(pc, tmp_path, lake):  # noqa: F811
+    """The reserve, and audits, of the newest day and of others, as on one machine."""
+    story = History(9, "2024-03-01", 8, 20, 250)
+    alone = history_shop(pc, tmp_path / "alone")
+    edge = Edge(pc, tmp_path / "edge", "e1", lake)
+    days = [history.date_text(story.days()[i]) for i in (-4, -3, -1)]
+    events = story.events
+    half = len(events) // 2
+    for shop in (alone, edge):
+        put_and_collect(shop, "a.json", events[:half])
+    reserve = ["audit", "--reserve", "--json"]
+    for shop in (alone, edge):
+        shop.batch = getattr(shop, "batch", shop.ok)
+        told = shop.batch("rebuild", "--data-dt", days[0]).err
+        # What is worth a log, where it takes long.
+        assert ("step done  step=" in told and "accounts put into HBase  customers=" in told) == (shop is edge), told
+        put_and_collect(shop, "b.json", events[half:])
+        shop.batch("refresh", "--data-dt", days[2])
+    # Of the newest day, of another one whose states are kept, and of one that was not made, which is folded.
+    for day in (None, days[0], days[1]):
+        options = [*reserve, *(["--data-dt", day] if day else [])]
+        assert json.loads(edge.batch(*options).out) == json.loads(alone.batch(*options).out), day
+    # Of a day that was made of fewer events than the ledger is (test_history has the newest day).
+    expected, made = (json.loads(shop.batch("audit", "--json", "--data-dt", days[0]).out) for shop in (alone, edge))
+    assert made["differences"] == expected["differences"] == 0 and made["ledger_alone"], made
+    for key in ("data_dt", "customers", "events", "entries", "sums", "stale", "day_unknown", "ledger_alone"):
+        assert made[key] == expected[key], (key, made, expected)
+    assert "was not refreshed" in edge.batch("audit", "--data-dt", days[1], code=1).err
+
+
+def test_doctor(pc, tmp_path, lake):  # noqa: F811
+    """--deep: Spark starts, its metastore answers, and an order goes through the kernel; then without the metastore."""
+    edge = Edge(pc, tmp_path / "edge", "e1", lake, customer_id="text")
+    checks = {check["check"]: check for check in edge.report("doctor", "--deep")["checks"]}
+    assert {checks[name]["result"] for name in ("Spark, tried", "metastore", "kernel on Spark")} == {"ok"}, checks
+    edge.cluster["spark"]["conf"].append("spark.hadoop.hive.metastore.uris=thrift://127.0.0.1:1")
+    edge.write_config(cluster=edge.cluster, customer_id="text")
+    checks = {check["check"]: check for check in json.loads(edge.batch("doctor", "--deep", "--json", code=1).out)["checks"]}
+    assert checks["metastore"]["result"] == "fail" and "metastore.uris" in checks["metastore"]["to_do"], checks
 
 
 def test_audit_finds(pc, tmp_path, lake):  # noqa: F811

@@ -35,6 +35,7 @@ static void test_statements(void **state)
 	struct cluster_auditing auditing = {
 		.session.tables = {.warehouse = "hdfs://nn/w", .database = "d", .id_type = CUSTOMER_ID_TEXT},
 		.state = &STATE,
+		.day = DAY,
 		.cut = {EDGES, 1},
 		.job.programme = programme,
 		.job.day = DAY,
@@ -56,7 +57,9 @@ static void test_statements(void **state)
 	at = expect(at,
 		    "CACHE TABLE punchcard_audit_ledger AS WITH there AS (SELECT CAST(cust_id AS STRING) AS cust_id, "
 		    "CAST(entry_no AS STRING) AS entry_no, ");
-	at = expect(at, " FROM ledger WHERE true), due AS (SELECT ");
+	at = expect(
+		at,
+		" FROM ledger WHERE (data_dt <= DATE '2024-10-04' OR data_dt > DATE '2024-10-04')), due AS (SELECT ");
 	at = expect(at, "ON true AND extra.cust_id = lacking.cust_id AND extra.entry_no = lacking.entry_no;");
 	at = expect(at, "concat(length(state), ' bytes, ', hex(xxhash64(state))) AS state");
 	at = expect(at, " FROM account_state WHERE data_dt = DATE '2024-10-04'), due AS (SELECT ");
