@@ -388,7 +388,9 @@ static int choose(struct cluster_auditing *auditing, struct error *err)
 		return 0;
 	report->day_unknown = !auditing->day_state;
 	const struct cluster_cut ledger = cut_of(auditing->state);
-	report->ledger_alone = !auditing->day_state || has_more(&ledger, auditing->day_state);
+	const struct cluster_cut of_day = auditing->day_state ? cut_of(auditing->day_state) : ledger;
+	report->ledger_alone =
+		!auditing->day_state || has_more(&ledger, auditing->day_state) || has_more(&of_day, auditing->state);
 	report->stale = has_more(&auditing->session.cut, auditing->day_state ? auditing->day_state : auditing->state);
 	return 0;
 }
