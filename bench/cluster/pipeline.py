@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/cluster"))
 
 from cluster import Cluster, Daemon, wait_for
+from figures import tell
 
 PUNCHCARD = ROOT / "build/release/src/punchcard"
 DAY = "2026-10-30"
@@ -248,15 +249,13 @@ def main():
         cluster.down()
     steps = clock.steps
     whole = {way: round(sum(s for step, s in steps.items() if step.startswith(way)), 2) for way in ("original", "punchcard")}
-    print(
-        json.dumps(
-            {
-                "bench": "pipeline", "orders": options.orders, "customers": options.customers, "steps_s": steps, "whole_s": whole,
-                "ratio": round(whole["original"] / whole["punchcard"], 2),
-                "kernel_to_join": round(steps["punchcard_rebuild"] / steps["join_over_punchcards_table"], 2),
-                "sums": {"original": theirs, "punchcard": ours}, "load": os.getloadavg()[0],
-            }
-        )
+    tell(
+        {
+            "bench": "pipeline", "orders": options.orders, "customers": options.customers, "steps_s": steps, "whole_s": whole,
+            "ratio": round(whole["original"] / whole["punchcard"], 2),
+            "kernel_to_join": round(steps["punchcard_rebuild"] / steps["join_over_punchcards_table"], 2),
+            "sums": {"original": theirs, "punchcard": ours},
+        }
     )  # fmt: skip
 
 

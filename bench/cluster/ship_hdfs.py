@@ -21,7 +21,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/cluster"))
 
-from cluster import Cluster
+from cluster import Cluster, Hdfs
+from figures import tell
 
 TOOL = ROOT / "build/release/bench/bench_warehouse"
 PLACE = "/user/punchcard/bench"
@@ -67,6 +68,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     cluster = Cluster()
+    ran = any(daemon.pid() for daemon in Hdfs(cluster).daemons)
     hdfs = cluster.up_hdfs()
     hdfs.make_home("punchcard")
     work = ROOT / "build/bench"
@@ -80,6 +82,8 @@ def main():
     finally:
         file.unlink()
         remove(hdfs)
+        if not ran:
+            cluster.down()
     curl, driver = runs[by_curl], runs[by_driver]
     result = {
         "bench": "ship_hdfs",
@@ -90,9 +94,8 @@ def main():
         "driver_cpu_s": round(statistics.median(cpu for _, cpu in driver), 3),
         "driver_mib_s": round(arguments.mib / statistics.median(seconds for seconds, _ in driver), 1),
         "ratio": round(statistics.median(a / b for (a, _), (b, _) in zip(curl, driver, strict=True)), 3),
-        "load": os.getloadavg()[0],
     }
-    print(json.dumps(result))
+    tell(result)
 
 
 if __name__ == "__main__":

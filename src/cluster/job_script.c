@@ -51,11 +51,15 @@ static int drop_tables(struct making *making, const char *what, struct error *er
 	return rc;
 }
 
-/* Made, and then written: so that what a run that was killed has left is removed by the next one, with its table. */
+/* Made, and then written: so that what a run that was killed has left is removed by the next one, with its table. Dictionaries cost more
+ * than they spare in what is read a few times and dropped. */
 static int make_table(struct making *making, const char *table, const char *columns, struct error *err)
 {
 	return add(making, "a table of what is staged",
-		   buf_printf(&making->sql, "CREATE TABLE %s (%s) USING parquet", table, columns), err);
+		   buf_printf(&making->sql,
+			      "CREATE TABLE %s (%s) USING parquet OPTIONS ('parquet.enable.dictionary' 'false')", table,
+			      columns),
+		   err);
 }
 
 static const char *id_column(const struct making *making)
