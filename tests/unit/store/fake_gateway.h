@@ -264,6 +264,7 @@ struct fake_scanning {
 	struct buf next;
 	size_t skip;
 	size_t cells;
+	uint64_t rows;
 	size_t parts; /* of rows, before HBase fails */
 	bool failed;
 };
@@ -284,6 +285,7 @@ static inline int fake_take_scanned(void *context, const struct cells_row *row, 
 	if (n)
 		fake_add_row(s->g, row, from, n);
 	s->cells += n;
+	s->rows++;
 	buf_clear(&s->next);
 	buf_append(&s->next, row->key.data, row->key.len);
 	s->skip = from + n;
@@ -292,6 +294,23 @@ static inline int fake_take_scanned(void *context, const struct cells_row *row, 
 	buf_append(&s->next, "", 1);
 	s->skip = 0;
 	return 0;
+}
+
+static inline int fake_take_end(void *context, const struct cells_row *row, struct error *err)
+{
+	(void)fake_take_scanned(context, row, err);
+	return 0;
+}
+
+/* The row at the end of the table, which HBase gives as all others; scans of the store end before it. */
+static inline void fake_scan_end(struct fake_scanning *s, const struct cells_range *range)
+{
+	char end[CELLS_END_BYTES];
+	const struct slice key = {end, sizeof(end)};
+	memset(end, 0xff, sizeof(end));
+	if (s->failed || (range->limit && s->rows >= range->limit) || range->to.len || slice_compare(range->from, key) > 0)
+		return;
+	assert_int_equal(cells_get(s->g->store, s->scanner->table, &key, 1, fake_take_end, s, NULL), 0);
 }
 
 /* `parts`: rows, or parts of large ones, until a region server dies: the answer ends there, as if there were no more. */
@@ -311,6 +330,7 @@ static inline int fake_read_scanner(struct fake_gateway *g, unsigned long id, ui
 					  .limit = rows};
 	fake_say(g, 200, "{\"Row\":[");
 	assert_int_equal(cells_scan(g->store, scanner->table, &range, fake_take_scanned, &s, NULL), 0);
+	fake_scan_end(&s, &range);
 	buf_append_text(&g->out, "]}");
 	scanner->broken = s.failed;
 	if (s.next.len) {
