@@ -198,6 +198,13 @@ int file_same(const char *a, const char *b, bool *same, struct error *err)
 	_cleanup_close_ int fd_b = open(b, O_RDONLY | O_CLOEXEC);
 	if (fd_b < 0)
 		return error_errno(err, errno, "cannot open %s", b);
+	struct stat of_a;
+	struct stat of_b;
+	if (fstat(fd_a, &of_a) < 0 || fstat(fd_b, &of_b) < 0)
+		return error_errno(err, errno, "cannot look at %s or %s", a, b);
+	*same = of_a.st_size == of_b.st_size;
+	if (!*same)
+		return 0;
 	_cleanup_free_ char *block = malloc(2 * SAME_BLOCK_BYTES);
 	if (!block)
 		return error_no_memory(err, 2 * SAME_BLOCK_BYTES);

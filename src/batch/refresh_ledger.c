@@ -237,8 +237,8 @@ int refresh_ledger(struct refresh *refresh, uint64_t *rewritten, struct error *e
 		const struct error old = *err;
 		return error_set(
 			err, rc,
-			"writing the table ledger: %s; a file of it is missing or damaged: `punchcard audit` tells "
-			"which, and `punchcard rebuild` makes all tables again",
+			"writing the table ledger: %s; if a file of it is missing or damaged, `punchcard audit` "
+			"tells which, and `punchcard rebuild` makes all tables again",
 			old.message);
 	}
 	if (rc < 0)

@@ -271,13 +271,13 @@ static int compare_name(void *context, const char *dir, const char *name, struct
 	if (!path)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
 	bool same = false;
-	int rc = look_for(path, &same, err);
+	const int rc = look_for(path, &same, err);
 	_cleanup_free_ char *staged = text_printf("%s/%s", dir, name);
 	if (!staged)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	/* Names are made of contents; but a file may have been damaged since. */
-	if (rc == 0 && same)
-		rc = file_same(staged, path, &same, err);
+	/* Names are made of contents; but a file may have been damaged since, or cannot be read any more: then it is to be replaced. */
+	if (rc == 0 && same && file_same(staged, path, &same, NULL) < 0)
+		same = false;
 	comparing->differs = comparing->differs || !same;
 	return rc;
 }
@@ -337,13 +337,15 @@ static int make_durable(const struct swap *swap, struct error *err)
 int swap_commit(struct swap *swap, enum swap_same same, struct error *err)
 {
 	_cleanup_free_ char *dir = NULL;
-	/* The last moment: from here on it is done to its end. */
 	int rc = engine_check_interrupted(err);
 	if (rc == 0)
 		rc = committed_dir(swap->deployment, &dir, err);
 	_cleanup_free_ char *partitions = text_printf("%s/partitions", swap->staging);
 	if (rc == 0 && same == SWAP_KEEP_SAME)
 		rc = partitions ? each_name(partitions, drop_same, swap, err) : error_no_memory(err, LIMIT_PATH_BYTES);
+	/* The last moment: from here on it is done to its end. */
+	if (rc == 0)
+		rc = engine_check_interrupted(err);
 	if (rc == 0)
 		rc = make_durable(swap, err);
 	if (rc == 0)

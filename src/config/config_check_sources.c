@@ -1,6 +1,7 @@
 /* What a schema cannot say of sources: which keys go with which type, and what they may hold. */
 #include "config/config_check_internal.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,8 +58,8 @@ static bool names_differ(const char *a, const char *b)
 	static const char WILD[] = "*?[]\\";
 	const size_t head_a = strcspn(a, WILD);
 	const size_t head_b = strcspn(b, WILD);
-	if (!a[head_a] && !b[head_b])
-		return strcmp(a, b) != 0;
+	if (!a[head_a] || !b[head_b])
+		return fnmatch(a[head_a] ? a : b, a[head_a] ? b : a, 0) != 0;
 	if (strncmp(a, b, head_a < head_b ? head_a : head_b) != 0)
 		return true;
 	for (size_t n = 1; n <= strlen(a) && n <= strlen(b); n++) {

@@ -22,8 +22,8 @@ static const char *advice_of(enum trial_step step, int code)
 	switch (step) {
 	case TRIAL_START:
 		return "does the same command run in a shell, with `-e 'SELECT 1'`? then look at cluster: spark: "
-		       "master "
-		       "and conf";
+		       "master and conf; a Hive metastore that is configured (spark.hadoop.hive.metastore.uris) must "
+		       "be up";
 	case TRIAL_METASTORE:
 		return code == ERROR_LOCKED
 			       ? NULL

@@ -128,6 +128,10 @@ void doctor_edge_marks(struct doctor *doctor, struct warehouse *warehouse)
 		doctor_tell(doctor, "edge", DOCTOR_WARN, NULL, "%s", err.message);
 		return;
 	}
+	if (has_moved(&edge, &again)) {
+		doctor_tell(doctor, "edge", DOCTOR_OK, NULL, "%s ships right now", edge.name);
+		return;
+	}
 	tell_mark(doctor, &edge, &edge.raw, &marks[0]);
 	/* Of a job of Spark its marks are its own. */
 	if (!by_spark || edge.table.offset)
@@ -184,6 +188,10 @@ void doctor_edge_rows(struct doctor *doctor, struct cells *cells)
 			rc = read_edge(doctor, &again, &err);
 	}
 	cluster_view_close(view);
+	if (rc == 0 && view && has_moved(&edge, &again)) {
+		doctor_tell(doctor, "hbase", DOCTOR_OK, NULL, "%s ships right now", edge.name);
+		return;
+	}
 	if (rc == 0)
 		rc = ship_marks_judge(&edge.rows, cells ? cells_name(cells) : deployment->config->cluster.hbase_url,
 				      edge.name, &marks, &err);

@@ -48,6 +48,8 @@ static struct status_source *add_source(struct status *status, struct slice name
 	if (own)
 		own->name = slice_dup(name);
 	if (!sources || !own || !own->name) {
+		if (own)
+			free(own->name);
 		free(own);
 		return NULL;
 	}

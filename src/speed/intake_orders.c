@@ -5,8 +5,10 @@
 
 #include <assert.h>
 
-/* So many bad lines between the lines of an order end it: a block holds them until the order is whole. */
+/* So many bad lines among the lines of an order end it: a block holds them until the order is whole. */
 #define BAD_LINES_IN_ORDER 1000u
+/* So many lines of an order of which none is taken, too. */
+#define LINES_OF_SPOILED LIMIT_ORDER_LINES
 
 static_assert(REASON_MAX < sizeof(((struct intake_counts *)0)->by_reason) / sizeof(uint64_t),
 	      "a count for each reason");
@@ -178,8 +180,10 @@ static int take_row_with_id(struct intake *intake, const struct order_row *row, 
 	case PENDING_DUPLICATE:
 		intake->counts.duplicates++;
 		return 0;
-	case PENDING_REFUSED:
-		return quarantine(intake, intake->csv.raw, line, REASON_ORDER_LINES, err);
+	case PENDING_REFUSED: {
+		const int rc = spoil_order(intake, row->id, err);
+		return rc < 0 ? rc : quarantine(intake, intake->csv.raw, line, REASON_ORDER_LINES, err);
+	}
 	default:
 		return error_no_memory(err, intake->csv.raw.len);
 	}
@@ -230,20 +234,32 @@ static int take_event_line(struct intake *intake, int reason, struct error *err)
 	return rc == 0 && reason ? quarantine(intake, raw, line, (enum quarantine_reason)reason, err) : rc;
 }
 
+/* One more line of the pending order that is not taken: whether there were so many that it must end. */
+static bool is_too_long(struct intake *intake, int reason)
+{
+	const struct pending *const pending = &intake->pending;
+	if (!pending_any(pending) || (!reason && !pending->spoiled))
+		return false;
+	return intake->order_start.bad_lines++ == (pending->spoiled ? LINES_OF_SPOILED : BAD_LINES_IN_ORDER);
+}
+
 static int take_order_line(struct intake *intake, int reason, struct error *err)
 {
 	const struct csv *const csv = &intake->csv;
 	const uint64_t line = intake->line + 1;
 	struct order_row row;
 	row.id = (struct slice){0};
-	if (reason == 0)
-		reason = order_format_row(intake->format, csv->fields, csv->n_fields, intake->latest_us, &row);
-	if (reason < 0)
+	/* Of a record whose bytes are at fault, too: its id says which order lacks it. */
+	const bool has_fields =
+		reason == 0 || (!intake->all_reason && (reason == REASON_ENCODING || reason == REASON_NUL_BYTE));
+	const int fault =
+		has_fields ? order_format_row(intake->format, csv->fields, csv->n_fields, intake->latest_us, &row) : 0;
+	if (fault < 0)
 		return error_no_memory(err, csv->raw.len);
+	reason = reason ? reason : fault;
 	int rc = 0;
 	/* The record is not consumed yet: here the position stands between two orders. */
-	if ((row.id.len && !pending_is(&intake->pending, row.id)) ||
-	    (reason && pending_any(&intake->pending) && intake->order_start.bad_lines++ == BAD_LINES_IN_ORDER))
+	if ((row.id.len && !pending_is(&intake->pending, row.id)) || is_too_long(intake, reason))
 		rc = intake_flush_pending(intake, err);
 	if (rc == 0 && !pending_any(&intake->pending))
 		rc = between_orders(intake, err);

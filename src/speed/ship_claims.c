@@ -31,8 +31,11 @@ int ship_claim_look(struct warehouse *warehouse, const char *source, const char 
 	return error_set(
 		err, ERROR_CONFIG,
 		"source %s is edge %.*s's (%s): its events have no ids but file and line, which would be equal to "
-		"others of this edge; give the source another name here in punchcard.yaml, or, if the files of both "
-		"never have the same name, add a line \"%s\" to that file",
+		"others of this edge; give the source another name here in punchcard.yaml before it collects anything; "
+		"or, "
+		"if the files of both never have the same name, and for what is collected already, add a line \"%s\" "
+		"to "
+		"that file",
 		source, (int)owner.len, owner.data, path, edge);
 }
 

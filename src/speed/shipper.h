@@ -135,7 +135,7 @@ static inline const struct shipper_counts *shipper_counts(const struct shipper *
  * shipment. */
 int shipper_look(struct shipper *shipper, struct error *err);
 /* Of a driver with marks in rows, for a system that lost what it had: begins again with the first block that the journal still has, and
- * takes whatever is there for its own. */
+ * takes whatever is there of this journal for its own; another journal's mark is refused still. */
 int shipper_begin_again(struct shipper *shipper, struct journal_reader *reader, struct error *err);
 /* So many bytes of blocks make a shipment, about. */
 uint64_t shipper_block_bytes(const struct shipper *shipper);
