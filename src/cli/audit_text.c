@@ -196,7 +196,8 @@ static void print_advice(const struct audit_report *report, const struct program
 		printf("  programme.yaml was changed since (it is %s now): if that is meant, go on; else put it back\n",
 		       programme->hash_text);
 	if (report->by_table[AUDIT_TRANSACTIONS])
-		puts("  put those files of data/warehouse/transactions_cln back from a backup, and only then do what follows");
+		puts("  put those files of data/warehouse/transactions_cln back from a backup, and only then do what "
+		     "follows");
 	advise_view(report);
 	advise_tables(report);
 }
