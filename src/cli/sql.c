@@ -32,7 +32,7 @@ static const char USAGE[] =
 	"  quarantine         lines that were set aside, and why\n"
 	"\n"
 	"  --csv              CSV with a header: NULL is nothing, an empty text is \"\"\n"
-	"  --json             an array of objects, one a line; for one statement\n"
+	"  --json             an array of objects, one a line; of each statement its own\n"
 	"  --timeout SECONDS  stop after so long\n"
 	"\n"
 	"The language is DuckDB's SQL (https://duckdb.org/docs/sql/introduction); DESCRIBE loyalty shows columns, "

@@ -1,7 +1,6 @@
 #include "serving/query_internal.h"
 
 #include "base/file.h"
-#include "engine/lex.h"
 #include "serving/catalog.h"
 
 /* What DuckDB proposes for an unknown table are tables of its own; these are ours. */
@@ -31,19 +30,6 @@ static int print_result(void *context, struct engine_result *result, struct erro
 	return table_print(result, printing->options->format, printing->options->out, printing->printed, err);
 }
 
-/* Two arrays one behind the other are no JSON. */
-static int check_json(struct slice text, struct error *err)
-{
-	struct slice statement;
-	unsigned n = 0;
-	while (sql_next_statement(&text, &statement))
-		n++;
-	if (n > 1)
-		return error_set(err, ERROR_USAGE, "--json prints one array: give it one statement at a time, not %u",
-				 n);
-	return 0;
-}
-
 int query_print(struct sql *sql, struct slice text, const struct query_options *options, bool *printed,
 		struct error *err)
 {
@@ -51,11 +37,9 @@ int query_print(struct sql *sql, struct slice text, const struct query_options *
 	printing.printed = printed;
 	/* A query without a byte is one, too: it is refused. */
 	const struct slice query = text.data ? text : SLICE("");
-	int rc = options->format == TABLE_JSON ? check_json(query, err) : 0;
-	if (rc < 0)
-		return rc;
 	watch_sql(options->watch, sql);
-	rc = sql_run(sql, &(struct sql_work){.query = query, .take = print_result, .context = &printing}, err);
+	const int rc =
+		sql_run(sql, &(struct sql_work){.query = query, .take = print_result, .context = &printing}, err);
 	watch_sql(options->watch, NULL);
 	return rc;
 }

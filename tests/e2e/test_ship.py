@@ -300,7 +300,7 @@ def test_no_spark(edge):
     assert "nothing to audit" in edge.ok("audit").out
     programme = edge.dir / "programme.yaml"
     assert "cannot start no-such-spark-sql" in edge.ok("simulate", "--programme", programme, code=1).err
-    assert "--parquet: on a cluster" in edge.ok("simulate", "--programme", programme, "--parquet", "x", code=2).err
+    assert "cannot start no-such-spark-sql" in edge.ok("simulate", "--programme", programme, "--parquet", "x", code=1).err
     customers = edge.dir.parent / "c.csv"
     customers.write_text("1,1,Ann,,2024-01-01,,,F,1990\n")
     assert "cannot start no-such-spark-sql" in edge.ok("load", "customers", customers, code=1).err
