@@ -230,10 +230,11 @@ static int add_comparison(struct making *making, const struct audit_shape *shape
 	"SELECT ledger, " THOUSANDTHS("balance + debt") "spendable, " THOUSANDTHS("pending") "pending, " THOUSANDTHS( \
 		"debt") "debt FROM balances WHERE data_dt = DATE '%s' GROUP BY ledger"
 
-#define TOTALS_ALONE                                                                                            \
-	"SELECT ledger AS audit_sum, " THOUSANDTHS("issued") "issued, " THOUSANDTHS(                            \
-		"reversed") "reversed, " THOUSANDTHS("redeemed") "redeemed, " THOUSANDTHS("expired") "expired," \
-												     " " THOUSANDTHS("last") "spendable, 0 AS pending, 0 AS debt FROM punchcard_audit_sums GROUP BY ledger"
+#define TOTALS_ALONE                                                                                                  \
+	"SELECT ledger AS audit_sum, " THOUSANDTHS("issued") "issued, " THOUSANDTHS(                                  \
+		"reversed") "reversed, " THOUSANDTHS("redeemed") "redeemed, " THOUSANDTHS("expired") "expired,"       \
+												     " " THOUSANDTHS( \
+													     "last") "spendable, 0 AS pending, 0 AS debt FROM punchcard_audit_sums GROUP BY ledger"
 
 static int append_totals(const struct making *making, struct buf *sql)
 {

@@ -308,7 +308,8 @@ static inline void fake_scan_end(struct fake_scanning *s, const struct cells_ran
 	char end[CELLS_END_BYTES];
 	const struct slice key = {end, sizeof(end)};
 	memset(end, 0xff, sizeof(end));
-	if (s->failed || (range->limit && s->rows >= range->limit) || range->to.len || slice_compare(range->from, key) > 0)
+	if (s->failed || (range->limit && s->rows >= range->limit) || range->to.len ||
+	    slice_compare(range->from, key) > 0)
 		return;
 	assert_int_equal(cells_get(s->g->store, s->scanner->table, &key, 1, fake_take_end, s, NULL), 0);
 }
