@@ -1,27 +1,5 @@
 #include "serving/event_rows.h"
 
-/* As in EVENT_ROWS_COLUMNS. */
-enum column {
-	COLUMN_EVENT_ID,
-	COLUMN_LINE_NO,
-	COLUMN_KIND,
-	COLUMN_CUSTOMER,
-	COLUMN_MENU,
-	COLUMN_SKU,
-	COLUMN_QTY,
-	COLUMN_PRICE,
-	COLUMN_AMOUNT,
-	COLUMN_TIME,
-	COLUMN_STORE,
-	COLUMN_SOURCE,
-	COLUMN_ORDER_ID,
-	COLUMN_POINTS,
-	COLUMN_LEDGER,
-	COLUMN_REWARD,
-	COLUMN_REASON,
-	COLUMN_DECISION,
-};
-
 static int64_t int64_at(struct engine_scan *scan, unsigned column, uint32_t row)
 {
 	const int64_t *const values = engine_scan_values(scan, column);
@@ -40,46 +18,46 @@ static int64_t with_sign(enum event_kind kind, int64_t value)
 
 static bool has_lines(struct engine_scan *scan, uint32_t row)
 {
-	return !engine_scan_is_null(scan, COLUMN_QTY, row);
+	return !engine_scan_is_null(scan, TRANSACTION_QTY, row);
 }
 
 static struct customer_id customer_at(struct engine_scan *scan, uint32_t row, enum customer_id_type id_type)
 {
-	struct customer_id id = {.guest = engine_scan_is_null(scan, COLUMN_CUSTOMER, row)};
+	struct customer_id id = {.guest = engine_scan_is_null(scan, TRANSACTION_CUST_ID, row)};
 	if (id_type == CUSTOMER_ID_TEXT)
-		id.text = text_at(scan, COLUMN_CUSTOMER, row);
+		id.text = text_at(scan, TRANSACTION_CUST_ID, row);
 	else
-		id.number = int64_at(scan, COLUMN_CUSTOMER, row);
+		id.number = int64_at(scan, TRANSACTION_CUST_ID, row);
 	return id;
 }
 
 int32_t event_rows_line_no(struct engine_scan *scan, uint32_t row)
 {
-	return ((const int32_t *)engine_scan_values(scan, COLUMN_LINE_NO))[row];
+	return ((const int32_t *)engine_scan_values(scan, TRANSACTION_LINE_NO))[row];
 }
 
 int event_rows_event(struct engine_scan *scan, uint32_t row, enum customer_id_type id_type, struct event *event,
 		     struct slice *source, struct error *err)
 {
-	const struct slice kind = text_at(scan, COLUMN_KIND, row);
-	*source = text_at(scan, COLUMN_SOURCE, row);
+	const struct slice kind = text_at(scan, TRANSACTION_KIND, row);
+	*source = text_at(scan, TRANSACTION_SOURCE, row);
 	*event = (struct event){
-		.id = text_at(scan, COLUMN_EVENT_ID, row),
+		.id = text_at(scan, TRANSACTION_EVENT_ID, row),
 		.customer = customer_at(scan, row, id_type),
-		.time_us = int64_at(scan, COLUMN_TIME, row),
-		.store = text_at(scan, COLUMN_STORE, row),
-		.order_id = text_at(scan, COLUMN_ORDER_ID, row),
-		.points_milli = int64_at(scan, COLUMN_POINTS, row),
-		.ledger = text_at(scan, COLUMN_LEDGER, row),
-		.reward = text_at(scan, COLUMN_REWARD, row),
-		.reason = text_at(scan, COLUMN_REASON, row),
-		.declined = slice_is(text_at(scan, COLUMN_DECISION, row), "declined"),
+		.time_us = int64_at(scan, TRANSACTION_TMS, row),
+		.store = text_at(scan, TRANSACTION_STORE, row),
+		.order_id = text_at(scan, TRANSACTION_ORDER_ID, row),
+		.points_milli = int64_at(scan, TRANSACTION_POINTS, row),
+		.ledger = text_at(scan, TRANSACTION_LEDGER, row),
+		.reward = text_at(scan, TRANSACTION_REWARD, row),
+		.reason = text_at(scan, TRANSACTION_REASON, row),
+		.declined = slice_is(text_at(scan, TRANSACTION_DECISION, row), "declined"),
 	};
 	if (!event_kind_parse(kind, &event->kind))
 		return error_set(err, ERROR_CORRUPT, "transactions_cln has an event of kind '%.*s', which there is not",
 				 (int)kind.len, kind.data);
 	if (event->kind == EVENT_REFUND && !has_lines(scan, row))
-		event->amount_minor = with_sign(event->kind, int64_at(scan, COLUMN_AMOUNT, row));
+		event->amount_minor = with_sign(event->kind, int64_at(scan, TRANSACTION_AMT, row));
 	return 0;
 }
 
@@ -88,11 +66,11 @@ bool event_rows_line(struct engine_scan *scan, uint32_t row, enum event_kind kin
 	if (!has_lines(scan, row))
 		return false;
 	*line = (struct order_line){
-		.menu = text_at(scan, COLUMN_MENU, row),
-		.sku = text_at(scan, COLUMN_SKU, row),
-		.qty_milli = with_sign(kind, int64_at(scan, COLUMN_QTY, row)),
-		.price_minor = int64_at(scan, COLUMN_PRICE, row),
-		.amount_minor = with_sign(kind, int64_at(scan, COLUMN_AMOUNT, row)),
+		.menu = text_at(scan, TRANSACTION_MENU, row),
+		.sku = text_at(scan, TRANSACTION_SKU, row),
+		.qty_milli = with_sign(kind, int64_at(scan, TRANSACTION_QTY, row)),
+		.price_minor = int64_at(scan, TRANSACTION_PRC, row),
+		.amount_minor = with_sign(kind, int64_at(scan, TRANSACTION_AMT, row)),
 	};
 	return true;
 }

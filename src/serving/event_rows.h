@@ -1,7 +1,7 @@
 /*
- * Rows of transactions_cln as the events that they were: an event's lines one behind the other, line_no from 1 on.
+ * Rows of transactions_cln (speed/rows.h) as the events that they were: an event's lines one behind the other, line_no from 1 on.
  *
- *     "SELECT " EVENT_ROWS_COLUMNS " FROM transactions_cln WHERE … ORDER BY source, event_id, line_no"
+ *     "SELECT " TRANSACTION_COLUMNS " FROM transactions_cln WHERE … ORDER BY source, event_id, line_no"
  *
  *     for each row of an engine_scan of it:
  *             if (event_rows_line_no(scan, row) == 1)
@@ -15,10 +15,7 @@
 
 #include "engine/engine.h"
 #include "loyalty/event.h"
-
-#define EVENT_ROWS_COLUMNS                                                                                         \
-	"event_id, line_no, kind, cust_id, odr_menu, odr_sku, odr_qty, odr_prc, odr_amt, odr_tms, store, source, " \
-	"order_id, points, ledger, reward, reason, decision"
+#include "speed/rows.h"
 
 /* Which line of its event a row is: 1, 2, … */
 int32_t event_rows_line_no(struct engine_scan *scan, uint32_t row);

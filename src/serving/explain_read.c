@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static const char SELECT_ROWS[] = "SELECT " EVENT_ROWS_COLUMNS " FROM transactions_cln WHERE cust_id = ";
+static const char SELECT_ROWS[] = "SELECT " TRANSACTION_COLUMNS " FROM transactions_cln WHERE cust_id = ";
 static const char IN_ORDER[] = " ORDER BY source, event_id, line_no";
 
 static int parse_id(const struct deployment *deployment, const char *text, struct customer_id *id, struct error *err)

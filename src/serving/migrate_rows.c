@@ -124,7 +124,7 @@ static int finish_event(struct rows *rows, struct error *err)
 /* --- rows of transactions_cln ----------------------------------------------------------------------------------------------- */
 
 /* A file that has orders alone lacks the columns of other kinds. */
-static const char SELECT_ROWS[] = "SELECT " EVENT_ROWS_COLUMNS " FROM (SELECT * FROM read_parquet(";
+static const char SELECT_ROWS[] = "SELECT " TRANSACTION_COLUMNS " FROM (SELECT * FROM read_parquet(";
 static const char OTHER_COLUMNS[] =
 	") UNION ALL BY NAME SELECT NULL::VARCHAR AS order_id, NULL::DECIMAL(18,3) AS points, NULL::VARCHAR AS ledger, "
 	"NULL::VARCHAR AS reward, NULL::VARCHAR AS reason, NULL::VARCHAR AS decision WHERE false)";

@@ -5,30 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum transaction_column {
-	COLUMN_EVENT_ID,
-	COLUMN_LINE_NO,
-	COLUMN_KIND,
-	COLUMN_CUST_ID,
-	COLUMN_MENU,
-	COLUMN_SKU,
-	COLUMN_QTY,
-	COLUMN_PRC,
-	COLUMN_AMT,
-	COLUMN_TMS,
-	COLUMN_STORE,
-	COLUMN_SOURCE,
-	COLUMN_ORDER_ID,
-	COLUMN_POINTS,
-	COLUMN_LEDGER,
-	COLUMN_REWARD,
-	COLUMN_REASON,
-	COLUMN_DECISION,
-	COLUMN_DATA_DT,
-	N_TRANSACTION_COLUMNS,
-};
-
-static const struct engine_column TRANSACTIONS[2][N_TRANSACTION_COLUMNS] = {
+static const struct engine_column TRANSACTIONS[2][TRANSACTION_N_COLUMNS] = {
 #define TRANSACTIONS_WITH(id_type)                                                                                  \
 	{                                                                                                           \
 		{"event_id", ENGINE_VARCHAR}, {"line_no", ENGINE_INTEGER}, {"kind", ENGINE_VARCHAR},                \
@@ -178,8 +155,8 @@ static void put_line(const struct scan *scan, struct engine_batch *batch, const 
 {
 	const struct order_line *const line = &scan->record.event.lines[scan->line];
 	const bool refund = scan->record.event.kind == EVENT_REFUND;
-	text_or_null(batch, COLUMN_MENU, row, line->menu);
-	text_or_null(batch, COLUMN_SKU, row, line->sku);
+	text_or_null(batch, TRANSACTION_MENU, row, line->menu);
+	text_or_null(batch, TRANSACTION_SKU, row, line->sku);
 	values->qty[row] = refund ? negative(line->qty_milli) : line->qty_milli;
 	values->prc[row] = line->price_minor;
 	values->amt[row] = refund ? negative(line->amount_minor) : line->amount_minor;
@@ -192,11 +169,11 @@ static void put_redeem(const struct scan *scan, struct engine_batch *batch, cons
 	if (event->points_milli)
 		values->points[row] = event->points_milli;
 	else
-		engine_batch_null(batch, COLUMN_POINTS, row);
-	text_or_null(batch, COLUMN_LEDGER, row, event->ledger);
-	text_or_null(batch, COLUMN_REWARD, row, event->reward);
-	engine_batch_null(batch, COLUMN_REASON, row);
-	engine_batch_text(batch, COLUMN_DECISION, row, event->declined ? SLICE("declined") : SLICE("accepted"));
+		engine_batch_null(batch, TRANSACTION_POINTS, row);
+	text_or_null(batch, TRANSACTION_LEDGER, row, event->ledger);
+	text_or_null(batch, TRANSACTION_REWARD, row, event->reward);
+	engine_batch_null(batch, TRANSACTION_REASON, row);
+	engine_batch_text(batch, TRANSACTION_DECISION, row, event->declined ? SLICE("declined") : SLICE("accepted"));
 }
 
 static void put_adjust(const struct scan *scan, struct engine_batch *batch, const struct transaction_values *values,
@@ -204,10 +181,10 @@ static void put_adjust(const struct scan *scan, struct engine_batch *batch, cons
 {
 	const struct event *const event = &scan->record.event;
 	values->points[row] = event->points_milli;
-	text_or_null(batch, COLUMN_LEDGER, row, event->ledger);
-	engine_batch_null(batch, COLUMN_REWARD, row);
-	text_or_null(batch, COLUMN_REASON, row, event->reason);
-	engine_batch_null(batch, COLUMN_DECISION, row);
+	text_or_null(batch, TRANSACTION_LEDGER, row, event->ledger);
+	engine_batch_null(batch, TRANSACTION_REWARD, row);
+	text_or_null(batch, TRANSACTION_REASON, row, event->reason);
+	engine_batch_null(batch, TRANSACTION_DECISION, row);
 }
 
 /* What the kinds have each for itself. */
@@ -218,37 +195,37 @@ static void put_details(const struct scan *scan, struct engine_batch *batch, con
 	if (event->n_lines) {
 		put_line(scan, batch, values, row);
 	} else {
-		put_nulls(batch, row, COLUMN_MENU, COLUMN_PRC);
+		put_nulls(batch, row, TRANSACTION_MENU, TRANSACTION_PRC);
 		if (event->kind == EVENT_REFUND)
 			values->amt[row] = negative(event->amount_minor);
 		else
-			engine_batch_null(batch, COLUMN_AMT, row);
+			engine_batch_null(batch, TRANSACTION_AMT, row);
 	}
 	if (!values->details)
 		return;
-	text_or_null(batch, COLUMN_ORDER_ID, row, event->order_id);
+	text_or_null(batch, TRANSACTION_ORDER_ID, row, event->order_id);
 	if (event->kind == EVENT_REDEEM)
 		put_redeem(scan, batch, values, row);
 	else if (event->kind == EVENT_ADJUST)
 		put_adjust(scan, batch, values, row);
 	else
-		put_nulls(batch, row, COLUMN_POINTS, COLUMN_DECISION);
+		put_nulls(batch, row, TRANSACTION_POINTS, TRANSACTION_DECISION);
 }
 
 static void put_transaction(const struct scan *scan, struct engine_batch *batch,
 			    const struct transaction_values *values, uint32_t row)
 {
 	const struct event *const event = &scan->record.event;
-	engine_batch_text(batch, COLUMN_EVENT_ID, row, event->id);
-	engine_batch_text(batch, COLUMN_KIND, row, event_kind_name(event->kind));
+	engine_batch_text(batch, TRANSACTION_EVENT_ID, row, event->id);
+	engine_batch_text(batch, TRANSACTION_KIND, row, event_kind_name(event->kind));
 	if (event->customer.guest)
-		engine_batch_null(batch, COLUMN_CUST_ID, row);
+		engine_batch_null(batch, TRANSACTION_CUST_ID, row);
 	else if (values->cust_id)
 		values->cust_id[row] = event->customer.number;
 	else
-		engine_batch_text(batch, COLUMN_CUST_ID, row, event->customer.text);
-	text_or_null(batch, COLUMN_STORE, row, event->store);
-	engine_batch_text(batch, COLUMN_SOURCE, row, scan->block.source);
+		engine_batch_text(batch, TRANSACTION_CUST_ID, row, event->customer.text);
+	text_or_null(batch, TRANSACTION_STORE, row, event->store);
+	engine_batch_text(batch, TRANSACTION_SOURCE, row, scan->block.source);
 	values->line_no[row] = (int32_t)scan->line + 1;
 	values->tms[row] = event->time_us;
 	values->data_dt[row] = scan->day;
@@ -258,7 +235,7 @@ static void put_transaction(const struct scan *scan, struct engine_batch *batch,
 static bool wants_details(const struct engine_batch *batch)
 {
 	bool wants = false;
-	for (unsigned column = COLUMN_ORDER_ID; column <= COLUMN_DECISION; column++)
+	for (unsigned column = TRANSACTION_ORDER_ID; column <= TRANSACTION_DECISION; column++)
 		wants = wants || engine_batch_wants(batch, column);
 	return wants;
 }
@@ -287,14 +264,14 @@ static int fill_transactions(void *context, void *state, struct engine_batch *ba
 	struct scan *const scan = state;
 	const bool integer = scan->rows->deployment->config->customer_id == CUSTOMER_ID_INTEGER;
 	const struct transaction_values values = {
-		.line_no = engine_batch_values(batch, COLUMN_LINE_NO),
-		.cust_id = integer ? engine_batch_values(batch, COLUMN_CUST_ID) : NULL,
-		.qty = engine_batch_values(batch, COLUMN_QTY),
-		.prc = engine_batch_values(batch, COLUMN_PRC),
-		.amt = engine_batch_values(batch, COLUMN_AMT),
-		.tms = engine_batch_values(batch, COLUMN_TMS),
-		.points = engine_batch_values(batch, COLUMN_POINTS),
-		.data_dt = engine_batch_values(batch, COLUMN_DATA_DT),
+		.line_no = engine_batch_values(batch, TRANSACTION_LINE_NO),
+		.cust_id = integer ? engine_batch_values(batch, TRANSACTION_CUST_ID) : NULL,
+		.qty = engine_batch_values(batch, TRANSACTION_QTY),
+		.prc = engine_batch_values(batch, TRANSACTION_PRC),
+		.amt = engine_batch_values(batch, TRANSACTION_AMT),
+		.tms = engine_batch_values(batch, TRANSACTION_TMS),
+		.points = engine_batch_values(batch, TRANSACTION_POINTS),
+		.data_dt = engine_batch_values(batch, TRANSACTION_DATA_DT),
 		.details = wants_details(batch),
 	};
 	uint32_t row = 0;
@@ -343,7 +320,7 @@ int journal_rows_register(struct journal_rows *rows, struct engine *engine, stru
 	const struct engine_source transactions = {
 		.name = "journal_transactions",
 		.columns = TRANSACTIONS[rows->deployment->config->customer_id],
-		.n_columns = N_TRANSACTION_COLUMNS,
+		.n_columns = TRANSACTION_N_COLUMNS,
 		.start = start_transactions,
 		.fill = fill_transactions,
 		.stop = stop_scan,

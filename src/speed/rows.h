@@ -39,6 +39,30 @@
 #include "speed/day_index.h"
 #include "store/journal.h"
 
+/* The columns of transactions_cln, by place; those of TRANSACTION_COLUMNS, and the day. */
+enum transaction_column {
+	TRANSACTION_EVENT_ID,
+	TRANSACTION_LINE_NO,
+	TRANSACTION_KIND,
+	TRANSACTION_CUST_ID,
+	TRANSACTION_MENU,
+	TRANSACTION_SKU,
+	TRANSACTION_QTY,
+	TRANSACTION_PRC,
+	TRANSACTION_AMT,
+	TRANSACTION_TMS,
+	TRANSACTION_STORE,
+	TRANSACTION_SOURCE,
+	TRANSACTION_ORDER_ID,
+	TRANSACTION_POINTS,
+	TRANSACTION_LEDGER,
+	TRANSACTION_REWARD,
+	TRANSACTION_REASON,
+	TRANSACTION_DECISION,
+	TRANSACTION_DATA_DT,
+	TRANSACTION_N_COLUMNS,
+};
+
 struct journal_rows {
 	const struct deployment *deployment;
 	struct journal_reader *reader;
