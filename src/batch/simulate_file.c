@@ -44,6 +44,9 @@ int simulate_write_file(const struct simulate_options *options, struct engine *e
 	int rc = copy_rows(engine, select, part, err);
 	if (rc == 0)
 		rc = file_sync_path(part, err);
+	/* One may have come meanwhile. */
+	if (rc == 0)
+		rc = simulate_check_file(options, err);
 	if (rc == 0)
 		rc = file_rename(part, path, err);
 	if (rc < 0)

@@ -12,8 +12,6 @@
 
 static const char *const SIDES[SIMULATE_SIDES] = {"today", "other"};
 
-/* ---- names ---- */
-
 /* ---- for people ---- */
 
 static void print_difference(int64_t today, int64_t other, unsigned scale, unsigned digits)
