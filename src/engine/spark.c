@@ -149,6 +149,23 @@ static void keep_said(struct run *run, struct slice text)
 	(void)buf_append(&run->said, text.data, text.len); /* or less is known */
 }
 
+/* Asks it to end when there is a reason, and makes it when it does not. */
+static void look_after(struct run *run)
+{
+	struct error error = {0};
+	if (run->rc == 0 && run->options->progress && !run->options->progress(run->options->context, &run->progress))
+		fail(run, error_set(&error, ERROR_INTERRUPTED, "interrupted"), &error);
+	if (run->rc == 0)
+		return;
+	if (!run->asked_ms) {
+		run->asked_ms = clock_monotonic_us() / 1000;
+		kill(-run->child.pid, SIGTERM);
+	} else if (!run->killed && clock_monotonic_us() / 1000 - run->asked_ms > END_MS) {
+		run->killed = true;
+		kill(-run->child.pid, SIGKILL);
+	}
+}
+
 /* What a JVM has to say about itself ("OpenJDK 64-Bit Server VM warning: …") goes to stdout, too, and is no row. */
 static void take_row(struct run *run, struct slice line)
 {
@@ -164,6 +181,7 @@ static void take_row(struct run *run, struct slice line)
 		run->begun = true;
 		run->progress = (struct spark_progress){
 			.statement = (unsigned)number, .statements = n, .what = run->script->statements[number].what};
+		look_after(run); /* so that none is passed over, however short */
 		return;
 	}
 	if (line.len < 2 || line.data[0] != '{' || line.data[line.len - 1] != '}') {
@@ -277,23 +295,6 @@ static void read_err(struct run *run)
 }
 
 /* ---- waiting ---- */
-
-/* Asks it to end when there is a reason, and makes it when it does not. */
-static void look_after(struct run *run)
-{
-	struct error error = {0};
-	if (run->rc == 0 && run->options->progress && !run->options->progress(run->options->context, &run->progress))
-		fail(run, error_set(&error, ERROR_INTERRUPTED, "interrupted"), &error);
-	if (run->rc == 0)
-		return;
-	if (!run->asked_ms) {
-		run->asked_ms = clock_monotonic_us() / 1000;
-		kill(-run->child.pid, SIGTERM);
-	} else if (!run->killed && clock_monotonic_us() / 1000 - run->asked_ms > END_MS) {
-		run->killed = true;
-		kill(-run->child.pid, SIGKILL);
-	}
-}
 
 static int wait_for(struct run *run)
 {

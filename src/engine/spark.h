@@ -101,7 +101,7 @@ struct spark_options {
 	 * comes on stdout are notices of the JVM). 0, or a code with err set, which ends the run. May be NULL when
 	 * there is none. */
 	int (*row)(void *context, unsigned statement, struct slice json, struct error *err);
-	/* Called some times a second, in the caller's thread; false ends the run with ERROR_INTERRUPTED: Spark is asked
+	/* Called when a statement begins, and some times a second, in the caller's thread; false ends the run with ERROR_INTERRUPTED: Spark is asked
 	 * to end (SIGTERM), and made to after some seconds. May be NULL. */
 	bool (*progress)(void *context, const struct spark_progress *progress);
 	void *context;

@@ -204,7 +204,7 @@ static int add_query(struct spark_script *script, struct slice query, struct err
 					       err);
 }
 
-/* Some times a second, and while Spark starts. */
+/* As each statement begins, some times a second, and while Spark starts. */
 static bool tell(void *context, const struct spark_progress *spark)
 {
 	const struct asking *const asking = context;
