@@ -78,31 +78,53 @@ int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 	return rc < 0 ? rc : ship_judge_mark(&shipper->at, shipper->target.edge, &mark, err);
 }
 
+struct raw_position {
+	uint64_t offset; /* 0: none */
+	uint64_t planned;
+};
+
 static int take_raw(void *context, struct slice name, const struct shipper_position *at)
 {
 	if (!slice_is(name, ship_raw.name))
 		return 0;
-	*(uint64_t *)context = at->offset;
+	*(struct raw_position *)context = (struct raw_position){.offset = at->offset, .planned = at->planned};
 	return 1;
 }
 
-int ship_check_first(struct shipper *shipper, struct journal_reader *reader, struct error *err)
+/* As it is now, whatever a reader saw when it was opened. */
+static int find_raw(struct shipper *shipper, struct raw_position *out, struct error *err)
+{
+	struct journal_reader *reader = NULL;
+	*out = (struct raw_position){0};
+	int rc = journal_reader_open(shipper->journal, &reader, err);
+	if (rc == 0)
+		rc = shippers_each(reader, take_raw, out, err);
+	journal_reader_close(reader);
+	return rc;
+}
+
+int ship_check_first(struct shipper *shipper, struct error *err)
 {
 	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
 	_cleanup_free_ char *prefix = text_printf("%s-", ship_raw.name);
 	struct marks marks = {.prefix = prefix};
-	uint64_t offset = 0;
+	struct raw_position before;
+	struct raw_position after;
 	if (!dir || !prefix)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	int rc = shippers_each(reader, take_raw, &offset, err);
+	/* They may be shipped meanwhile: a shipment is planned, then its mark is set, then it counts. */
+	int rc = find_raw(shipper, &before, err);
 	if (rc == 0)
 		rc = list_marks(shipper->target.warehouse, dir, &marks, err);
-	if (rc < 0 || marks.most == offset || (!marks.most && offset == shipper->at.begun))
+	if (rc == 0)
+		rc = find_raw(shipper, &after, err);
+	if (rc < 0 || (marks.most >= before.offset && marks.most <= after.planned) ||
+	    (!marks.most && before.offset == shipper->at.begun))
 		return rc;
 	return error_set(err, ERROR_AWAY,
 			 "edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s); "
 			 "nothing is shipped here before these agree",
-			 shipper->target.edge, (unsigned long long)(offset ? offset - 1 : 0),
+			 shipper->target.edge, (unsigned long long)(after.offset ? after.offset - 1 : 0),
 			 (unsigned long long)(marks.most ? marks.most - 1 : 0), dir);
 }
 

@@ -24,9 +24,9 @@ int ship_judge_mark(const struct shipper_position *at, const char *edge, const s
  * only where it has not shipped yet. *done: the shipment that was begun is all there, and counts. ERROR_CORRUPT: another journal ships under this edge's name, this one is older than what it
  * shipped, or the warehouse is another one. Errors of the warehouse. */
 int ship_check_mark(struct shipper *shipper, bool *done, struct error *err);
-/* Before a shipper that has no marks of its own ships for the first time: do the marks of raw events agree with this journal? ERROR_AWAY:
- * not now (a shipment may be ending), or never, which the shipper of these then says. Errors of the warehouse's. */
-int ship_check_first(struct shipper *shipper, struct journal_reader *reader, struct error *err);
+/* Before a shipper that has no marks of its own ships for the first time: do the marks of raw events agree with this journal, also while
+ * they are shipped? ERROR_AWAY: they do not, of which their shipper says more. Errors of the warehouse's and the journal's. */
+int ship_check_first(struct shipper *shipper, struct error *err);
 /* Sets the mark to `next`, and then removes older ones. */
 int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err);
 /* Puts a file of the shipment that was begun. One of the same name and another length is replaced: it is of the same blocks and does not

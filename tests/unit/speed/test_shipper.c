@@ -468,6 +468,44 @@ static void assert_rows(struct cells *cells, int rc, const char *words)
 	shipper_close(shipper);
 }
 
+/* Raw events go at their own pace: what the shipper of rows knew of them when it began is old when it first looks at their marks. */
+static void test_first_rows(void **state)
+{
+	(void)state;
+	struct error err = {0};
+	struct warehouse *const lake = open_lake();
+	struct cells *const cells = open_cells("first-rows");
+	struct ship_target target = target_of(lake, 1 << 20);
+	struct shipper *const raw = open_shipper(&ship_raw, &target);
+	target.cells = cells;
+	struct shipper *const rows = open_shipper(&ship_rows, &target);
+	add_block("till", 1, 1);
+	struct journal_reader *old = NULL;
+	assert_int_equal(journal_reader_open(journal, &old, NULL), 0);
+	write_all(raw, 2);
+	if (shipper_write(rows, old, 2, &err) < 0)
+		fail_msg("%s", err.message);
+	shipper_close(rows);
+	/* Once more, while the mark is there and the journal does not know yet; then it is another journal's. */
+	static const char *const MARKS[] = {"edges/e1/hdfs-raw-000000000002", "edges/e1/hdfs-raw-000000000009"};
+	for (int is_other = 0; is_other < 2; is_other++) {
+		struct shipper *const again = open_shipper(&ship_rows, &target);
+		assert_int_equal(shipper_begin_again(again, old, NULL), 0);
+		again->at.begun = again->at.offset;
+		if (is_other)
+			assert_int_equal(warehouse_rename(lake, MARKS[0], MARKS[1], NULL), 0);
+		const int rc = shipper_write(again, old, 2, &err);
+		shipper_close(again);
+		assert_int_equal(rc, is_other ? ERROR_AWAY : 0);
+	}
+	if (!strstr(err.message, "up to 1 by its journal, and up to 8 by the warehouse"))
+		fail_msg("%s", err.message);
+	journal_reader_close(old);
+	shipper_close(raw);
+	cells_close(cells);
+	warehouse_close(lake);
+}
+
 /* Rows that are not where they were, not all there, or another journal's: nothing is shipped; until it is told to begin again. */
 static void test_other_rows(void **state)
 {
@@ -550,9 +588,18 @@ static void test_lost(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_journal_shop)
-	const struct CMUnitTest tests[] = {
-		TEST(test_table), TEST(test_raw),        TEST(test_sizes),     TEST(test_plan),
-		TEST(test_rows),  TEST(test_faults),     TEST(test_strangers), TEST(test_done_but_for_the_offset),
-		TEST(test_lost),  TEST(test_other_rows), TEST(test_raw_gzip),  TEST(test_rows_without_marks)};
+	const struct CMUnitTest tests[] = {TEST(test_table),
+					   TEST(test_raw),
+					   TEST(test_sizes),
+					   TEST(test_plan),
+					   TEST(test_rows),
+					   TEST(test_faults),
+					   TEST(test_strangers),
+					   TEST(test_done_but_for_the_offset),
+					   TEST(test_lost),
+					   TEST(test_first_rows),
+					   TEST(test_other_rows),
+					   TEST(test_raw_gzip),
+					   TEST(test_rows_without_marks)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
