@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -521,7 +522,7 @@ class Spark:
         }
 
     def sql(self, text, *options, limit_s=900):
-        """Runs statements by spark-sql; what they printed."""
+        """Runs statements by spark-sql; what they printed. `took_s` has the seconds of each."""
         script = self.work / "statement.sql"
         script.write_text(text, encoding="utf-8")
         words = [str(self.bin / "spark-sql"), "--master", "local[2]", "--properties-file", str(self.conf), *options, "-f", str(script)]
@@ -530,6 +531,7 @@ class Spark:
         )
         if done.returncode != 0:
             raise ClusterError(f"spark-sql ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        self.took_s = [float(took) for took in re.findall(r"^Time taken: ([0-9.]+) seconds", done.stderr, re.MULTILINE)]
         return done.stdout
 
 

@@ -21,8 +21,8 @@ sys.path.append(str(ROOT / "tests/spark"))
 from test_spark import check_same  # noqa: E402
 
 RELEASE = os.environ.get("PUNCHCARD_RELEASE", str(ROOT / "build/release/src/punchcard"))
-ORDERS = int(os.environ.get("PUNCHCARD_TRUTH_ORDERS", "100000"))
-CUSTOMERS = 20000
+ORDERS = int(os.environ.get("PUNCHCARD_TRUTH_ORDERS", "50000"))
+CUSTOMERS = max(ORDERS // 5, 10000)
 FIRST_DAY = "2019-06-24"
 DAY = "2019-06-30"
 LIMIT_S = 1800  # what takes longer has hung; the machine may be slow

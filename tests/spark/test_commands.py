@@ -49,6 +49,7 @@ class Edge(Shop):
                 "conf": [
                     "spark.driver.memory=2g",
                     "spark.sql.shuffle.partitions=4",
+                    *test_spark.QUICK,
                     f"spark.driver.extraJavaOptions=-Dderby.system.durability=test -Dderby.system.home={lake} {os.environ.get('PUNCHCARD_SPARK_JAVA_OPTIONS', '')}",
                 ],
             },

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from test_spark import ROOT, SPARK, TIMEOUT_S, Shop, check_same, environment, pc  # noqa: F401  (it finds what tests/e2e has)
+from test_spark import QUICK, ROOT, SPARK, TIMEOUT_S, Shop, check_same, environment, pc  # noqa: F401  (it finds what tests/e2e has)
 
 from history import History, as_ndjson
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not SPARK, reason="PUNCHCARD_SPARK names no Spar
 
 
 class Edge(Shop):
-    """A deployment with two sources, whose cluster is a directory; `stream`: who makes the table."""
+    """A deployment with two sources, whose cluster is a directory; `stream`: who makes the table. None: it is one machine."""
 
     def __init__(self, pc, directory, stream):
         assert pc("init", directory).code == 0
@@ -29,7 +29,7 @@ class Edge(Shop):
         ]
         self.programme["timezone"] = "Asia/Bangkok"  # so that some events belong to another day than in UTC
         java = f"-Dderby.system.home={self.lake} {os.environ.get('PUNCHCARD_SPARK_JAVA_OPTIONS', '')}"
-        conf = ["spark.driver.memory=1g", "spark.sql.shuffle.partitions=2", f"spark.driver.extraJavaOptions={java}"]
+        conf = ["spark.driver.memory=1g", "spark.sql.shuffle.partitions=2", *QUICK, f"spark.driver.extraJavaOptions={java}"]
         cluster = {
             "edge": "e-1",
             "hdfs": {"url": url, "path": "/p"},
@@ -42,21 +42,22 @@ class Edge(Shop):
     def raw_of(self, cluster, how):
         """What raw events are from now on: lines of JSON as they are, or compressed."""
         cluster["hdfs"]["raw"] = how
-        self.write_config(cluster=cluster)
+        self.write_config(**({"cluster": cluster} if cluster["stream"] else {}))
 
     def rebuild(self, day):
         env = environment(SPARK_HOME=str(pathlib.Path(SPARK).resolve()), SPARK_LOCAL_IP="127.0.0.1", SPARK_CONF_DIR="/nonexistent")
         self.ok("rebuild", "--data-dt", day, timeout=TIMEOUT_S, env=env)
 
     def bring(self, name, classic, events):
-        self.raw_of(self.config["cluster"], "gzip" if name == "1" else "json")
+        if "cluster" in self.config:
+            self.raw_of(self.config["cluster"], "gzip" if name == "1" else "json")
         (self.dir / "till" / f"{name}.txt").write_text(classic)
         (self.dir / "web-2" / f"{name}.json").write_text(as_ndjson(events))
         self.collect()
 
     @property
     def warehouse(self):
-        return self.lake / "p/warehouse"
+        return self.lake / "p/warehouse" if "cluster" in self.config else super().warehouse
 
 
 class Job:
@@ -68,7 +69,7 @@ class Job:
         )
         python = pathlib.Path(SPARK) / "../../../../../bin/python3"  # of the venv that Spark is in, if it is in one
         env["PYSPARK_PYTHON"] = str(python.resolve().parent / "python3") if python.exists() else "python3"
-        settings = ["spark.driver.memory=1g", "spark.sql.shuffle.partitions=2", "spark.ui.enabled=false", f"spark.local.dir={work}/tmp"]
+        settings = ["spark.driver.memory=1g", "spark.sql.shuffle.partitions=2", "spark.ui.enabled=false", *QUICK, f"spark.local.dir={work}/tmp"]
         java = f"-XX:TieredStopAtLevel=1 -Dderby.system.home={work} {os.environ.get('PUNCHCARD_SPARK_JAVA_OPTIONS', '')}".strip()
         words = [f"{SPARK}/bin/spark-submit", "--master", "local[2]", "--driver-java-options", java]
         for setting in settings:
@@ -98,10 +99,11 @@ def files(edge):
 
 def test_both_make_the_same(pc, tmp_path):  # noqa: F811
     shipped, streamed = (Edge(pc, tmp_path / stream, stream) for stream in ("punchcard", "spark"))
+    alone = Edge(pc, tmp_path / "alone", None)
     story = History(21, "2024-02-20", 20, 30, 400)
     parts = [story.events[i::3] for i in range(3)]
     for i, part in enumerate(parts[:2]):
-        for edge in (shipped, streamed):
+        for edge in (alone, shipped, streamed):
             edge.bring(f"{i}", f"1|latte 70|{1_700_000_000 + i}\n0|tea 30.50|1700000100\n", part)
     job = Job(streamed, tmp_path / "work", "--max-files", "1")
     job.kill_when(lambda: files(streamed))
@@ -110,7 +112,7 @@ def test_both_make_the_same(pc, tmp_path):  # noqa: F811
     check_same(shipped.warehouse, streamed.warehouse, "transactions_cln", tmp_path)
     # More comes, and the checkpoint is lost: what is there is found by its name.
     had = files(streamed)
-    for edge in (shipped, streamed):
+    for edge in (alone, shipped, streamed):
         edge.bring("2", "5|mocha 80|1700090000\n", parts[2])
     for path in sorted((streamed.lake / "p/_stream").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -121,10 +123,10 @@ def test_both_make_the_same(pc, tmp_path):  # noqa: F811
     marks = [sorted(path.name for path in (edge.lake / "p/edges/e-1").glob("hdfs-table-*")) for edge in (shipped, streamed)]
     assert marks[0] == marks[1]
     # What is made of the table is the same, too.
-    for edge in (shipped, streamed):
+    for edge in (alone, streamed):
         edge.rebuild("2024-03-31")
     for table in ("ledger", "balances", "account_state"):
-        assert check_same(shipped.warehouse, streamed.warehouse, table, tmp_path) > 0
+        assert check_same(alone.warehouse, streamed.warehouse, table, tmp_path) > 0
 
 
 def test_another_time_zone(pc, tmp_path):  # noqa: F811
