@@ -11,6 +11,8 @@
 static const struct spark_setting SETTINGS[] = {
 	{"spark.ui.enabled", "false"},
 	{"spark.ui.showConsoleProgress", "true"},
+	/* What is cached is in as few parts as anything else, and so are the files that are written of it. */
+	{"spark.sql.optimizer.canChangeCachedPlanOutputPartitioning", "true"},
 };
 
 /* What must be so. */

@@ -96,6 +96,7 @@ static void test_rebuild(void **state)
 	const char *const overwrite = strstr(bench->text.data, "INSERT OVERWRITE TABLE loyalty");
 	at = expect(at, "SELECT assert_true(");
 	assert_true(at < overwrite);
+	at = expect(at, "CACHE TABLE accounts AS\nSELECT cust_id");
 	at = expect(at, "CACHE TABLE segments AS\n");
 	assert_true(at < overwrite);
 	at = expect(at, "CACHE TABLE punchcard_loyalty AS\n");
