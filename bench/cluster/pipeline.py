@@ -140,7 +140,7 @@ def punchcard(*args, env=None):
 
 
 def steps_of(log):
-    """Seconds of each step of a command that runs on Spark."""
+    """Seconds of each step of a rebuild on Spark, by its log."""
     found = re.findall(r'step done  step="?([^"]+?)"? n=.* took=(?:(\d+)m)?([0-9.]+)(us|ms|s)$', log, re.MULTILINE)
     scales = {"us": 1e-6, "ms": 1e-3, "s": 1}
     return {name: round(int(minutes or 0) * 60 + float(took) * scales[unit], 3) for name, minutes, took, unit in found}
@@ -236,6 +236,8 @@ def by_punchcard(hdfs, spark, home, spool, customers, work, clock):
     clock.step("punchcard_load", lambda: punchcard("-C", shop, "load", "customers", customers, env=env))
     clock.step("punchcard_collect", lambda: punchcard("-C", shop, "collect", "--once", env=env))
     clock.rebuild = steps_of(clock.step("punchcard_rebuild", lambda: punchcard("-C", shop, "rebuild", "--data-dt", DAY, env=env)).stderr)
+    if not set(LOYALTY_STEPS) <= clock.rebuild.keys():
+        sys.exit(f"rebuild's steps are not those that LOYALTY_STEPS has: {clock.rebuild}")
     ours = f"{hdfs.rpc}{home}/ours"
     text = JOIN_OURS.format(home=f"{hdfs.rpc}{home}", ours=ours, day=DAY)
     sums = clock.step("join_over_punchcards_table", lambda: spark.sql(text, limit_s=LIMIT_S)).split()

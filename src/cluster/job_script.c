@@ -282,8 +282,8 @@ static int add_day_tables(struct making *making, struct error *err)
 	return add_table(making, "writing the table account_state", "account_state", "cust_id", rc, &select, err);
 }
 
-/* Models read them several times over, and they stand among rows of all kinds. */
-static int add_views(struct making *making, struct error *err)
+/* Accounts stand among rows of all kinds, and models read them several times over. */
+static int add_accounts(struct making *making, struct error *err)
 {
 	int rc = buf_append_text(&making->sql, "CACHE TABLE accounts AS\n");
 	if (rc == 0)
@@ -391,7 +391,7 @@ static int add_vanished_day(struct making *making, struct error *err)
 
 static int make_script(struct making *making, struct error *err)
 {
-	static int (*const PARTS[])(struct making * making, struct error * err) = {add_check, add_views, add_models};
+	static int (*const PARTS[])(struct making * making, struct error * err) = {add_check, add_accounts, add_models};
 	int rc = cluster_tables_add(making->script, making->job->tables, err);
 	if (rc == 0)
 		rc = drop_tables(making, "what an earlier run left", err);

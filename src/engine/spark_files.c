@@ -11,7 +11,8 @@
 static const struct spark_setting SETTINGS[] = {
 	{"spark.ui.enabled", "false"},
 	{"spark.ui.showConsoleProgress", "true"},
-	/* What is cached is in as few parts as anything else, and so are the files that are written of it. */
+	/* What is cached is in as few parts as anything else, and so are the files that are written of it. Sound from Spark 3.5.1 on
+	 * (SPARK-45592). */
 	{"spark.sql.optimizer.canChangeCachedPlanOutputPartitioning", "true"},
 };
 

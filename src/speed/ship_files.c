@@ -78,8 +78,11 @@ int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 	return rc < 0 ? rc : ship_judge_mark(&shipper->at, shipper->target.edge, &mark, err);
 }
 
+#define LOOKS 20u /* at marks that change meanwhile */
+
 struct raw_position {
-	uint64_t offset; /* 0: none */
+	uint64_t begun; /* 0: there is none */
+	uint64_t offset;
 	uint64_t planned;
 };
 
@@ -87,7 +90,8 @@ static int take_raw(void *context, struct slice name, const struct shipper_posit
 {
 	if (!slice_is(name, ship_raw.name))
 		return 0;
-	*(struct raw_position *)context = (struct raw_position){.offset = at->offset, .planned = at->planned};
+	*(struct raw_position *)context =
+		(struct raw_position){.begun = at->begun, .offset = at->offset, .planned = at->planned};
 	return 1;
 }
 
@@ -103,29 +107,39 @@ static int find_raw(struct shipper *shipper, struct raw_position *out, struct er
 	return rc;
 }
 
+/* A shipment is planned, then its mark is set, then it counts. */
+static bool agree(const struct raw_position *raw, uint64_t mark)
+{
+	return mark ? mark == raw->offset || mark == raw->planned : raw->offset == raw->begun;
+}
+
 int ship_check_first(struct shipper *shipper, struct error *err)
 {
 	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
 	_cleanup_free_ char *prefix = text_printf("%s-", ship_raw.name);
-	struct marks marks = {.prefix = prefix};
-	struct raw_position before;
-	struct raw_position after;
+	struct raw_position raw = {0};
+	uint64_t mark = 0;
 	if (!dir || !prefix)
 		return error_no_memory(err, LIMIT_PATH_BYTES);
-	/* They may be shipped meanwhile: a shipment is planned, then its mark is set, then it counts. */
-	int rc = find_raw(shipper, &before, err);
-	if (rc == 0)
+	int rc = find_raw(shipper, &raw, err);
+	for (unsigned i = 0; rc == 0 && i < LOOKS; i++) {
+		const struct raw_position before = raw;
+		struct marks marks = {.prefix = prefix};
 		rc = list_marks(shipper->target.warehouse, dir, &marks, err);
-	if (rc == 0)
-		rc = find_raw(shipper, &after, err);
-	if (rc < 0 || (marks.most >= before.offset && marks.most <= after.planned) ||
-	    (!marks.most && before.offset == shipper->at.begun))
-		return rc;
-	return error_set(err, ERROR_AWAY,
-			 "edge %s has shipped blocks up to %llu by its journal, and up to %llu by the warehouse (%s); "
-			 "nothing is shipped here before these agree",
-			 shipper->target.edge, (unsigned long long)(after.offset ? after.offset - 1 : 0),
-			 (unsigned long long)(marks.most ? marks.most - 1 : 0), dir);
+		if (rc == 0)
+			rc = find_raw(shipper, &raw, err);
+		mark = marks.most;
+		/* They may be shipped meanwhile: then what was seen is of no one moment. */
+		if (rc == 0 && before.offset == raw.offset && before.planned == raw.planned && agree(&raw, mark))
+			return 0;
+	}
+	return rc < 0 ? rc
+		      : error_set(err, ERROR_AWAY,
+				  "edge %s has shipped blocks up to %llu by its journal, and up to %llu by the "
+				  "warehouse (%s); "
+				  "nothing is shipped here before these agree",
+				  shipper->target.edge, (unsigned long long)(raw.offset ? raw.offset - 1 : 0),
+				  (unsigned long long)(mark ? mark - 1 : 0), dir);
 }
 
 int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err)

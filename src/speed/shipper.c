@@ -315,8 +315,7 @@ int shipper_write(struct shipper *shipper, struct journal_reader *reader, uint64
 	if (!shipper->checked)
 		rc = check(shipper, err);
 	/* What another journal has shipped under this name must not be mixed with ours, where nothing could tell later. */
-	if (rc == 0 && shipper->driver->in_rows && shipper->target.warehouse && at->offset == at->begun &&
-	    at->offset < next)
+	if (rc == 0 && shipper->driver->in_rows && shipper->target.warehouse && !at->marked && at->offset < next)
 		rc = ship_check_first(shipper, err);
 	while (rc == 0 && at->offset < next) {
 		uint64_t end = at->planned;

@@ -460,6 +460,7 @@ class Spark:
         self.work = cluster.state / "spark"
         self.bin = self.venv / "bin"
         self.conf = self.work / "spark.conf"
+        self.took_s = []
 
     def up(self):
         self.cluster.fetch("spark")

@@ -232,6 +232,8 @@ def test_one_truth(hdfs, home, hbase, spark, orders, tmp_path):
     lake = download(hdfs, home, tmp_path)
     rows = {table: check_same(alone.warehouse, lake, table, tmp_path, partition) for table, partition in TABLES.items()}
     assert all(rows.values()) and rows["transactions_cln"] > ORDERS, rows
+    # A file for each of Spark's parts of what is cached would be small.
+    assert len(list((lake / f"loyalty/data_dt={DAY}").glob("*.parquet"))) == 1
     print(f"one truth: {ORDERS} orders, rows {rows}")
     for i, customer in enumerate(("1", "7", "5001", str(CUSTOMERS))):
         assert card(edges[i % 2].run("customer", customer, "--json")) == card(alone.ok("customer", customer, "--json"))

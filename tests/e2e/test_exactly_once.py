@@ -157,23 +157,29 @@ def test_the_lock_dies_with_its_process(shop):
 
 def test_readers_while_writing(shop):
     """Readers are neither stopped nor shown a half: what they see is each line once, of the lines so far."""
-    n = 400_000
+    size, most, looks = 2_000, 600, 4
     prices = (60, 65, 70, 80, 90)
-    parts = []
-    for start in range(1_700_000_000, 1_708_000_000, 1_000_000):
-        times = range(start, start + n // 8)
-        parts.append([(1 + t % 500, prices[t * 7 % 11 % 5], t) for t in times])
+    orders = [(1 + t % 500, prices[t * 7 % 11 % 5], t) for t in range(1_700_000_000, 1_700_000_000 + most * size)]
     # The files are taken in order, line by line: after so many lines this is the sum.
-    sums = [0, *itertools.accumulate(price for part in parts for _, price, _ in part)]
+    sums = [0, *itertools.accumulate(price for _, price, _ in orders)]
     query = "SELECT count(*), count(DISTINCT event_id), coalesce(sum(odr_amt), 0)::BIGINT FROM transactions_cln"
     seen = [0]
+    enough = threading.Event()
+    sent = []
+
+    def send():
+        while not enough.is_set() and len(sent) < most:
+            part = orders[len(sent) * size : (len(sent) + 1) * size]
+            shop.put(f"{len(sent):03d}.txt", "".join(f"{customer}|latte {price}|{t}\n" for customer, price, t in part))
+            sent.append(size)
+            time.sleep(0.01)
 
     def look():
         rows, events, amount = shop.sql(query)[0]
         assert rows == events
         assert amount == sums[rows]
         orders = shop.value("SELECT coalesce(sum(orders), 0)::BIGINT FROM accounts")
-        assert 0 <= orders <= n
+        assert 0 <= orders <= sum(sent)
         assert rows >= seen[-1], "what was seen has gone"
         seen.append(rows)
         if len(seen) % 4 == 0:
@@ -182,14 +188,18 @@ def test_readers_while_writing(shop):
         return rows
 
     with Daemon(shop):
-        for i, part in enumerate(parts):
-            shop.put(f"{i}.txt", "".join(f"{customer}|latte {price}|{t}\n" for customer, price, t in part))
-            if i == 0:
-                wait_for("the first lines", look)  # so that a reader comes in between, however fast it is
-            look()
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            # Each time there is more, and more is on its way.
+            wait_for("several looks at different lines", lambda: look() and len(set(seen)) > looks)
+            assert sender.is_alive(), f"the readers came too late: {seen}"
+        finally:
+            enough.set()
+            sender.join()
+        n = sum(sent)
         wait_for("all lines", lambda: look() == n)
         wait_for("all accounts", lambda: shop.value("SELECT sum(orders)::BIGINT FROM accounts") == n)
-    assert any(0 < rows < n for rows in seen), seen
     assert shop.sql(query)[0] == (n, n, sums[n])
 
 

@@ -19,6 +19,7 @@ struct bench {
 	char *command;
 	struct buf rows;
 	unsigned asked; /* how often progress was told */
+	unsigned told;  /* bits of the statements of which it was */
 	unsigned stop_after;
 	struct spark_progress progress;
 };
@@ -67,6 +68,8 @@ static bool tell(void *context, const struct spark_progress *progress)
 {
 	struct bench *const bench = context;
 	bench->progress = *progress;
+	if (strcmp(progress->what, "starting Spark") != 0)
+		bench->told |= 1u << progress->statement;
 	return !bench->stop_after || ++bench->asked < bench->stop_after;
 }
 
@@ -175,6 +178,7 @@ static void test_progress(void **state)
 		"sleep 0.6; echo 'punchcard-statement 2'",
 		script, &err);
 	assert_int_equal(rc, 0);
+	assert_int_equal(bench->told, 1u << 0 | 1u << 1);
 	assert_int_equal(bench->progress.statement, 1);
 	assert_int_equal(bench->progress.statements, 2);
 	assert_string_equal(bench->progress.what, "a thing");
