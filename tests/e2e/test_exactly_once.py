@@ -157,7 +157,7 @@ def test_the_lock_dies_with_its_process(shop):
 
 def test_readers_while_writing(shop):
     """Readers are neither stopped nor shown a half: what they see is each line once, of the lines so far."""
-    size, most, looks = 2_000, 600, 4
+    size, most, looks = 500, 2_000, 4
     prices = (60, 65, 70, 80, 90)
     orders = [(1 + t % 500, prices[t * 7 % 11 % 5], t) for t in range(1_700_000_000, 1_700_000_000 + most * size)]
     # The files are taken in order, line by line: after so many lines this is the sum.
@@ -170,9 +170,9 @@ def test_readers_while_writing(shop):
     def send():
         while not enough.is_set() and len(sent) < most:
             part = orders[len(sent) * size : (len(sent) + 1) * size]
-            shop.put(f"{len(sent):03d}.txt", "".join(f"{customer}|latte {price}|{t}\n" for customer, price, t in part))
+            shop.put(f"{len(sent):04d}.txt", "".join(f"{customer}|latte {price}|{t}\n" for customer, price, t in part))
             sent.append(size)
-            time.sleep(0.01)
+            time.sleep(0.03)  # a minute for all, if the readers should need it
 
     def look():
         rows, events, amount = shop.sql(query)[0]
