@@ -36,10 +36,16 @@ static int list_marks(struct warehouse *warehouse, const char *dir, struct marks
 	return rc == ERROR_NOT_FOUND ? 0 : rc;
 }
 
+/* A shipment is planned, then its mark is set, then it counts. mark 0: there is none. */
+static bool agrees(const struct shipper_position *at, uint64_t mark)
+{
+	return mark ? mark == at->offset || mark == at->planned : at->offset == at->begun;
+}
+
 int ship_judge_mark(const struct shipper_position *at, const char *edge, const struct ship_mark *mark,
 		    struct error *err)
 {
-	if (mark->next ? mark->next == at->offset || mark->next == at->planned : at->offset == at->begun)
+	if (agrees(at, mark->next))
 		return 0;
 	if (!mark->next)
 		return error_set(
@@ -80,26 +86,21 @@ int ship_check_mark(struct shipper *shipper, bool *done, struct error *err)
 
 #define LOOKS 20u /* at marks that change meanwhile */
 
-struct raw_position {
-	uint64_t begun; /* 0: there is none */
-	uint64_t offset;
-	uint64_t planned;
-};
-
 static int take_raw(void *context, struct slice name, const struct shipper_position *at)
 {
+	struct shipper_position *const raw = context;
 	if (!slice_is(name, ship_raw.name))
 		return 0;
-	*(struct raw_position *)context =
-		(struct raw_position){.begun = at->begun, .offset = at->offset, .planned = at->planned};
+	*raw = *at;
+	raw->edge = (struct slice){0}; /* which is gone with the walk */
 	return 1;
 }
 
-/* As it is now, whatever a reader saw when it was opened. */
-static int find_raw(struct shipper *shipper, struct raw_position *out, struct error *err)
+/* As it is now, whatever a reader saw when it was opened; all 0: there is none. */
+static int find_raw(struct shipper *shipper, struct shipper_position *out, struct error *err)
 {
 	struct journal_reader *reader = NULL;
-	*out = (struct raw_position){0};
+	*out = (struct shipper_position){0};
 	int rc = journal_reader_open(shipper->journal, &reader, err);
 	if (rc == 0)
 		rc = shippers_each(reader, take_raw, out, err);
@@ -107,39 +108,27 @@ static int find_raw(struct shipper *shipper, struct raw_position *out, struct er
 	return rc;
 }
 
-/* A shipment is planned, then its mark is set, then it counts. */
-static bool agree(const struct raw_position *raw, uint64_t mark)
-{
-	return mark ? mark == raw->offset || mark == raw->planned : raw->offset == raw->begun;
-}
-
 int ship_check_first(struct shipper *shipper, struct error *err)
 {
-	_cleanup_free_ char *dir = text_printf("edges/%s", shipper->target.edge);
-	_cleanup_free_ char *prefix = text_printf("%s-", ship_raw.name);
-	struct raw_position raw = {0};
-	uint64_t mark = 0;
-	if (!dir || !prefix)
-		return error_no_memory(err, LIMIT_PATH_BYTES);
+	const char *const edge = shipper->target.edge;
+	struct ship_mark mark = {.shipper = ship_raw.name};
+	struct shipper_position raw = {0};
 	int rc = find_raw(shipper, &raw, err);
 	for (unsigned i = 0; rc == 0 && i < LOOKS; i++) {
-		const struct raw_position before = raw;
-		struct marks marks = {.prefix = prefix};
-		rc = list_marks(shipper->target.warehouse, dir, &marks, err);
+		const struct shipper_position before = raw;
+		rc = ship_find_marks(shipper->target.warehouse, edge, &mark, 1, err);
 		if (rc == 0)
 			rc = find_raw(shipper, &raw, err);
-		mark = marks.most;
 		/* They may be shipped meanwhile: then what was seen is of no one moment. */
-		if (rc == 0 && before.offset == raw.offset && before.planned == raw.planned && agree(&raw, mark))
+		if (rc == 0 && before.offset == raw.offset && before.planned == raw.planned && agrees(&raw, mark.next))
 			return 0;
 	}
 	return rc < 0 ? rc
 		      : error_set(err, ERROR_AWAY,
 				  "edge %s has shipped blocks up to %llu by its journal, and up to %llu by the "
-				  "warehouse (%s); "
-				  "nothing is shipped here before these agree",
-				  shipper->target.edge, (unsigned long long)(raw.offset ? raw.offset - 1 : 0),
-				  (unsigned long long)(mark ? mark - 1 : 0), dir);
+				  "warehouse (edges/%s); nothing is shipped here before these agree",
+				  edge, (unsigned long long)(raw.offset ? raw.offset - 1 : 0),
+				  (unsigned long long)(mark.next ? mark.next - 1 : 0), edge);
 }
 
 int ship_set_mark(struct shipper *shipper, uint64_t next, struct error *err)

@@ -20,10 +20,10 @@ int ship_find_marks(struct warehouse *warehouse, const char *edge, struct ship_m
 /* Whether the mark is that of a shipper which is there: 0, or ERROR_CORRUPT. */
 int ship_judge_mark(const struct shipper_position *at, const char *edge, const struct ship_mark *mark,
 		    struct error *err);
-/* Whether the warehouse is as this shipper left it: the mark is that of its offset, or of the shipment that it had begun, and none is there
- * only where it has not shipped yet. *done: the shipment that was begun is all there, and counts.
- * ERROR_CORRUPT: another journal ships under this edge's name, this one is older than what it
- * shipped, or the warehouse is another one. Errors of the warehouse. */
+/* Whether the warehouse is as this shipper left it: the mark is that of its offset, or of the shipment that it had begun, and none is
+ * there only where it has not shipped yet. *done: the shipment that was begun is all there, and counts. ERROR_CORRUPT: another
+ * journal ships under this edge's name, this one is older than what it shipped, or the warehouse is another one. Errors of the
+ * warehouse. */
 int ship_check_mark(struct shipper *shipper, bool *done, struct error *err);
 /* Before a shipper that has no marks of its own ships for the first time: do the marks of raw events agree with this journal, also
  * while they are shipped? ERROR_AWAY: they do not, which their shipper refuses when it looks the next time. Errors of the warehouse
