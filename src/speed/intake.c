@@ -101,12 +101,14 @@ int intake_begin_block(struct intake *intake, struct error *err)
 		rc = journal_begin(intake->journal, err);
 	if (rc < 0)
 		return rc;
-	intake->begun = true;
 	set_now(intake);
+	if (block_writer_begin(&intake->block, slice_of(intake->source->name), intake->now_us) < 0) {
+		journal_abort(intake->journal);
+		return error_no_memory(err, BLOCK_BYTES);
+	}
+	intake->begun = true;
 	intake->read.block_us = intake->now_us;
 	intake->label_written = false;
-	if (block_writer_begin(&intake->block, slice_of(intake->source->name), intake->now_us) < 0)
-		return error_no_memory(err, BLOCK_BYTES);
 	return 0;
 }
 

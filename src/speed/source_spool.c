@@ -219,7 +219,8 @@ static void list(struct spool *spool)
 	spool->list_all = false;
 	spool->list_end_us = monotonic_us();
 	spool->list_cost_us = spool->list_end_us - begin_us;
-	const int64_t pause_us = listed ? (int64_t)spool->config->scan_s * MICROS : RETRY_US;
+	const bool no_memory = spool->cut && spool->looks.n < LOOKS_MAX;
+	const int64_t pause_us = listed && !no_memory ? (int64_t)spool->config->scan_s * MICROS : RETRY_US;
 	spool->list_due_us = spool->list_end_us + larger(pause_us, spool->list_cost_us * PAUSE_TIMES);
 }
 

@@ -81,10 +81,20 @@ static struct tail *tail_new(struct source *source, struct error *err)
 
 /* Being told of changes. */
 
+/* What was told is lost: all is looked at again. */
+static void look_at_all(struct tail *tail)
+{
+	tail->must_scan = true;
+	for (size_t i = 0; i < tail->n_texts; i++)
+		tail->texts[i]->dirty = tail->texts[i]->fd >= 0;
+}
+
 static void note_event(struct tail *tail, const struct inotify_event *event)
 {
-	if (event->mask & IN_Q_OVERFLOW)
-		tail->must_scan = true;
+	if (event->mask & IN_Q_OVERFLOW) {
+		look_at_all(tail);
+		return;
+	}
 	if (event->wd == tail->dir_wd) {
 		tail->must_scan = true;
 		if (event->mask & IN_IGNORED)
@@ -93,9 +103,7 @@ static void note_event(struct tail *tail, const struct inotify_event *event)
 	}
 	for (size_t i = 0; i < tail->n_texts; i++) {
 		struct text *const text = tail->texts[i];
-		if (event->mask & IN_Q_OVERFLOW) {
-			text->dirty = text->fd >= 0;
-		} else if (text->wd == event->wd) {
+		if (text->wd == event->wd) {
 			text->dirty = text->fd >= 0;
 			if (event->mask & IN_IGNORED)
 				text->wd = -1;
@@ -439,6 +447,8 @@ static int run(struct source *source, struct error *err)
 	if (!tail)
 		return error_set(err, fault.code, "%s", fault.message);
 	source->state = tail;
+	/* It may have ended by an error, in the middle of anything. */
+	look_at_all(tail);
 	const int rc = follow(tail, err);
 	return rc == ERROR_INTERRUPTED && source_must_stop(source) ? 0 : rc;
 }

@@ -219,13 +219,14 @@ int tail_attach(struct tail *tail, struct text *text, int fd, const struct stat 
 		return 0;
 	struct error fault = {0};
 	const int rc = open_stream(tail, text, &fault);
+	if (rc == 0)
+		return 0;
+	/* It is opened again with the next scan. */
+	tail_detach(tail, text);
+	text->verified = false;
 	if (rc == ERROR_NO_MEMORY || rc == ERROR_CONFIG)
 		return error_set(err, rc, "%s", fault.message);
-	if (rc < 0) {
-		tail_say_unreadable(tail, text->own_name, &fault);
-		tail_detach(tail, text);
-		text->verified = false;
-	}
+	tail_say_unreadable(tail, text->own_name, &fault);
 	return 0;
 }
 

@@ -295,6 +295,8 @@ void block_writer_rewind(struct block_writer *w, const struct block_writer_mark 
 
 struct slice block_writer_finish(struct block_writer *w)
 {
+	/* One that was not begun would lose what stands where its header goes. */
+	assert(w->buf.len > HEADER_BYTES);
 	char *p = w->buf.data;
 	memcpy(p, MAGIC, 4);
 	char *counts = p + CHECKED_FROM;

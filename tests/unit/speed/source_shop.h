@@ -20,6 +20,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -32,12 +33,14 @@ static pthread_t running_thread;
 static int running_rc;
 static struct error running_err;
 static bool is_running;
+static atomic_bool running_ended; /* `run` has returned */
 static const struct source_driver *running_driver;
 
 static void *run_source(void *context)
 {
 	(void)context;
 	running_rc = running.driver->run(&running, &running_err);
+	atomic_store(&running_ended, true);
 	return NULL;
 }
 
@@ -63,6 +66,7 @@ static inline void start_source(const struct source_driver *driver)
 	if (driver->open && driver->open(&running, &err) < 0)
 		fail_msg("%s", err.message);
 	running_err = (struct error){0};
+	atomic_store(&running_ended, false);
 	assert_int_equal(pthread_create(&running_thread, NULL, run_source, NULL), 0);
 	is_running = true;
 }
@@ -79,6 +83,7 @@ static inline void run_again(void)
 {
 	running_rc = 0;
 	running_err = (struct error){0};
+	atomic_store(&running_ended, false);
 	assert_int_equal(pthread_create(&running_thread, NULL, run_source, NULL), 0);
 	is_running = true;
 }
