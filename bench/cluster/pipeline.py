@@ -255,6 +255,8 @@ def main():
     try:
         cluster.fetch("flume")
         hdfs, spark = cluster.up_hdfs(), cluster.up_spark()
+        # As Java compiles by itself: what makes the tests' short runs short makes long ones slow, the kernel's most of all.
+        spark.configure("-Dderby.system.durability=test")
         home = hdfs.make_home("punchcard")
         hdfs.fs("-chmod", "777", home)
         with tempfile.TemporaryDirectory(dir=cluster.state) as name:

@@ -72,6 +72,8 @@ struct cells_lmdb_options {
  * ERROR_NOT_FOUND: read only, and nothing was written yet. */
 int cells_open_lmdb(const char *dir, const struct cells_lmdb_options *options, struct cells **out, struct error *err);
 
+#define CELLS_LANES_MAX 16u
+
 struct cells_hbase_options {
 	struct http_options
 		http; /* of the REST gateway; 2.5.7, 2.6.0 or later, which take binary names in every request */
@@ -82,7 +84,9 @@ struct cells_hbase_options {
 	size_t uri_bytes;    /* the longest path with its query */
 	uint32_t page_cells; /* cells of one answer in a scan */
 	uint32_t get_rows;   /* rows of one multiget */
-	uint32_t trial_ms;   /* how long cells_ping and cells_rights wait for an answer, without trying again */
+	/* 1 to CELLS_LANES_MAX: so many requests of cells_erase are under way at a time, each of one row, for more the gateway does not take. */
+	uint32_t lanes;
+	uint32_t trial_ms; /* how long cells_ping and cells_rights wait for an answer, without trying again */
 };
 
 /* The time-outs are ours: while HBase is away the gateway may hold a request for many minutes. */
@@ -95,7 +99,7 @@ struct cells_hbase_options {
 			 .answer_bytes = 256 << 20,                                                                  \
 			 .retry = {.limit_ms = 60000, .first_ms = 200, .most_ms = 10000}},                           \
 		.prefix = "", .batch_rows = 1000, .batch_bytes = 2 << 20, .uri_bytes = 32 << 10, .page_cells = 5000, \
-		.get_rows = 1000, .trial_ms = 10000,                                                                 \
+		.get_rows = 1000, .lanes = 8, .trial_ms = 10000,                                                     \
 	}
 
 /* The driver of HBase, by its REST gateway. Nothing is sent. Copies the options. ERROR_CONFIG: what cannot be. */

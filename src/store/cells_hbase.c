@@ -10,9 +10,14 @@
 
 #include "base/base64.h"
 
+#include <assert.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Fewer are not worth a connection more. */
+#define ERASES_OF_LANE 64u
 
 static const char *const json_headers[] = {"Accept: application/json", "Content-Type: application/json", NULL};
 
@@ -269,9 +274,9 @@ static int explain_erase(struct hbase *h, const char *table, const struct cells_
 	return explain_missing(h, table, &like, 1, err);
 }
 
-static int erase(struct cells *cells, const char *table, const struct cells_erase *erases, size_t n, struct error *err)
+static int erase_by_rows(struct hbase *h, const char *table, const struct cells_erase *erases, size_t n,
+			 struct error *err)
 {
-	struct hbase *const h = (struct hbase *)cells;
 	size_t at = 0;
 	while (at < n) {
 		size_t taken = 0;
@@ -300,11 +305,79 @@ static int erase(struct cells *cells, const char *table, const struct cells_eras
 	return 0;
 }
 
+struct erasing {
+	struct hbase *h;
+	const char *table;
+	const struct cells_erase *erases;
+	size_t n;
+	pthread_t thread;
+	bool has_thread;
+	int rc;
+	struct error err;
+};
+
+static void *erase_part(void *context)
+{
+	struct erasing *const part = context;
+	part->rc = erase_by_rows(part->h, part->table, part->erases, part->n, &part->err);
+	return NULL;
+}
+
+static void add_counts(struct hbase *h, struct hbase *lane)
+{
+	struct cells_counts *const all = &h->cells.counts;
+	const struct cells_counts *const its = &lane->cells.counts;
+	all->requests += its->requests;
+	all->retries += its->retries;
+	all->sent_bytes += its->sent_bytes;
+	all->read_bytes += its->read_bytes;
+	lane->cells.counts = (struct cells_counts){0};
+}
+
+/* Most of a request's time is the gateway's and the region server's: so many are under way at a time, of other rows each. */
+static int erase(struct cells *cells, const char *table, const struct cells_erase *erases, size_t n, struct error *err)
+{
+	struct hbase *const h = (struct hbase *)cells;
+	struct erasing parts[CELLS_LANES_MAX] = {0};
+	size_t n_parts = n / ERASES_OF_LANE + 1;
+	if (n_parts > h->n_lanes + 1)
+		n_parts = h->n_lanes + 1;
+	size_t at = 0;
+	for (size_t i = 0; i < n_parts; i++) {
+		size_t end = n * (i + 1) / n_parts;
+		while (end > at && end < n && slice_equal(erases[end].key, erases[end - 1].key))
+			end++;
+		if (end < at)
+			end = at;
+		struct erasing *const part = &parts[i];
+		*part = (struct erasing){
+			.h = i ? h->lanes[i - 1] : h, .table = table, .erases = erases + at, .n = end - at};
+		at = end;
+		part->has_thread = i && part->n && pthread_create(&part->thread, NULL, erase_part, part) == 0;
+	}
+	int rc = 0;
+	for (size_t i = 0; i < n_parts; i++) {
+		struct erasing *const part = &parts[i];
+		if (part->has_thread)
+			pthread_join(part->thread, NULL);
+		else
+			erase_part(part);
+		if (i)
+			add_counts(h, part->h);
+		if (rc == 0 && part->rc < 0)
+			rc = error_set(err, part->rc, "%s", part->err.message);
+	}
+	return rc;
+}
+
 /* --- opening ---------------------------------------------------------------------------------------------------------------- */
 
 static void close_hbase(struct cells *cells)
 {
 	struct hbase *const h = (struct hbase *)cells;
+	for (size_t i = 0; i < h->n_lanes; i++)
+		close_hbase(&h->lanes[i]->cells);
+	free(h->lanes);
 	http_close(h->http);
 	http_answer_release(&h->answer);
 	buf_release(&h->path);
@@ -335,14 +408,8 @@ static bool is_prefix(const char *prefix)
 	       !strchr("-.", prefix[0] ? prefix[0] : 'a');
 }
 
-int cells_open_hbase(const struct cells_hbase_options *options, struct cells **out, struct error *err)
+static int open_one(const struct cells_hbase_options *options, struct hbase **out, struct error *err)
 {
-	if (!is_prefix(options->prefix))
-		return error_set(
-			err, ERROR_CONFIG,
-			"HBase: '%s' is no prefix of tables: letters, digits, '_', '-' and '.', and at most one "
-			"':' behind a namespace",
-			options->prefix);
 	struct hbase *const h = calloc(1, sizeof(*h));
 	if (!h)
 		return error_no_memory(err, sizeof(*h));
@@ -360,6 +427,35 @@ int cells_open_hbase(const struct cells_hbase_options *options, struct cells **o
 		return rc;
 	}
 	h->cells.name = h->name;
+	*out = h;
+	return 0;
+}
+
+int cells_open_hbase(const struct cells_hbase_options *options, struct cells **out, struct error *err)
+{
+	assert(options->lanes >= 1 && options->lanes <= CELLS_LANES_MAX);
+	if (!is_prefix(options->prefix))
+		return error_set(
+			err, ERROR_CONFIG,
+			"HBase: '%s' is no prefix of tables: letters, digits, '_', '-' and '.', and at most one "
+			"':' behind a namespace",
+			options->prefix);
+	struct hbase *h = NULL;
+	int rc = open_one(options, &h, err);
+	if (rc < 0 || !h)
+		return rc;
+	struct hbase **const lanes = calloc(options->lanes, sizeof(struct hbase *));
+	if (!lanes) {
+		close_hbase(&h->cells);
+		return error_no_memory(err, options->lanes * sizeof(struct hbase *));
+	}
+	h->lanes = lanes;
+	for (; rc == 0 && h->n_lanes + 1 < options->lanes; h->n_lanes += rc == 0)
+		rc = open_one(options, &lanes[h->n_lanes], err);
+	if (rc < 0) {
+		close_hbase(&h->cells);
+		return rc;
+	}
 	*out = &h->cells;
 	return 0;
 }

@@ -15,6 +15,8 @@ struct hbase {
 	struct buf path;
 	struct buf body;
 	struct hbase_rows rows;
+	struct hbase **lanes; /* for cells_erase, beside this one: options.lanes - 1 */
+	size_t n_lanes;
 	size_t uri_bytes; /* as the gateway has been found to take it */
 	bool take_500;    /* of the request that runs: a bare 500 is for the caller to look into */
 };

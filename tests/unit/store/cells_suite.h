@@ -264,6 +264,54 @@ static void suite_test_erase(void **state)
 	assert_int_equal(suite_rows.n, 0);
 }
 
+/* Rows of two columns and two versions, of which every third stays, and of each row the column b:. */
+static void suite_test_erase_many(void **state)
+{
+	(void)state;
+	enum { ROWS = 700, CELLS = 4 * ROWS };
+	struct cells_put *const puts = calloc(CELLS, sizeof(*puts));
+	struct cells_erase *const erases = calloc(CELLS, sizeof(*erases));
+	char(*const keys)[8] = calloc(ROWS, sizeof(*keys));
+	assert_true(puts && erases && keys);
+	const struct slice columns[] = {SLICE("a:p"), SLICE("a:q"), SLICE("a:r"), SLICE("b:s")};
+	size_t n = 0;
+	for (unsigned i = 0; i < CELLS; i++) {
+		char *const key = keys[i / 4];
+		snprintf(key, sizeof(keys[0]), "M%05u", i / 4);
+		const int64_t version = i % 4 == 1 ? 7 : 5;
+		puts[i] = (struct cells_put){
+			.key = slice_of(key), .column = columns[i % 4], .version = version, .value = SLICE("x")};
+		if (i % 4 < 3 && i / 4 % 3)
+			erases[n++] = (struct cells_erase){
+				.key = slice_of(key), .column = columns[i % 4], .version = version};
+	}
+	assert_int_equal(suite_put(puts, CELLS), 0);
+	const uint64_t before = cells_counts(suite.cells)->cells_erased;
+	assert_int_equal(suite_erase(erases, n), 0);
+	assert_true(cells_counts(suite.cells)->cells_erased >= before + n);
+	for (unsigned i = 0; i < ROWS; i += 50) {
+		struct slice some[50];
+		for (unsigned k = 0; k < 50; k++)
+			some[k] = slice_of(keys[i + k]);
+		suite_get(some, 50);
+		assert_int_equal(suite_rows.n, 50);
+		for (unsigned k = 0; k < 50; k++) {
+			char expected[64];
+			snprintf(expected, sizeof(expected),
+				 (i + k) % 3 ? "%s{b:s@5=x}" : "%s{a:p@5=x a:q@7=x a:r@5=x b:s@5=x}", keys[i + k]);
+			assert_string_equal(suite_rows.rows[k], expected);
+		}
+	}
+	for (unsigned i = 0; i < CELLS; i++)
+		erases[i] = (struct cells_erase){.key = puts[i].key, .column = puts[i].column, .version = 9};
+	assert_int_equal(suite_erase(erases, CELLS), 0);
+	suite_scan((struct cells_range){.prefix = SLICE("M")});
+	assert_int_equal(suite_rows.n, 0);
+	free(puts);
+	free(erases);
+	free(keys);
+}
+
 static void suite_test_binary(void **state)
 {
 	(void)state;
@@ -583,10 +631,11 @@ static int cells_suite_run(const char *name)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(suite_test_ensure),   cmocka_unit_test(suite_test_missing),
 		cmocka_unit_test(suite_test_versions), cmocka_unit_test(suite_test_one_batch),
-		cmocka_unit_test(suite_test_erase),    cmocka_unit_test(suite_test_binary),
-		cmocka_unit_test(suite_test_get_many), cmocka_unit_test(suite_test_scan),
-		cmocka_unit_test(suite_test_wide),     cmocka_unit_test(suite_test_limits),
-		cmocka_unit_test(suite_test_model),    cmocka_unit_test(suite_test_health),
+		cmocka_unit_test(suite_test_erase),    cmocka_unit_test(suite_test_erase_many),
+		cmocka_unit_test(suite_test_binary),   cmocka_unit_test(suite_test_get_many),
+		cmocka_unit_test(suite_test_scan),     cmocka_unit_test(suite_test_wide),
+		cmocka_unit_test(suite_test_limits),   cmocka_unit_test(suite_test_model),
+		cmocka_unit_test(suite_test_health),
 	};
 	printf("--- %s\n", name);
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,9 +18,10 @@
 #include "base/random.h"
 #include "store/cells_hbase_json.h"
 
-#define FAKE_TABLES    8
-#define FAKE_SCANNERS  512
-#define FAKE_KEY_BYTES 512
+#define FAKE_TABLES      8
+#define FAKE_SCANNERS    512
+#define FAKE_KEY_BYTES   512
+#define FAKE_CONNECTIONS 64
 
 struct fake_scanner {
 	char table[128];
@@ -448,35 +449,48 @@ static inline int fake_answer(struct fake_gateway *g, int fd, const char *method
 	return fault != SAY_HALF;
 }
 
+/* Whether the connection stays. */
+static inline int fake_serve(struct fake_gateway *g, int fd)
+{
+	/* The path of a multiget is longer than the head that a script keeps. */
+	struct script_request request = {0};
+	int stays = script_receive(&g->server, fd, &request);
+	char *const path = strchr(request.head, ' ');
+	if (stays && path) {
+		*path = '\0';
+		char *const end = strchr(path + 1, ' ');
+		assert_non_null(end);
+		*end = '\0';
+		buf_text(&request.body);
+		stays = fake_answer(g, fd, request.head, path + 1, (struct slice){request.body.data, request.body.len});
+	}
+	buf_release(&request.body);
+	return stays;
+}
+
+/* One request at a time, of whichever connection. */
 static inline void *fake_run(void *argument)
 {
 	struct fake_gateway *const g = argument;
-	for (;;) {
-		struct pollfd fds[] = {{.fd = g->server.listener, .events = POLLIN},
-				       {.fd = g->server.stop[0], .events = POLLIN}};
-		if (poll(fds, 2, -1) <= 0 || fds[1].revents)
-			return NULL;
-		const int fd = accept4(g->server.listener, NULL, NULL, SOCK_CLOEXEC);
-		int stays = fd >= 0;
-		while (stays) {
-			/* The path of a multiget is longer than the head that a script keeps. */
-			struct script_request request = {0};
-			stays = script_receive(&g->server, fd, &request);
-			char *const path = strchr(request.head, ' ');
-			if (stays && path) {
-				*path = '\0';
-				char *const end = strchr(path + 1, ' ');
-				assert_non_null(end);
-				*end = '\0';
-				buf_text(&request.body);
-				stays = fake_answer(g, fd, request.head, path + 1,
-						    (struct slice){request.body.data, request.body.len});
-			}
-			buf_release(&request.body);
+	struct pollfd fds[2 + FAKE_CONNECTIONS] = {{.fd = g->server.listener, .events = POLLIN},
+						   {.fd = g->server.stop[0], .events = POLLIN}};
+	nfds_t n = 2;
+	while (poll(fds, n, -1) > 0 && !fds[1].revents) {
+		for (nfds_t i = n; i-- > 2;) {
+			if (!fds[i].revents || fake_serve(g, fds[i].fd))
+				continue;
+			close(fds[i].fd);
+			fds[i] = fds[--n];
 		}
-		if (fd >= 0)
-			close(fd);
+		if (!fds[0].revents)
+			continue;
+		const int fd = accept4(g->server.listener, NULL, NULL, SOCK_CLOEXEC);
+		assert_true(fd >= 0 && n < 2 + FAKE_CONNECTIONS);
+		fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
+	while (n > 2)
+		close(fds[--n].fd);
+	return NULL;
 }
 
 static inline void fake_start(struct fake_gateway *g, struct cells *store, uint64_t seed, unsigned one_in)
