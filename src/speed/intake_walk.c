@@ -15,10 +15,12 @@ bool intake_ignores_dir(const struct deployment *deployment, const struct config
 	_cleanup_free_ char *target = deployment_path(deployment, source->move_to);
 	_cleanup_free_ char *dir = deployment_path(deployment, source->dir);
 	_cleanup_free_ char *path = dir ? text_printf("%s/%s", dir, name) : NULL;
+	/* What was put away must not be taken again: without memory it is ignored, too, until the next look. */
+	if (!target || !path)
+		return true;
 	struct stat a;
 	struct stat b;
-	return target && path && stat(target, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
+	return stat(target, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 /* Whether it is a directory of which the files are the source's. */

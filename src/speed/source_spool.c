@@ -100,7 +100,7 @@ static void look_at(struct spool *spool, const char *name, int64_t due_us, bool 
 	if (!look && spool->looks.n < LOOKS_MAX)
 		look = spool_looks_add(&spool->looks, name);
 	if (!look) {
-		spool->cut = true;
+		spool->cut = spool->list_all = true;
 		return;
 	}
 	if (spool->looks.n > spool->most)
@@ -216,7 +216,8 @@ static void list(struct spool *spool)
 	spool->listed_due_us = 0;
 	if (listed && !spool->cut && !must_stop(spool))
 		spool_known_sweep(&spool->known);
-	spool->list_all = false;
+	if (listed && !spool->cut)
+		spool->list_all = false;
 	spool->list_end_us = monotonic_us();
 	spool->list_cost_us = spool->list_end_us - begin_us;
 	const bool no_memory = spool->cut && spool->looks.n < LOOKS_MAX;

@@ -179,7 +179,8 @@ static bool has_work(const struct tail *tail, const struct text *text, int64_t n
 	if (text->has_stream && text->stream.window.len && !text->stream.idle)
 		return true;
 	/* One that has just lost its file may be gone on with in a copy that was made before. */
-	const int64_t ended_us = text->fd < 0 && tail->must_scan ? 0 : ends_after_us(text);
+	const bool may_go_on = text->fd < 0 && (tail->must_scan || tail->must_try_again);
+	const int64_t ended_us = may_go_on ? 0 : ends_after_us(text);
 	if (ended_us && is_settled(tail, ended_us, now_us)) {
 		*end = LINES_ENDED;
 		return true;

@@ -239,10 +239,12 @@ static bool list_dir(struct spool_watch *watch, const char *name)
 	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (*name ? O_NOFOLLOW : 0));
 	DIR *const stream = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!stream) {
-		say_unlisted(watch, dir, path, errno);
+		const int why = errno;
+		const bool lasting = *name && (why == EACCES || why == ENOENT || why == ENOTDIR || why == ELOOP);
+		say_unlisted(watch, dir, path, why);
 		if (fd >= 0)
 			close(fd);
-		return false;
+		return lasting;
 	}
 	if (dir->failed)
 		LOG_INFO("the directory can be listed again", log_text("source", watch->source->name),
@@ -256,20 +258,21 @@ static bool list_dir(struct spool_watch *watch, const char *name)
 			break;
 		errno = 0;
 	}
-	if (!entry && errno)
-		say_unlisted(watch, dir, path, errno);
+	const int errnum = entry ? 0 : errno;
+	if (errnum)
+		say_unlisted(watch, dir, path, errnum);
 	closedir(stream);
-	return true;
+	return errnum == 0;
 }
 
-/* The directory and all below it. */
+/* The directory and all below it. False: not all, but may be soon. */
 static bool list_tree(struct spool_watch *watch, const char *name)
 {
-	const bool listed = list_dir(watch, name);
+	bool listed = list_dir(watch, name);
 	while (watch->n_todo) {
 		_cleanup_free_ char *next = watch->todo[--watch->n_todo];
 		if (!watch->hooks.stop(watch->hooks.context))
-			list_dir(watch, next);
+			listed = list_dir(watch, next) && listed;
 	}
 	return listed;
 }

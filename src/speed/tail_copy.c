@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -71,8 +72,8 @@ static bool is_same_at(int a, int b, uint64_t at, size_t len)
 	       memcmp(x, y, len) == 0;
 }
 
-/* Whether a file that is shorter than what was taken of a text is a beginning of it. */
-static bool is_beginning(const struct tail *tail, const struct text *known, const struct text *text, uint64_t size)
+/* Whether a file that is shorter than what was taken of a text is a beginning of it. -1: the text's file cannot be looked at now. */
+static int is_beginning(const struct tail *tail, const struct text *known, const struct text *text, uint64_t size)
 {
 	const int fd = text->fd;
 	const size_t len = size < STREAM_PRINT_BYTES ? (size_t)size : STREAM_PRINT_BYTES;
@@ -84,9 +85,13 @@ static bool is_beginning(const struct tail *tail, const struct text *known, cons
 		       pread(fd, head, len, 0) == (ssize_t)len && stream_print_is_of(&known->head_print, head);
 	}
 	struct stat st;
+	errno = ENOENT;
 	const int other = known->fd >= 0 ? known->fd : known->name ? tail_open_file(tail, known->name, true, &st) : -1;
-	const bool same = other >= 0 && is_same_at(fd, other, 0, len) && is_same_at(fd, other, size - len, len);
-	if (other >= 0 && other != known->fd)
+	if (other < 0)
+		return errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO || errno == ESTALE ? -1
+														: 0;
+	const bool same = is_same_at(fd, other, 0, len) && is_same_at(fd, other, size - len, len);
+	if (other != known->fd)
 		close(other);
 	return same;
 }
@@ -177,8 +182,9 @@ static enum found compare(const struct tail *tail, const struct text *known, str
 	if (!is_enough(known, text, size < taken ? size : taken))
 		return FOUND_NOTHING;
 	if (size < taken) {
-		if (!is_beginning(tail, known, text, size))
-			return FOUND_NOTHING;
+		const int is = is_beginning(tail, known, text, size);
+		if (is <= 0)
+			return is < 0 ? FOUND_WAIT : FOUND_NOTHING;
 		text->beginning_of = known->number;
 		text->beginning_bytes = size;
 		return is_quiet(tail, st) ? FOUND_BEGINNING : FOUND_WAIT;
@@ -289,8 +295,15 @@ int tail_find_rest(struct tail *tail, const char *name, struct error *err)
 			continue;
 		struct stat st;
 		const int fd = tail_open_file(tail, name, false, &st);
-		if (fd < 0)
+		if (fd < 0 && errno == ENOMEM)
+			return error_no_memory(err, strlen(name));
+		if (fd < 0) {
+			struct error fault = {0};
+			error_errno(&fault, errno, "cannot open it");
+			if (errno != ENOENT && errno != EINVAL && errno != ELOOP)
+				tail_say_unreadable(tail, name, &fault);
 			return 0;
+		}
 		if (!tail_has_text(known, fd, &st)) {
 			close(fd);
 			continue;

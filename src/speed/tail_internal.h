@@ -112,7 +112,8 @@ bool tail_is_rotated(const struct text *text);
 int tail_open_file(const struct tail *tail, const char *name, bool follow, struct stat *st);
 /* Whether the open file has what was taken of this text. */
 bool tail_has_text(const struct text *text, int fd, const struct stat *st);
-/* Gives the text the open file, to read on from its position. fd is the text's from now on, also after an error. */
+/* Gives the text the open file, to read on from its position. fd is the text's; after an error it is closed,
+ * and the next scan opens the file again. */
 int tail_attach(struct tail *tail, struct text *text, int fd, const struct stat *st, struct error *err);
 /* Says in the log why a file cannot be read; it is tried again. */
 void tail_say_unreadable(struct tail *tail, const char *name, const struct error *fault);

@@ -66,16 +66,20 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Lists what matches, and what may be a text of ours under another name. */
+/* Lists what matches, and what may be a text of ours under another name. 1: not all of it could be read. */
 static int list(struct tail *tail, DIR *dir, struct entries *entries, struct error *err)
 {
 	const struct dirent *entry;
 	int rc = 0;
+	errno = 0;
 	while (rc == 0 && (entry = readdir(dir))) { // NOLINT(concurrency-mt-unsafe): a stream of its own
 		const bool matches = fnmatch(tail->pattern, entry->d_name, FNM_PERIOD) == 0;
 		if (matches || is_of_text(tail, entry))
 			rc = keep(entries, entry->d_name, matches, err);
+		errno = 0;
 	}
+	if (rc == 0 && errno)
+		return 1;
 	if (entries->n)
 		qsort(entries->items, entries->n, sizeof(*entries->items), compare_names);
 	return rc;
@@ -300,6 +304,11 @@ int tail_scan(struct tail *tail, struct error *err)
 	closedir(dir);
 	if (rc == 0)
 		rc = look_at(tail, &entries, err);
+	/* What was not listed is not gone. */
+	if (rc > 0) {
+		tail->must_try_again = true;
+		rc = 0;
+	}
 	release(&entries);
 	tail->scan_took_us = clock_now_us() - begun_us;
 	return rc;

@@ -95,6 +95,7 @@ int block_label(struct slice file_name, struct buf *out)
 int block_writer_begin(struct block_writer *w, struct slice source, int64_t time_us)
 {
 	buf_clear(&w->buf);
+	w->begun = false;
 	w->begun_us = time_us;
 	w->last_time_us = 0;
 	w->last_line = 0;
@@ -105,6 +106,7 @@ int block_writer_begin(struct block_writer *w, struct slice source, int64_t time
 	if (buf_reserve(&w->buf, HEADER_BYTES + VARINT_MAX_BYTES + source.len) < 0)
 		return ERROR_NO_MEMORY;
 	w->buf.len = (size_t)(put_slice(w->buf.data + HEADER_BYTES, source) - w->buf.data);
+	w->begun = true;
 	return 0;
 }
 
@@ -295,8 +297,8 @@ void block_writer_rewind(struct block_writer *w, const struct block_writer_mark 
 
 struct slice block_writer_finish(struct block_writer *w)
 {
-	/* One that was not begun would lose what stands where its header goes. */
-	assert(w->buf.len > HEADER_BYTES);
+	/* What stands where the header goes would be lost. */
+	assert(w->begun);
 	char *p = w->buf.data;
 	memcpy(p, MAGIC, 4);
 	char *counts = p + CHECKED_FROM;

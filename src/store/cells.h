@@ -35,7 +35,7 @@
  * server does not let us; ERROR_CORRUPT an answer, or a file, that is none; ERROR_INTERRUPTED, ERROR_IO, ERROR_NO_SPACE,
  * ERROR_NO_MEMORY; and what callbacks return. Messages name the system and the table.
  *
- * Threads: one cells belongs to one thread at a time. Callbacks must not use the cells that call them.
+ * Threads: one cells belongs to one thread at a time; cells_erase in HBase starts some of its own, which have ended when it returns. Callbacks must not use the cells that call them.
  */
 #ifndef PUNCHCARD_STORE_CELLS_H
 #define PUNCHCARD_STORE_CELLS_H
@@ -72,6 +72,7 @@ struct cells_lmdb_options {
  * ERROR_NOT_FOUND: read only, and nothing was written yet. */
 int cells_open_lmdb(const char *dir, const struct cells_lmdb_options *options, struct cells **out, struct error *err);
 
+/* More would be waited for in the gateway, whose handlers others need as well. */
 #define CELLS_LANES_MAX 16u
 
 struct cells_hbase_options {
@@ -84,7 +85,7 @@ struct cells_hbase_options {
 	size_t uri_bytes;    /* the longest path with its query */
 	uint32_t page_cells; /* cells of one answer in a scan */
 	uint32_t get_rows;   /* rows of one multiget */
-	/* 1 to CELLS_LANES_MAX: so many requests of cells_erase are under way at a time, each of one row, for more the gateway does not take. */
+	/* 1 to CELLS_LANES_MAX: connections of a cells_erase of many cells, since the gateway takes one row in a request. */
 	uint32_t lanes;
 	uint32_t trial_ms; /* how long cells_ping and cells_rights wait for an answer, without trying again */
 };

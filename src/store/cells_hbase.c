@@ -10,7 +10,6 @@
 
 #include "base/base64.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -334,37 +333,66 @@ static void add_counts(struct hbase *h, struct hbase *lane)
 	lane->cells.counts = (struct cells_counts){0};
 }
 
-/* Most of a request's time is the gateway's and the region server's: so many are under way at a time, of other rows each. */
+static int open_one(const struct cells_hbase_options *options, struct hbase **out, struct error *err);
+
+/* Whose it is to ask for a part of the erases; NULL: there is no memory for one more, and this one asks for all. */
+static struct hbase *lane(struct hbase *h, size_t i)
+{
+	struct hbase *found = h->lanes[i];
+	if (!found)
+		(void)open_one(&h->options, &found, NULL);
+	if (!found)
+		return NULL;
+	h->lanes[i] = found;
+	if (found->uri_bytes > h->uri_bytes)
+		found->uri_bytes = h->uri_bytes;
+	return found;
+}
+
+/* As many parts as there are lanes, rows whole; their number. */
+static size_t share_out(struct hbase *h, const char *table, const struct cells_erase *erases, size_t n,
+			struct erasing *parts)
+{
+	size_t n_parts = 1;
+	parts[0].h = h;
+	while (n_parts < h->options.lanes && n / ERASES_OF_LANE > n_parts &&
+	       (parts[n_parts].h = lane(h, n_parts - 1)) != NULL)
+		n_parts++;
+	size_t at = 0;
+	for (size_t i = 0; i < n_parts; i++) {
+		size_t end = n * (i + 1) / n_parts;
+		end = end < at ? at : end;
+		while (end > at && end < n && slice_equal(erases[end].key, erases[end - 1].key))
+			end++;
+		parts[i].table = table;
+		parts[i].erases = erases + at;
+		parts[i].n = end - at;
+		at = end;
+	}
+	return n_parts;
+}
+
+/* Most of a request's time is the gateway's and the region server's: several are under way at a time, of other rows each. */
 static int erase(struct cells *cells, const char *table, const struct cells_erase *erases, size_t n, struct error *err)
 {
 	struct hbase *const h = (struct hbase *)cells;
 	struct erasing parts[CELLS_LANES_MAX] = {0};
-	size_t n_parts = n / ERASES_OF_LANE + 1;
-	if (n_parts > h->n_lanes + 1)
-		n_parts = h->n_lanes + 1;
-	size_t at = 0;
-	for (size_t i = 0; i < n_parts; i++) {
-		size_t end = n * (i + 1) / n_parts;
-		while (end > at && end < n && slice_equal(erases[end].key, erases[end - 1].key))
-			end++;
-		if (end < at)
-			end = at;
-		struct erasing *const part = &parts[i];
-		*part = (struct erasing){
-			.h = i ? h->lanes[i - 1] : h, .table = table, .erases = erases + at, .n = end - at};
-		at = end;
-		part->has_thread = i && part->n && pthread_create(&part->thread, NULL, erase_part, part) == 0;
-	}
+	const size_t n_parts = share_out(h, table, erases, n, parts);
+	for (size_t i = 1; i < n_parts; i++)
+		parts[i].has_thread = pthread_create(&parts[i].thread, NULL, erase_part, &parts[i]) == 0;
 	int rc = 0;
 	for (size_t i = 0; i < n_parts; i++) {
 		struct erasing *const part = &parts[i];
 		if (part->has_thread)
 			pthread_join(part->thread, NULL);
-		else
+		else if (rc == 0)
 			erase_part(part);
 		if (i)
 			add_counts(h, part->h);
-		if (rc == 0 && part->rc < 0)
+		if (part->h->uri_bytes < h->uri_bytes)
+			h->uri_bytes = part->h->uri_bytes;
+		/* What no waiting mends comes first. */
+		if (part->rc < 0 && (rc == 0 || rc == ERROR_AWAY))
 			rc = error_set(err, part->rc, "%s", part->err.message);
 	}
 	return rc;
@@ -375,14 +403,20 @@ static int erase(struct cells *cells, const char *table, const struct cells_eras
 static void close_hbase(struct cells *cells)
 {
 	struct hbase *const h = (struct hbase *)cells;
-	for (size_t i = 0; i < h->n_lanes; i++)
-		close_hbase(&h->lanes[i]->cells);
-	free(h->lanes);
+	for (size_t i = 0; i < CELLS_LANES_MAX; i++)
+		if (h->lanes[i])
+			close_hbase(&h->lanes[i]->cells);
 	http_close(h->http);
 	http_answer_release(&h->answer);
 	buf_release(&h->path);
 	buf_release(&h->body);
 	hbase_rows_release(&h->rows);
+	struct http_options *const http = &h->options.http;
+	free((void *)(uintptr_t)http->server);
+	free((void *)(uintptr_t)http->url);
+	free((void *)(uintptr_t)http->auth_name);
+	free((void *)(uintptr_t)http->auth_value);
+	free((void *)(uintptr_t)http->ca_file);
 	free(h->prefix);
 	free(h->name);
 	free(h);
@@ -408,16 +442,36 @@ static bool is_prefix(const char *prefix)
 	       !strchr("-.", prefix[0] ? prefix[0] : 'a');
 }
 
+static int copy_text(const char **text)
+{
+	if (*text)
+		*text = slice_dup(slice_of(*text));
+	return *text ? 0 : ERROR_NO_MEMORY;
+}
+
+/* Its texts, of which some may be NULL, become this driver's own. */
+static int copy_options(struct hbase *h, const struct cells_hbase_options *given)
+{
+	h->options = *given;
+	h->prefix = slice_dup(slice_of(given->prefix));
+	h->options.prefix = h->prefix;
+	const char **const texts[] = {&h->options.http.server, &h->options.http.url, &h->options.http.auth_name,
+				      &h->options.http.auth_value, &h->options.http.ca_file};
+	bool all = h->prefix != NULL;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		all = (!*texts[i] || copy_text(texts[i]) == 0) && all;
+	return all ? 0 : ERROR_NO_MEMORY;
+}
+
 static int open_one(const struct cells_hbase_options *options, struct hbase **out, struct error *err)
 {
 	struct hbase *const h = calloc(1, sizeof(*h));
 	if (!h)
 		return error_no_memory(err, sizeof(*h));
 	h->cells.driver = &driver;
-	h->options = *options;
 	h->uri_bytes = options->uri_bytes;
-	h->prefix = slice_dup(slice_of(options->prefix));
-	int rc = h->prefix ? http_open(&options->http, &h->http, err) : error_no_memory(err, sizeof(*h));
+	int rc = copy_options(h, options) < 0 ? error_no_memory(err, sizeof(*h))
+					      : http_open(&h->options.http, &h->http, err);
 	if (rc == 0) {
 		h->name = slice_dup(slice_of(http_name(h->http)));
 		rc = h->name ? 0 : error_no_memory(err, sizeof(*h));
@@ -433,29 +487,18 @@ static int open_one(const struct cells_hbase_options *options, struct hbase **ou
 
 int cells_open_hbase(const struct cells_hbase_options *options, struct cells **out, struct error *err)
 {
-	assert(options->lanes >= 1 && options->lanes <= CELLS_LANES_MAX);
 	if (!is_prefix(options->prefix))
 		return error_set(
 			err, ERROR_CONFIG,
 			"HBase: '%s' is no prefix of tables: letters, digits, '_', '-' and '.', and at most one "
 			"':' behind a namespace",
 			options->prefix);
+	if (options->lanes < 1 || options->lanes > CELLS_LANES_MAX)
+		return error_set(err, ERROR_CONFIG, "HBase: %u connections are not 1 to %u", options->lanes,
+				 CELLS_LANES_MAX);
 	struct hbase *h = NULL;
-	int rc = open_one(options, &h, err);
-	if (rc < 0 || !h)
-		return rc;
-	struct hbase **const lanes = calloc(options->lanes, sizeof(struct hbase *));
-	if (!lanes) {
-		close_hbase(&h->cells);
-		return error_no_memory(err, options->lanes * sizeof(struct hbase *));
-	}
-	h->lanes = lanes;
-	for (; rc == 0 && h->n_lanes + 1 < options->lanes; h->n_lanes += rc == 0)
-		rc = open_one(options, &lanes[h->n_lanes], err);
-	if (rc < 0) {
-		close_hbase(&h->cells);
-		return rc;
-	}
-	*out = &h->cells;
-	return 0;
+	const int rc = open_one(options, &h, err);
+	if (rc == 0)
+		*out = &h->cells;
+	return rc;
 }

@@ -7,7 +7,7 @@
 
 struct hbase {
 	struct cells cells;
-	struct cells_hbase_options options; /* prefix is this driver's own; http is of no use behind the opening */
+	struct cells_hbase_options options; /* its texts are this driver's own, prefix and those of http */
 	char *prefix;
 	char *name;
 	struct http *http;
@@ -15,10 +15,9 @@ struct hbase {
 	struct buf path;
 	struct buf body;
 	struct hbase_rows rows;
-	struct hbase **lanes; /* for cells_erase, beside this one: options.lanes - 1 */
-	size_t n_lanes;
-	size_t uri_bytes; /* as the gateway has been found to take it */
-	bool take_500;    /* of the request that runs: a bare 500 is for the caller to look into */
+	struct hbase *lanes[CELLS_LANES_MAX]; /* of cells_erase, beside this one; NULL: not opened */
+	size_t uri_bytes;                     /* as the gateway has been found to take it */
+	bool take_500;                        /* of the request that runs: a bare 500 is for the caller to look into */
 };
 
 /*

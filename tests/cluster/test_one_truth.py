@@ -22,6 +22,7 @@ from test_spark import check_same  # noqa: E402
 
 RELEASE = os.environ.get("PUNCHCARD_RELEASE", str(ROOT / "build/release/src/punchcard"))
 ORDERS = int(os.environ.get("PUNCHCARD_TRUTH_ORDERS", "1000000"))
+# What a refresh has settled is erased in HBase, a customer in a request: ten times as many would be minutes of nothing else.
 CUSTOMERS = max(ORDERS // 50, 10000)
 FIRST_DAY = "2019-06-24"
 DAY = "2019-06-30"

@@ -264,7 +264,7 @@ static void suite_test_erase(void **state)
 	assert_int_equal(suite_rows.n, 0);
 }
 
-/* Rows of two columns and two versions, of which every third stays, and of each row the column b:. */
+/* Rows of four columns and two versions; every third row stays, and of the others the column b:s. */
 static void suite_test_erase_many(void **state)
 {
 	(void)state;
@@ -286,9 +286,7 @@ static void suite_test_erase_many(void **state)
 				.key = slice_of(key), .column = columns[i % 4], .version = version};
 	}
 	assert_int_equal(suite_put(puts, CELLS), 0);
-	const uint64_t before = cells_counts(suite.cells)->cells_erased;
 	assert_int_equal(suite_erase(erases, n), 0);
-	assert_true(cells_counts(suite.cells)->cells_erased >= before + n);
 	for (unsigned i = 0; i < ROWS; i += 50) {
 		struct slice some[50];
 		for (unsigned k = 0; k < 50; k++)

@@ -45,6 +45,7 @@ struct fake_gateway {
 	struct fake_scanner scanners[FAKE_SCANNERS];
 	unsigned n_scanners;
 	unsigned faults;
+	unsigned n_connections;
 	/* Of the request. */
 	struct buf out;
 	const char *type;
@@ -487,6 +488,7 @@ static inline void *fake_run(void *argument)
 		const int fd = accept4(g->server.listener, NULL, NULL, SOCK_CLOEXEC);
 		assert_true(fd >= 0 && n < 2 + FAKE_CONNECTIONS);
 		fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		g->n_connections++;
 	}
 	while (n > 2)
 		close(fds[--n].fd);
