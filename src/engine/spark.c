@@ -67,6 +67,8 @@ static unsigned fill_arguments(const struct run *run, const char *files, const c
 	argv[n++] = options->command;
 	for (unsigned i = 0; i < options->n_words; i++)
 		argv[n++] = options->words[i];
+	/* Without it a properties file takes the place of the operator's spark-defaults.conf, metastore and all. */
+	argv[n++] = "--load-spark-defaults";
 	argv[n++] = "--properties-file";
 	argv[n++] = run->files.conf;
 	if (options->master) {

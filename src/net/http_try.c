@@ -289,7 +289,8 @@ static enum http_end end_of(struct http_try *try, CURLcode code)
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
-		error_set(try->err, ERROR_CONFIG, "%s; is ca_file that of the server's authority?", reason);
+		error_set(try->err, ERROR_CONFIG,
+			  "%s; is the server's authority among the system's (update-ca-certificates)?", reason);
 		return HTTP_STOPPED;
 	case CURLE_AUTH_ERROR:
 	case CURLE_LOGIN_DENIED:

@@ -30,7 +30,7 @@ def mark(n):
 
 
 def test_all_is_well(look, tmp_path):
-    found = look("; ".join([mark(0), mark(1), mark(2), "echo '{\"rows_read\":1}'", mark(3), 'cat "${*##* }" >/dev/null; cp "$8" ' + str(tmp_path / "told")]), 0)
+    found = look("; ".join([mark(0), mark(1), mark(2), "echo '{\"rows_read\":1}'", mark(3), 'cat "${*##* }" >/dev/null; cp "$9" ' + str(tmp_path / "told")]), 0)
     for name in ("Spark, tried", "metastore", "kernel on Spark"):
         assert found[name]["result"] == "ok", found
     told = (tmp_path / "told").read_text()

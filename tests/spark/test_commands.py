@@ -27,8 +27,8 @@ TABLES = ("ledger", "balances", "account_state", "loyalty")
 pytestmark = pytest.mark.skipif(not SPARK, reason="PUNCHCARD_SPARK names no Spark")
 
 
-def spark_environment():
-    return environment(SPARK_HOME=str(pathlib.Path(SPARK).resolve()), SPARK_LOCAL_IP="127.0.0.1", SPARK_CONF_DIR="/nonexistent")
+def spark_environment(conf_dir="/nonexistent"):
+    return environment(SPARK_HOME=str(pathlib.Path(SPARK).resolve()), SPARK_LOCAL_IP="127.0.0.1", SPARK_CONF_DIR=str(conf_dir))
 
 
 class Edge(Shop):
@@ -61,8 +61,8 @@ class Edge(Shop):
     def warehouse(self):
         return self.lake / "p/warehouse"
 
-    def batch(self, *args, code=0):
-        return self.ok(*args, code=code, timeout=TIMEOUT_S, env=spark_environment())
+    def batch(self, *args, code=0, conf_dir="/nonexistent"):
+        return self.ok(*args, code=code, timeout=TIMEOUT_S, env=spark_environment(conf_dir))
 
     def report(self, *args):
         return self.batch(*args, "--json").json()

@@ -41,3 +41,7 @@ def test_sql(pc, tmp_path):  # noqa: F811
     assert "(0 rows)" in edge.batch("sql", "SELECT * FROM loyalty").out
     err = edge.batch("sql", "SELECT 1,\n  nothing_such FROM loyalty", code=1).err
     assert "query:2:" in err and "nothing_such" in err and "^" in err
+    # The operator's spark-defaults.conf holds: here a name that is written otherwise is another one.
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/spark-defaults.conf").write_text("spark.sql.caseSensitive true\n")
+    assert "CUST_ID" in edge.batch("sql", "SELECT CUST_ID FROM transactions_cln", code=1, conf_dir=tmp_path / "conf").err

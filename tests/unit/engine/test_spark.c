@@ -118,7 +118,7 @@ static void test_what_it_is_told(void **state)
 	assert_int_equal(spark_script_add_rows(script, "rows", "SELECT 1 AS a", &err), 0);
 	const int rc = run(
 		bench,
-		"exec 9>'../told'; echo \"$*\" >&9; cat \"$2\" \"$8\" >&9; pwd >&9; echo \"$LC_ALL $HADOOP_USER_NAME\" "
+		"exec 9>'../told'; echo \"$*\" >&9; cat \"$3\" \"$9\" >&9; pwd >&9; echo \"$LC_ALL $HADOOP_USER_NAME\" "
 		">&9\n"
 		"[ -z \"$(cat)\" ] || exit 7\n"
 		"ls /proc/self/fd | wc -l >&9\n"
@@ -132,6 +132,7 @@ static void test_what_it_is_told(void **state)
 	_cleanup_free_ char *path = text_printf("%s/told", bench->dir);
 	assert_int_equal(file_read_all(path, 100000, &told, &err), 0);
 	const char *const text = buf_text(&told);
+	assert_non_null(strstr(text, "--load-spark-defaults --properties-file "));
 	assert_non_null(strstr(text, "--master local[2] --files /one,/two -f "));
 	assert_non_null(strstr(text, "\nspark.driver.memory 3g\nspark.x a\\\\b\n"));
 	assert_non_null(strstr(text, "\nspark.sql.session.timeZone UTC\n"));

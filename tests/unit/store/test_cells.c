@@ -90,7 +90,7 @@ static int run_fake(const char *name, uint64_t seed, unsigned one_in)
 	cells_close(suite.cells);
 	fake_stop(&gateway);
 	/* Many erases go by all of the driver's connections. */
-	failed += !one_in && gateway.n_connections != LANES;
+	failed += !one_in && gateway.n_connections < LANES;
 	cells_close(store);
 	file_remove_tree(dir, &err);
 	/* Faults that never come prove nothing. */
