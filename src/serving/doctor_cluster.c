@@ -181,7 +181,7 @@ static bool check_table(struct doctor *doctor, struct cells *cells, const char *
 		if (!rights.reads || !rights.writes) {
 			doctor_tell(
 				doctor, name, DOCTOR_FAIL,
-				"add the family, or `grant` the user RW, in the HBase shell (docs/cluster-hbase.md)",
+				"add the family, or `grant` the user RWC, in the HBase shell (docs/cluster-hbase.md)",
 				"family %s cannot be %s: %s", families[i], rights.reads ? "written" : "read",
 				rights.denial);
 			return false;

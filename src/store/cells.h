@@ -190,7 +190,7 @@ int cells_ping(struct cells *cells, struct cells_health *out, struct error *err)
 void cells_health_release(struct cells_health *health);
 
 struct cells_rights {
-	bool exists;
+	bool exists; /* or it may not even be looked at: then neither of these, and denial says so */
 	bool reads;
 	bool writes;
 	char denial[256]; /* what was said where one is false; "" */

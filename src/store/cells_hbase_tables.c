@@ -325,14 +325,15 @@ int hbase_rights(struct cells *cells, const char *table, const char *family, str
 		return error_no_memory(err, CELLS_FAMILY_BYTES);
 	http_set_retry(h->http, none);
 	int rc = hbase_families(h, table, &families, &why);
-	out->exists = rc == 0;
+	/* Who may not see the schema is not told whether there is a table. */
+	out->exists = rc == 0 || rc == ERROR_DENIED;
 	if (rc == 0) {
 		rc = cells->driver->get(cells, table, &key, 1, take_nothing, NULL, &why);
 		out->reads = rc == 0;
 		if (rc == ERROR_DENIED)
 			deny(out, &why);
 	}
-	if (out->exists && (rc == 0 || rc == ERROR_DENIED)) {
+	if (families.len && (rc == 0 || rc == ERROR_DENIED)) {
 		const struct cells_erase never = {.key = key, .column = slice_of(column), .version = 1};
 		rc = cells->driver->erase(cells, table, &never, 1, &why);
 		out->writes = rc == 0;

@@ -524,7 +524,8 @@ static void test_health(void **state)
 		   "\"regions\":3}"),
 	      ROWS("{\"table\":[{\"name\":\"other\"},{\"name\":\"pc_t\"},{\"name\":\"pc_u\"}]}"), HAS_SCHEMA,
 	      {.status = 404, .body = "No rows found.\r\n"},
-	      {.status = 403, .body = "Forbidden\r\norg.apache.AccessDeniedException: w\n"}, NO_TABLE, {.status = 503});
+	      {.status = 403, .body = "Forbidden\r\norg.apache.AccessDeniedException: w\n"}, NO_TABLE,
+	      {.status = 403, .body = "Forbidden\r\norg.apache.AccessDeniedException: schema\n"}, {.status = 503});
 	assert_int_equal(cells_ping(cells, &health, &err), 0);
 	assert_string_equal(health.what, "HBase 2.6.1-hadoop3, REST gateway 0.0.3");
 	assert_true(health.servers == 2 && health.dead == 1 && health.regions == 3 && health.n_tables == 2);
@@ -539,10 +540,14 @@ static void test_health(void **state)
 	expect_head(6, "DELETE /pc_t/AHB1bmNoY2FyZA/YTo/1?e=b64 HTTP/1.1\r\n");
 	assert_int_equal(cells_rights(cells, "t", "a", &rights, &err), 0);
 	assert_true(!rights.exists && !rights.reads && !rights.writes);
+	/* Who may not see a table is not told that it is missing. */
+	assert_int_equal(cells_rights(cells, "t", "a", &rights, &err), 0);
+	assert_true(rights.exists && !rights.reads && !rights.writes);
+	assert_non_null(strstr(rights.denial, "AccessDeniedException: schema"));
 	/* Asked once. */
 	assert_int_equal(cells_ping(cells, &health, &err), ERROR_AWAY);
 	cells_health_release(&health);
-	end(9);
+	end(10);
 }
 
 static void test_options(void **state)
