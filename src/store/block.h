@@ -79,7 +79,7 @@ int block_event_payload(const struct event *event, struct buf *out);
 
 struct block_writer {
 	struct buf buf;
-	bool begun;
+	bool begun; /* it has its header's room and its source */
 	int64_t begun_us;
 	int64_t last_time_us;
 	uint64_t last_line;

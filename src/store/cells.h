@@ -35,7 +35,8 @@
  * server does not let us; ERROR_CORRUPT an answer, or a file, that is none; ERROR_INTERRUPTED, ERROR_IO, ERROR_NO_SPACE,
  * ERROR_NO_MEMORY; and what callbacks return. Messages name the system and the table.
  *
- * Threads: one cells belongs to one thread at a time; cells_erase in HBase starts some of its own, which have ended when it returns. Callbacks must not use the cells that call them.
+ * Threads: one cells belongs to one thread at a time; cells_erase in HBase starts some of its own, which have ended when it returns.
+ * Callbacks must not use the cells that call them.
  */
 #ifndef PUNCHCARD_STORE_CELLS_H
 #define PUNCHCARD_STORE_CELLS_H
@@ -190,7 +191,7 @@ int cells_ping(struct cells *cells, struct cells_health *out, struct error *err)
 void cells_health_release(struct cells_health *health);
 
 struct cells_rights {
-	bool exists; /* or it may not even be looked at: then neither of these, and denial says so */
+	bool exists; /* or whether it does may not be seen: then it is neither read nor written, and denial says so */
 	bool reads;
 	bool writes;
 	char denial[256]; /* what was said where one is false; "" */

@@ -335,7 +335,7 @@ static void add_counts(struct hbase *h, struct hbase *lane)
 
 static int open_one(const struct cells_hbase_options *options, struct hbase **out, struct error *err);
 
-/* Whose it is to ask for a part of the erases; NULL: there is no memory for one more, and this one asks for all. */
+/* A connection for a part of the erases, this driver's; NULL: there is no memory for one more, and it goes with fewer. */
 static struct hbase *lane(struct hbase *h, size_t i)
 {
 	struct hbase *found = h->lanes[i];
@@ -442,14 +442,7 @@ static bool is_prefix(const char *prefix)
 	       !strchr("-.", prefix[0] ? prefix[0] : 'a');
 }
 
-static int copy_text(const char **text)
-{
-	if (*text)
-		*text = slice_dup(slice_of(*text));
-	return *text ? 0 : ERROR_NO_MEMORY;
-}
-
-/* Its texts, of which some may be NULL, become this driver's own. */
+/* For further connections: its texts, of which some may be NULL, become this driver's own. */
 static int copy_options(struct hbase *h, const struct cells_hbase_options *given)
 {
 	h->options = *given;
@@ -459,7 +452,8 @@ static int copy_options(struct hbase *h, const struct cells_hbase_options *given
 				      &h->options.http.auth_value, &h->options.http.ca_file};
 	bool all = h->prefix != NULL;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		all = (!*texts[i] || copy_text(texts[i]) == 0) && all;
+		if (*texts[i] && !(*texts[i] = slice_dup(slice_of(*texts[i]))))
+			all = false;
 	return all ? 0 : ERROR_NO_MEMORY;
 }
 
